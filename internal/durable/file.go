@@ -1,0 +1,183 @@
+// Package durable replaces files so that a reader, a crash or a power loss
+// meets the old content or the new, whole, and nothing else.
+//
+// The system calls of one replacement, in order, for strace to check:
+//
+//	openat(folder, O_CREAT|O_EXCL|O_NOFOLLOW) of a unique name beside the file
+//	fchown, fchmod        the old file's owner and mode
+//	write...
+//	fsync, close
+//	rename                over the file
+//	fsync                 of the folder
+//
+// It trusts the folder: who may write there may replace the file anyway.
+package durable
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// Step, when a test sets it, is called after each step of a replacement with
+// the step's name (Created, Written, Synced, Renamed, FolderSynced) and the
+// path of the file replaced, so that the test can crash the process there. It
+// must be set before the first Create.
+var Step func(step, path string)
+
+// The steps of a replacement, as Step is told of them.
+const (
+	Created      = "created"
+	Written      = "written"
+	Synced       = "synced"
+	Renamed      = "renamed"
+	FolderSynced = "folder-synced"
+)
+
+// File is the new content of a file, still under a temporary name. It is
+// written like any os.File, then ends with Commit or Abort.
+type File struct {
+	*os.File
+	path string
+	done bool
+}
+
+// Create begins the replacement of path, which need not exist. A symbolic
+// link is followed, and the file that it leads to replaced. The new file gets
+// the owner and mode of the old one, or else mode. It is the caller's duty to
+// call Commit or Abort.
+func Create(path string, mode fs.FileMode) (*File, error) {
+	path, err := target(path)
+	if err != nil {
+		return nil, err
+	}
+	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:10]+".tmp")
+	flags := os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
+	file, err := os.OpenFile(temp, flags, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("replacing %s: %w", path, err)
+	}
+	f := &File{File: file, path: path}
+	if err := f.inherit(mode); err != nil {
+		f.Abort()
+		return nil, fmt.Errorf("replacing %s: %w", path, err)
+	}
+	f.step(Created)
+	return f, nil
+}
+
+// inherit gives f the owner and mode of the file that it will replace.
+func (f *File) inherit(mode fs.FileMode) error {
+	old, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f.Chmod(mode)
+	}
+	if err != nil {
+		return err
+	}
+	if !old.Mode().IsRegular() {
+		return fmt.Errorf("not a regular file")
+	}
+	was := old.Sys().(*syscall.Stat_t)
+	if int(was.Uid) != os.Geteuid() || int(was.Gid) != os.Getegid() {
+		if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
+			return fmt.Errorf("keeping its owner: %w", err)
+		}
+	}
+	return f.Chmod(old.Mode().Perm())
+}
+
+// Path is the file that Commit replaces, links resolved.
+func (f *File) Path() string { return f.path }
+
+// Commit makes f's content that of the file, durably. After an error the old
+// file may have been replaced only if the error came from syncing the folder;
+// the temporary file is gone in any case.
+func (f *File) Commit() error {
+	f.step(Written)
+	if err := f.Sync(); err != nil {
+		f.Abort()
+		return fmt.Errorf("replacing %s: %w", f.path, err)
+	}
+	f.step(Synced)
+	if err := f.Close(); err != nil {
+		f.Abort()
+		return fmt.Errorf("replacing %s: %w", f.path, err)
+	}
+	if err := os.Rename(f.Name(), f.path); err != nil {
+		f.Abort()
+		return fmt.Errorf("replacing %s: %w", f.path, err)
+	}
+	f.done = true
+	f.step(Renamed)
+	if err := SyncFolder(filepath.Dir(f.path)); err != nil {
+		return fmt.Errorf("replacing %s: %w", f.path, err)
+	}
+	f.step(FolderSynced)
+	return nil
+}
+
+// Abort removes the temporary file. After Commit it does nothing, so it can
+// be deferred.
+func (f *File) Abort() {
+	if f.done {
+		return
+	}
+	f.done = true
+	f.Close()
+	os.Remove(f.Name())
+}
+
+func (f *File) step(name string) {
+	if Step != nil {
+		Step(name, f.path)
+	}
+}
+
+// WriteFile replaces path's content with data, as Create and Commit do.
+func WriteFile(path string, data []byte, mode fs.FileMode) error {
+	f, err := Create(path, mode)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(data); err != nil {
+		return fmt.Errorf("replacing %s: %w", f.path, err)
+	}
+	return f.Commit()
+}
+
+// SyncFolder makes the names in a folder durable (fsync(2): the entry of a
+// new file is not, by fsync of the file alone).
+func SyncFolder(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// target resolves the symbolic links of path; a last component that does not
+// exist yet is kept.
+func target(path string) (string, error) {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err == nil {
+		return resolved, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", fmt.Errorf("replacing %s: a symbolic link that leads nowhere", path)
+	}
+	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(path)), nil
+}

@@ -1,0 +1,62 @@
+// Package publish converges name servers with the store: each target has one
+// goroutine that follows the store, brings the target up to its revision at
+// start, and then on with every change. It trusts the operator's data files
+// to be the operator's, never to be whole.
+package publish
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"dnsgate/internal/records"
+)
+
+// Target is one place that a name server reads. Its methods are called by one
+// goroutine, except Name and Covers, which any may call.
+type Target interface {
+	// Name identifies the target in status, metrics and logs: "tinydns",
+	// "rfc2136 dyn.example.com".
+	Name() string
+
+	// Covers reports whether the target publishes name at all.
+	Covers(name records.Name) bool
+
+	// Publish makes the target serve hosts, durably. A host without records
+	// is one to take away. With whole set, hosts are all that the store has
+	// (those that the target covers), and whatever else the target itself
+	// once wrote is to go; Publish is called so first, and again after an
+	// operator's "rebuild". With neither hosts nor whole, the target's own
+	// sources changed (see Watcher).
+	//
+	// It returns nil once all are served, HostErrors when only some of hosts
+	// could not be, and any other error when it is not known that even one
+	// is. A host that failed comes again with a later call.
+	Publish(ctx context.Context, hosts []records.Host, whole bool) error
+}
+
+// Watcher is a Target that also depends on files of the operator.
+type Watcher interface {
+	Target
+	// Changed delivers a value when the target should publish again though
+	// the store did not change.
+	Changed() <-chan struct{}
+}
+
+// HostErrors says which hosts of a batch could not be published, and why; all
+// others were.
+type HostErrors map[records.Name]error
+
+func (e HostErrors) Error() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(e)) {
+		if len(parts) == 3 {
+			parts = append(parts, fmt.Sprintf("and %d more", len(e)-3))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s: %v", name, e[name]))
+	}
+	return strings.Join(parts, "; ")
+}
