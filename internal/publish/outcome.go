@@ -1,0 +1,251 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// outcome is what the rounds so far came to.
+type outcome struct {
+	reached  uint64                   // published, apart from failed
+	failed   map[records.Name]refusal // hosts that the target refused
+	down     error                    // the last round failed as a whole; nil: it did not
+	all      backoff                  // after a whole failure
+	some     backoff                  // of failed
+	rebuilt  uint64                   // whole writes asked for that are done
+	lastErr  error                    // of the last round that failed, even in part
+	lastTime time.Time                // of lastErr
+	ok, bad  uint64                   // rounds that ended without a failure, and with one
+	took     time.Duration            // the last round
+}
+
+// refusal is a host that the target could not publish.
+type refusal struct {
+	host  records.Host
+	given bool // false: the target found out by itself; host is not known here
+	err   error
+}
+
+// end notes the outcome of a round and tells all who wait for it.
+func (r *runner) end(done round, err error, start, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.busy = false
+	r.took = now.Sub(start)
+	if r.took > longRound {
+		r.notBefore = now.Add(min(r.took, maxPause))
+	}
+	var refused HostErrors
+	switch {
+	case err == nil, errors.As(err, &refused):
+		r.succeed(done, refused, now)
+	default:
+		r.fail(done, err, now)
+	}
+	r.note(done, err, start, now)
+	if done.whole {
+		r.rebuilt = done.asked
+	}
+	close(r.ended)
+	r.ended = make(chan struct{})
+}
+
+// succeed: all of the round is published, but for the hosts in refused.
+func (r *runner) succeed(done round, refused HostErrors, now time.Time) {
+	r.reach(done.revision)
+	r.down = nil
+	r.all.reset()
+	r.forgive(done)
+	given := make(map[records.Name]records.Host, len(refused))
+	for _, h := range done.hosts {
+		if refused[h.Name] != nil {
+			given[h.Name] = h
+		}
+	}
+	anew := false
+	for name, err := range refused {
+		host, ok := given[name]
+		was, known := r.failed[name]
+		if known && !ok {
+			host, ok = was.host, was.given
+		}
+		anew = anew || !known || was.host.Revision != host.Revision
+		r.failed[name] = refusal{host, ok, err}
+	}
+	r.scheduleRefused(anew, now)
+}
+
+// forgive drops the refusals that the round has tried again.
+func (r *runner) forgive(done round) {
+	if done.whole {
+		clear(r.failed)
+	}
+	for _, h := range done.hosts {
+		delete(r.failed, h.Name)
+	}
+	for name, f := range r.failed {
+		if !f.given {
+			delete(r.failed, name)
+		}
+	}
+}
+
+func (r *runner) scheduleRefused(anew bool, now time.Time) {
+	switch {
+	case len(r.failed) == 0:
+		r.some.reset()
+	case anew:
+		r.some.restart()
+		r.some.fail(now)
+	case !r.some.waiting(now):
+		r.some.fail(now)
+	}
+}
+
+// fail: nothing is known to be published. All of the round comes again, or
+// what is newer by then.
+func (r *runner) fail(done round, err error, now time.Time) {
+	r.down = err
+	r.all.fail(now)
+	if done.whole || r.needWhole {
+		r.needWhole = true
+		if !r.hasPicture {
+			r.refollow()
+		}
+		return
+	}
+	for _, h := range done.hosts {
+		if _, newer := r.pending[h.Name]; !newer {
+			r.pending[h.Name] = h
+		}
+	}
+	r.changed = true
+}
+
+// note keeps count, and logs what the operator should know.
+func (r *runner) note(done round, err error, start, now time.Time) {
+	if len(r.pending) == 0 && len(r.failed) == 0 && !r.needWhole {
+		r.since = time.Time{}
+	} else if r.down == nil && len(r.failed) == 0 {
+		r.since = start
+	}
+	if r.down == nil && len(r.failed) == 0 {
+		if r.lastErr != nil {
+			r.log.Info("publishing works again", "revision", r.reached)
+		}
+		r.lastErr = nil
+		r.ok++
+		return
+	}
+	r.lastErr, r.lastTime = err, now
+	r.bad++
+	r.log.Error("publishing failed", "err", err, "hosts", len(done.hosts), "next_try", r.nextTry())
+}
+
+func (r *runner) nextTry() time.Time {
+	if r.down != nil {
+		return r.all.until
+	}
+	if len(r.failed) > 0 {
+		return r.some.until
+	}
+	return time.Time{}
+}
+
+// reach notes that everything up to revision is published, apart from failed.
+func (r *runner) reach(revision uint64) { r.reached = max(r.reached, revision) }
+
+// covered returns those of names that the target publishes.
+func (r *runner) covered(names []records.Name) []records.Name {
+	var covered []records.Name
+	for _, name := range names {
+		if r.target.Covers(name) {
+			covered = append(covered, name)
+		}
+	}
+	return covered
+}
+
+// wait blocks until all names are published as they are at revision, or it is
+// known that they are not.
+func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64) error {
+	for {
+		r.mu.Lock()
+		done, err := r.verdict(names, revision)
+		ended := r.ended
+		r.mu.Unlock()
+		if done {
+			return err
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return late(ctx)
+		}
+	}
+}
+
+// verdict tells what is known of names now; done is false while a round has
+// yet to tell.
+func (r *runner) verdict(names []records.Name, revision uint64) (done bool, err error) {
+	if r.reached < revision {
+		return r.down != nil && !r.busy, r.down
+	}
+	for _, name := range names {
+		if f, ok := r.failed[name]; ok {
+			return true, f.err
+		}
+	}
+	return true, nil
+}
+
+// askRebuild asks for a whole write and returns the ticket to wait with.
+func (r *runner) askRebuild() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.askedFor++
+	r.urgent, r.needWhole = true, true
+	if !r.hasPicture {
+		r.refollow()
+	}
+	r.rouse()
+	return r.askedFor
+}
+
+func (r *runner) waitRebuild(ctx context.Context, ticket uint64) error {
+	for {
+		r.mu.Lock()
+		done := r.rebuilt >= ticket
+		err, ended := r.lastErr, r.ended
+		r.mu.Unlock()
+		if done {
+			return err
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return late(ctx)
+		}
+	}
+}
+
+func (r *runner) progress() records.Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := records.Progress{
+		Name: r.target.Name(), Revision: r.reached, Known: r.known,
+		Pending: len(r.pending) + len(r.failed), Failed: len(r.failed), PendingSince: r.since,
+		LastErrorTime: r.lastTime, NextTry: r.nextTry(),
+		Publications: r.ok, Failures: r.bad, LastDuration: r.took,
+	}
+	if r.hasPicture {
+		p.Pending += len(r.picture)
+	}
+	if r.lastErr != nil {
+		p.LastError = r.lastErr.Error()
+	}
+	return p
+}

@@ -1,0 +1,103 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"dnsgate/internal/records"
+)
+
+// Source is what a target's goroutine follows; records.Follower is one.
+type Source interface {
+	// Next blocks until there is something new or ctx ends. The first call
+	// returns the whole picture.
+	Next(ctx context.Context) (records.Update, error)
+}
+
+// Error says which target could not publish, and why.
+type Error struct {
+	Target string
+	Err    error
+}
+
+func (e *Error) Error() string { return e.Target + ": " + e.Err.Error() }
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// Set is all targets of a gateway, each with a goroutine of its own that
+// follows the store. Its methods may be called by any goroutine.
+type Set struct {
+	runners []*runner
+}
+
+// NewSet makes a Set of targets; Run starts it. Each target follows the store
+// by what follow returns.
+func NewSet(follow func() Source, log *slog.Logger, targets ...Target) *Set {
+	s := &Set{}
+	for _, t := range targets {
+		s.runners = append(s.runners, newRunner(t, follow, log.With("publisher", t.Name())))
+	}
+	return s
+}
+
+// Run publishes until ctx ends, then publishes once more what is pending, and
+// returns when all its goroutines have ended.
+func (s *Set) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, r := range s.runners {
+		all.Go(func() { r.run(ctx) })
+	}
+	all.Wait()
+}
+
+// Wait blocks until every target that covers any of names has published them
+// as they are at revision. It returns an *Error as soon as it is known that a
+// target could not, at once for a target that waits to try again, and when ctx
+// ends; the target goes on trying.
+func (s *Set) Wait(ctx context.Context, names []records.Name, revision uint64) error {
+	for _, r := range s.runners {
+		covered := r.covered(names)
+		if len(covered) == 0 {
+			continue
+		}
+		if err := r.wait(ctx, covered, revision); err != nil {
+			return &Error{r.target.Name(), err}
+		}
+	}
+	return nil
+}
+
+// Rebuild has every target write all that it holds anew, at once, and waits.
+func (s *Set) Rebuild(ctx context.Context) error {
+	var tickets []uint64
+	for _, r := range s.runners {
+		tickets = append(tickets, r.askRebuild())
+	}
+	var errs []error
+	for i, r := range s.runners {
+		if err := r.waitRebuild(ctx, tickets[i]); err != nil {
+			errs = append(errs, &Error{r.target.Name(), err})
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Progress tells how far each target has come.
+func (s *Set) Progress() []records.Progress {
+	var all []records.Progress
+	for _, r := range s.runners {
+		all = append(all, r.progress())
+	}
+	return all
+}
+
+// late is what a waiter is told when its patience ends first.
+func late(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("not published in time; the gateway goes on trying")
+	}
+	return ctx.Err()
+}

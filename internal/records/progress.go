@@ -1,0 +1,19 @@
+package records
+
+import "time"
+
+// Progress is how far one publisher has come, for status and metrics.
+type Progress struct {
+	Name          string        // of the target: "tinydns", "rfc2136 dyn.example.com"
+	Revision      uint64        // published, apart from the hosts that failed
+	Known         uint64        // the newest revision that the publisher has heard of
+	Pending       int           // hosts changed and not yet published, failed ones included
+	Failed        int           // hosts that the target refused, and that will be tried again
+	PendingSince  time.Time     // when the oldest of them was heard of; zero: none is pending
+	LastError     string        // of the last round that failed, even in part; "" once all is published
+	LastErrorTime time.Time     // zero: never
+	NextTry       time.Time     // after a failure; zero: nothing to try again
+	Publications  uint64        // rounds that ended without a failure
+	Failures      uint64        // rounds that failed, even in part
+	LastDuration  time.Duration // of the last round
+}
