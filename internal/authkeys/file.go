@@ -1,0 +1,130 @@
+package authkeys
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dnsgate/internal/watch"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// retryInterval is the time between two attempts to read a file that could not
+// be read.
+const retryInterval = time.Second
+
+// File is an authorized_keys file in use. It follows the file's changes within
+// a second; when the file cannot be trusted or read, it keeps the keys that it
+// has, logs why, and tries again. Its methods may be called by any goroutine.
+type File struct {
+	path    string
+	log     *slog.Logger
+	current atomic.Pointer[content]
+	watcher *watch.Watcher
+	stop    chan struct{}
+	done    chan struct{}
+
+	mu      sync.Mutex // one reload at a time
+	failure string     // of the last one
+}
+
+type content struct {
+	set    *Set
+	faults []Fault
+}
+
+// Open reads the file at path, logs each of its faults, and watches it. The
+// error says why the file cannot be used at all. Close must be called.
+func Open(path string, log *slog.Logger) (*File, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{
+		path:    path,
+		log:     log,
+		watcher: watch.New(watch.Literal(path)), // before the first read, so that no change is missed
+		stop:    make(chan struct{}),
+		done:    make(chan struct{}),
+	}
+	if err := f.Reload(); err != nil {
+		f.watcher.Close()
+		return nil, err
+	}
+	go f.follow()
+	return f, nil
+}
+
+// Close stops following the file and waits for that to end. The keys stay as
+// they are. It must be called once.
+func (f *File) Close() {
+	close(f.stop)
+	<-f.done
+	f.watcher.Close()
+}
+
+func (f *File) follow() {
+	defer close(f.done)
+	for {
+		var retry <-chan time.Time
+		if f.failed() {
+			retry = time.After(retryInterval)
+		}
+		select {
+		case <-f.stop:
+			return
+		case <-f.watcher.Changed():
+		case <-retry:
+		}
+		f.Reload() // logs its error
+	}
+}
+
+func (f *File) failed() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failure != ""
+}
+
+// Reload reads the file now. After an error, which it also logs unless it is
+// that of the attempt before, the keys are those of the last good read.
+func (f *File) Reload() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	set, faults, err := Load(f.path)
+	if err != nil {
+		err = fmt.Errorf("reading authorized keys: %w", err)
+		if f.current.Load() != nil && err.Error() != f.failure {
+			f.log.Error("authorized keys not reloaded, keeping those there are", "error", err)
+		}
+		f.failure = err.Error()
+		return err
+	}
+	f.failure = ""
+	f.current.Store(&content{set, faults})
+	for _, fault := range faults {
+		if fault.Warning {
+			f.log.Warn("authorized key of no use", "fault", fault.String())
+		} else {
+			f.log.Warn("authorized key refused", "fault", fault.String())
+		}
+	}
+	f.log.Info("authorized keys loaded", "file", f.path, "keys", len(set.grants), "faults", len(faults))
+	return nil
+}
+
+// Lookup is Set.Lookup on the current keys.
+func (f *File) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
+	return f.Set().Lookup(key, source, now)
+}
+
+// Set returns the current keys.
+func (f *File) Set() *Set { return f.current.Load().set }
+
+// Faults returns what was wrong with the lines when the current keys were read.
+func (f *File) Faults() []Fault { return f.current.Load().faults }

@@ -1,0 +1,130 @@
+package authkeys
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Lookup's errors wrap one of these.
+var (
+	ErrUnknown = errors.New("the key is not authorized")
+	ErrSource  = errors.New("the key may not be used from this address")
+	ErrExpired = errors.New("the key has expired")
+)
+
+// Bounds of what is read.
+const (
+	MaxLine   = 64 << 10 // bytes; a longer line is refused
+	MaxFile   = 64 << 20 // bytes; a longer file is
+	maxFaults = 1000     // told one by one
+)
+
+// Set is the content of one authorized_keys file. It is never changed once
+// made, so any goroutine may use it.
+type Set struct {
+	grants []Grant
+	index  map[string]int32 // by fingerprint
+}
+
+// Fault is something wrong with one line.
+type Fault struct {
+	File    string
+	Line    int // from 1
+	Msg     string
+	Warning bool // the line is not refused, but will not do what it seems to
+}
+
+func (f Fault) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
+
+// Parse reads the content of an authorized_keys file. A line that is not
+// understood whole is refused, and a fault of the file of that name; the others
+// work. now decides which keys are warned of as expired.
+func Parse(file string, content []byte, now time.Time) (*Set, []Fault) {
+	p := parser{file: file, now: now, set: &Set{index: make(map[string]int32)}}
+	for line := range bytes.Lines(content) {
+		p.number++
+		p.line(line)
+	}
+	if more := p.refused - maxFaults; more > 0 {
+		p.faults = append(p.faults, Fault{file, p.number, fmt.Sprintf("and %d more lines with faults", more), false})
+	}
+	return p.set, p.faults
+}
+
+type parser struct {
+	file    string
+	now     time.Time
+	number  int
+	set     *Set
+	faults  []Fault
+	refused int
+}
+
+func (p *parser) fault(warning bool, format string, args ...any) {
+	if p.refused++; p.refused <= maxFaults {
+		p.faults = append(p.faults, Fault{p.file, p.number, fmt.Sprintf(format, args...), warning})
+	}
+}
+
+func (p *parser) line(line []byte) {
+	if len(line) > MaxLine {
+		p.fault(false, "longer than %d bytes", MaxLine)
+		return
+	}
+	if !holdsKey(line) {
+		return
+	}
+	g, _, err := parseLine(string(bytes.TrimSuffix(line, []byte("\n"))))
+	if err != nil {
+		p.fault(false, "%s", err)
+		return
+	}
+	if first, twice := p.set.index[g.Fingerprint]; twice {
+		p.fault(false, "the same key as in line %d", p.set.grants[first].Line)
+		return
+	}
+	g.Line = p.number
+	p.set.index[g.Fingerprint] = int32(len(p.set.grants))
+	p.set.grants = append(p.set.grants, g)
+	if g.expired(p.now) {
+		p.fault(true, "the key expired at %s", g.Expires.Format(time.RFC3339))
+	}
+	if why := g.sources.impossible(); why != "" {
+		p.fault(true, "from can never match: %s", why)
+	}
+}
+
+// holdsKey tells a line that should be parsed from a blank one and a comment.
+func holdsKey(line []byte) bool {
+	line = bytes.TrimLeft(line, " \t\r\n")
+	return len(line) > 0 && line[0] != '#'
+}
+
+// Lookup returns what key may do when its proven owner connects from source.
+// The error wraps ErrUnknown, ErrSource or ErrExpired.
+func (s *Set) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
+	if key == nil {
+		return Grant{}, ErrUnknown
+	}
+	i, ok := s.index[ssh.FingerprintSHA256(key)]
+	if !ok {
+		return Grant{}, ErrUnknown
+	}
+	g := s.grants[i]
+	if !g.sources.admit(source) {
+		return Grant{}, fmt.Errorf("%w: %s is not in from=%q", ErrSource, source.Unmap(), g.From)
+	}
+	if g.expired(now) {
+		return Grant{}, fmt.Errorf("%w at %s", ErrExpired, g.Expires.Format(time.RFC3339))
+	}
+	return g, nil
+}
+
+// Grants returns all grants in the order of their lines. The slice must not be
+// changed.
+func (s *Set) Grants() []Grant { return s.grants }
