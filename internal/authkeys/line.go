@@ -72,6 +72,12 @@ func startsWithKeyType(line string) bool {
 // comment. It refuses what authorized_keys may not hold.
 func ParseKey(text string) (key ssh.PublicKey, comment string, err error) {
 	text = strings.Trim(text, " \t\r\n")
+	if strings.HasPrefix(text, "-----BEGIN") {
+		return nil, "", errors.New("this is not a public key; give the file that ends in .pub")
+	}
+	if strings.Contains(text, "\n") {
+		return nil, "", errors.New("there is more than one line; give one key")
+	}
 	kind, rest := cutWord(text)
 	blob, comment := cutWord(rest)
 	if kind == "" || blob == "" {

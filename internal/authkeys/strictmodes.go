@@ -71,19 +71,13 @@ func resolve(path string) (string, error) {
 	}
 	at, left, links := "/", strings.Split(path, "/"), 0
 	for len(left) > 0 {
-		info, err := os.Lstat(at)
-		if err != nil {
-			return "", err
-		}
-		if !info.IsDir() {
-			return "", fmt.Errorf("%s: not a folder", at)
-		}
-		if err := checkOwner(at, info); err != nil {
+		if err := checkFolder(at); err != nil {
 			return "", err
 		}
 		next := filepath.Join(at, left[0])
 		left = left[1:]
-		if info, err = os.Lstat(next); err != nil {
+		info, err := os.Lstat(next)
+		if err != nil {
 			return "", err
 		}
 		if info.Mode()&fs.ModeSymlink == 0 {
@@ -106,6 +100,17 @@ func resolve(path string) (string, error) {
 		left = append(strings.Split(target, "/"), left...)
 	}
 	return at, nil
+}
+
+func checkFolder(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s: not a folder", path)
+	}
+	return checkOwner(path, info)
 }
 
 // checkOwner refuses a file, folder or link that somebody other than root and
