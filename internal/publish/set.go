@@ -43,7 +43,8 @@ func NewSet(follow func() Source, log *slog.Logger, targets ...Target) *Set {
 	return s
 }
 
-// Run publishes until ctx ends, then publishes once more what is pending, and
+// Run publishes until ctx ends, then publishes once more what is pending, closes
+// the targets that have a Close, and
 // returns when all its goroutines have ended.
 func (s *Set) Run(ctx context.Context) {
 	var all sync.WaitGroup

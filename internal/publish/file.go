@@ -1,0 +1,120 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"dnsgate/internal/durable"
+	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
+)
+
+// fileWriter owns a data file that holds only dnsgate's lines, sorted by name.
+type fileWriter struct {
+	path    string
+	form    lineForm
+	lines   *tinydns.Builder // all lines
+	written bool             // by this process
+	last    stamp            // of the file as it was written
+}
+
+func (w *fileWriter) sweep() { sweepTemps(w.path) }
+
+func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool) (changed bool, err error) {
+	if whole {
+		w.lines.Clear()
+	}
+	if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
+		return false, err
+	}
+	now, err := stampAt(w.path)
+	if err == nil && len(hosts) == 0 && !whole && now == w.last {
+		return false, nil
+	}
+	anew := whole && w.written // an operator asked for it
+	if !anew {
+		same, err := sameContent(w.path, w.lines.WriteLines)
+		if err != nil || same {
+			w.written = w.written || same
+			return false, err
+		}
+	}
+	if err := replaceFile(w.path, w.lines.WriteLines); err != nil {
+		return false, err
+	}
+	w.written = true
+	w.last, err = stampAt(w.path)
+	return true, err
+}
+
+// replaceFile puts what write writes in the place of the file at path.
+func replaceFile(path string, write func(io.Writer) error) error {
+	f, err := durable.Create(path, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if err := write(f); err != nil {
+		return fmt.Errorf("replacing %s: %w", f.Path(), err)
+	}
+	return f.Commit()
+}
+
+// sameContent reports whether the file at path holds just what write writes.
+func sameContent(path string, write func(io.Writer) error) (bool, error) {
+	f, err := openRegular(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	c := &comparer{file: f}
+	if err := write(c); err != nil && !errors.Is(err, errDiffers) {
+		return false, err
+	} else if err != nil {
+		return false, nil
+	}
+	return c.atEnd()
+}
+
+var errDiffers = errors.New("the content differs")
+
+// comparer compares what is written to it with a file.
+type comparer struct {
+	file *os.File
+	buf  []byte
+}
+
+// Write fails with errDiffers at the first difference.
+func (c *comparer) Write(p []byte) (int, error) {
+	if cap(c.buf) < len(p) {
+		c.buf = make([]byte, len(p))
+	}
+	n, err := io.ReadFull(c.file, c.buf[:len(p)])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, errDiffers
+	}
+	if err != nil {
+		return 0, err
+	}
+	if !bytes.Equal(c.buf[:n], p) {
+		return 0, errDiffers
+	}
+	return n, nil
+}
+
+func (c *comparer) atEnd() (bool, error) {
+	var one [1]byte
+	n, err := c.file.Read(one[:])
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n == 0, err
+}

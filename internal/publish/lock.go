@@ -1,0 +1,69 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// lockName is the file in the root that says who writes there.
+const lockName = ".dnsgate.lock"
+
+// rootLock keeps a second dnsgate from writing to the same root. The kernel
+// drops it when the process ends, however it ends.
+type rootLock struct {
+	root string
+	file *os.File // nil: not held
+}
+
+// hold makes sure that the lock is held: the root may have vanished and come
+// back since. anew is true if it was not held before.
+func (l *rootLock) hold() (anew bool, err error) {
+	path := filepath.Join(l.root, lockName)
+	if l.file != nil {
+		held, heldErr := l.file.Stat()
+		there, err := os.Lstat(path)
+		if heldErr == nil && err == nil && os.SameFile(held, there) {
+			return false, nil
+		}
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	if err != nil {
+		return false, fmt.Errorf("locking: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return false, fmt.Errorf("another dnsgate%s writes to %s; stop it first", holder(file), l.root)
+		}
+		return false, fmt.Errorf("locking %s: %w", path, err)
+	}
+	l.close()
+	l.file = file
+	file.Truncate(0) // who holds it is only a hint for people
+	fmt.Fprintf(file, "%d\n", os.Getpid())
+	return true, nil
+}
+
+// holder names the process that a lock file names.
+func holder(file *os.File) string {
+	var b [16]byte
+	n, _ := file.ReadAt(b[:], 0)
+	pid := strings.TrimSpace(string(b[:n]))
+	if pid == "" || strings.Trim(pid, "0123456789") != "" {
+		return ""
+	}
+	return " (process " + pid + ")"
+}
+
+func (l *rootLock) close() error {
+	if l.file == nil {
+		return nil
+	}
+	err := l.file.Close()
+	l.file = nil
+	return err
+}

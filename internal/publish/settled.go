@@ -1,0 +1,156 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// editorPatience is how long an editor may have a file open for writing.
+	editorPatience = 2 * time.Second
+
+	// stampStep is how far apart two changes are at least if a file's time
+	// stamps tell them apart; the kernel's are up to 10 ms coarse.
+	stampStep = 20 * time.Millisecond
+
+	// glance is the time between two looks at a file that is being written.
+	glance = 2 * time.Millisecond
+)
+
+// stamp tells versions of a file apart.
+type stamp struct {
+	dev, ino     uint64
+	size         int64
+	mtime, ctime syscall.Timespec
+}
+
+func stampOf(info os.FileInfo) stamp {
+	st := info.Sys().(*syscall.Stat_t)
+	return stamp{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim}
+}
+
+func stampAt(path string) (stamp, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, err
+	}
+	return stampOf(info), nil
+}
+
+// openRegular opens a file to read it, and nothing that could block.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openness is whether somebody has a file open for writing.
+type openness int
+
+const (
+	unknown openness = iota // the file system or the file's owner does not let us know
+	closed
+	opened
+)
+
+// openForWriting asks the kernel: a read lease is given only on a file that
+// nobody has open for writing (fcntl(2), F_SETLEASE). The lease is given back
+// at once, so that nobody who wants to write has to wait.
+func openForWriting(f *os.File) openness {
+	_, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+	switch err {
+	case nil:
+		unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+		return closed
+	case unix.EAGAIN:
+		return opened
+	}
+	return unknown
+}
+
+// readSettled reads a file that nobody is writing to, and waits a while for
+// that.
+func readSettled(ctx context.Context, path string) ([]byte, stamp, error) {
+	for deadline := time.Now().Add(editorPatience); ; sleep(ctx, glance) {
+		content, at, err := readOnce(ctx, path)
+		if err != nil || content != nil {
+			return content, at, err
+		}
+		if time.Now().After(deadline) {
+			return nil, stamp{}, fmt.Errorf("%s: somebody has it open for writing, or changes it all the time", path)
+		}
+	}
+}
+
+// readOnce returns no content when the file is being written.
+func readOnce(ctx context.Context, path string) ([]byte, stamp, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, stamp{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, stamp{}, err
+	}
+	at := stampOf(info)
+	switch openForWriting(f) {
+	case opened:
+		return nil, stamp{}, nil
+	case unknown:
+		// Only a version that has been left alone for a moment is told from
+		// the next one by its stamp.
+		if age := time.Since(info.ModTime()); age >= 0 && age < stampStep {
+			return nil, stamp{}, nil
+		}
+	}
+	content, err := readAll(ctx, f)
+	if err != nil {
+		return nil, stamp{}, err
+	}
+	now, err := stampAt(path)
+	if err != nil || now != at || openForWriting(f) == opened {
+		return nil, stamp{}, err
+	}
+	return content, at, nil
+}
+
+// readAll reads f from its start to its end; the result is never nil without
+// an error.
+func readAll(ctx context.Context, f *os.File) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, info.Size())
+	n, err := f.ReadAt(content, 0)
+	if err == io.EOF { // it became shorter
+		err = nil
+	}
+	return content[:n], err
+}
+
+// old reports whether the version is so old that no later one has its stamp.
+func (s stamp) old(now time.Time) bool {
+	last := max(s.mtime.Nano(), s.ctime.Nano())
+	return now.UnixNano()-last > int64(stampStep)
+}

@@ -1,0 +1,168 @@
+package publish
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"dnsgate/internal/tinydns"
+)
+
+// sources are the data files of the operator that dnsgate compiles, each kept
+// compiled until it changes.
+type sources struct {
+	patterns []string // absolute; the files of a pattern are in order of name
+	except   string   // a file that is none of them, though a pattern matches it
+	dialect  tinydns.Dialect
+	log      *slog.Logger
+
+	compiled map[string]compiledSource
+	order    []string
+}
+
+type compiledSource struct {
+	stamp stamp
+	sure  bool // stamp tells this version from all later ones
+	part  *tinydns.Part
+}
+
+// load compiles what changed, and returns all parts in order. A source that is
+// wrong, or named without a pattern and missing, is an error; then those
+// before it stay as they are known.
+func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool, err error) {
+	paths, err := s.find()
+	if err != nil {
+		return nil, false, err
+	}
+	compiled := make(map[string]compiledSource, len(paths))
+	changed = !slices.Equal(paths, s.order)
+	for _, path := range paths {
+		c, anew, err := s.compile(ctx, path)
+		if err != nil {
+			return nil, false, err
+		}
+		changed = changed || anew
+		compiled[path] = c
+		parts = append(parts, c.part)
+	}
+	s.compiled, s.order = compiled, paths
+	return parts, changed, nil
+}
+
+// find lists the files that the patterns name, each once. As in a shell, a
+// pattern does not match a hidden file unless it begins with a dot.
+func (s *sources) find() ([]string, error) {
+	var paths []string
+	for _, pattern := range s.patterns {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("source %q: %w", pattern, err)
+		}
+		if path, literal := unpattern(pattern); literal && len(found) == 0 {
+			return nil, fmt.Errorf("source %s does not exist", path)
+		}
+		hidden := strings.HasPrefix(filepath.Base(pattern), ".")
+		for _, path := range found {
+			if !hidden && strings.HasPrefix(filepath.Base(path), ".") {
+				continue
+			}
+			if !slices.Contains(paths, path) && !sameFile(path, s.except) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths, nil
+}
+
+// unpattern returns the path that a pattern without wildcards names.
+func unpattern(pattern string) (path string, literal bool) {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; c {
+		case '*', '?', '[':
+			return "", false
+		case '\\':
+			if i++; i < len(pattern) {
+				b.WriteByte(pattern[i])
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), true
+}
+
+func sameFile(path, other string) bool {
+	if path == other {
+		return true
+	}
+	a, errA := os.Stat(path)
+	b, errB := os.Stat(other)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// compile returns what is known of a source if that is still true, or else
+// reads it again.
+func (s *sources) compile(ctx context.Context, path string) (c compiledSource, anew bool, err error) {
+	known, ok := s.compiled[path]
+	now, err := stampAt(path)
+	if err != nil {
+		return known, false, fmt.Errorf("source: %w", err)
+	}
+	if ok && known.sure && known.stamp == now {
+		return known, false, nil
+	}
+	for deadline := time.Now().Add(editorPatience); ; sleep(ctx, glance) {
+		part, at, err := s.compileOnce(path)
+		if err != nil {
+			return known, false, err
+		}
+		if part != nil {
+			return compiledSource{at, at.old(time.Now()), part}, true, nil
+		}
+		if time.Now().After(deadline) {
+			return known, false, fmt.Errorf("source %s: somebody has it open for writing, or changes it all the time", path)
+		}
+		if err := ctx.Err(); err != nil {
+			return known, false, err
+		}
+	}
+}
+
+// compileOnce returns no part when the file is being written.
+func (s *sources) compileOnce(path string) (*tinydns.Part, stamp, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, stamp{}, fmt.Errorf("source: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, stamp{}, fmt.Errorf("source: %w", err)
+	}
+	if openForWriting(f) == opened {
+		return nil, stamp{}, nil
+	}
+	part, err := tinydns.Encode(path, f, s.dialect)
+	if openForWriting(f) == opened {
+		return nil, stamp{}, nil
+	}
+	if now, statErr := stampAt(path); statErr == nil && now != stampOf(info) {
+		return nil, stamp{}, nil
+	}
+	return part, stampOf(info), err
+}
+
+// newest is the latest modification of the sources, in Unix seconds.
+func (s *sources) newest() int64 {
+	var newest int64
+	for _, c := range s.compiled {
+		newest = max(newest, c.stamp.mtime.Sec)
+	}
+	return newest
+}

@@ -1,0 +1,194 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
+	"dnsgate/internal/watch"
+)
+
+// TinydnsOptions says where tinydns data is and how it is written.
+type TinydnsOptions struct {
+	Root    string        // folder of data.cdb
+	Write   string        // "file", "section", "rewrite" or "hosts"
+	Path    string        // the file or folder that is written, relative to Root
+	Sources []string      // further data files, globs allowed, relative to Root
+	Rebuild []string      // command and arguments; none: dnsgate compiles
+	Timeout time.Duration // of the command, and of Verify
+	AAAA    string        // "generic" or "fefe"
+	Verify  string        // host and port of a server to ask; "": none
+	Logger  *slog.Logger  // nil: the default one
+}
+
+// Tinydns is the Target that writes tinydns data, and has data.cdb built.
+type Tinydns struct {
+	lock    *rootLock
+	writer  writer
+	builder builder
+	verify  *verifier // nil: none
+	watcher *watch.Watcher
+	stale   bool // files were written and not yet built
+	closing sync.Once
+}
+
+// writer brings dnsgate's lines into the operator's files.
+type writer interface {
+	// write is what Target.Publish is to the files; it reports whether any
+	// changed.
+	write(ctx context.Context, hosts []records.Host, whole bool) (changed bool, err error)
+
+	// sweep removes what a run that was killed left behind.
+	sweep()
+}
+
+// builder makes data.cdb of the files.
+type builder interface {
+	// build brings data.cdb up to date. stale says that files were written
+	// since it last was, whole that it is to be made anew in any case.
+	build(ctx context.Context, stale, whole bool) error
+
+	// sweep removes what a run that was killed left behind.
+	sweep()
+}
+
+// NewTinydns makes the target, which holds the lock on its root from then on,
+// so that a second dnsgate fails here. Close gives it back.
+func NewTinydns(o TinydnsOptions) (*Tinydns, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	t := &Tinydns{lock: &rootLock{root: o.Root}}
+	if err := t.assemble(o); err != nil {
+		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	if _, err := t.lock.hold(); err != nil {
+		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	t.sweep()
+	watched := slices.Clone(o.Sources)
+	if o.Write == "section" || o.Write == "rewrite" {
+		watched = append(watched, watch.Literal(o.Path))
+	}
+	t.watcher = watch.New(watched...)
+	return t, nil
+}
+
+// complete checks o and makes its paths absolute.
+func (o TinydnsOptions) complete() (TinydnsOptions, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if !slices.Contains([]string{"", "generic", "fefe"}, o.AAAA) {
+		return o, fmt.Errorf("aaaa is %q, not generic or fefe", o.AAAA)
+	}
+	if o.Path == "" {
+		return o, errors.New("path is empty")
+	}
+	root, err := filepath.Abs(o.Root)
+	if err != nil {
+		return o, err
+	}
+	below := func(path string) string {
+		if filepath.IsAbs(path) {
+			return filepath.Clean(path)
+		}
+		return filepath.Join(root, path)
+	}
+	sources := make([]string, 0, len(o.Sources))
+	for _, pattern := range o.Sources {
+		if _, err := filepath.Match(pattern, ""); err != nil {
+			return o, fmt.Errorf("source %q: %w", pattern, err)
+		}
+		if filepath.IsAbs(pattern) {
+			sources = append(sources, pattern)
+		} else {
+			sources = append(sources, watch.Literal(root)+"/"+pattern)
+		}
+	}
+	o.Root, o.Path, o.Sources = root, below(o.Path), sources
+	if o.Path == filepath.Join(root, database) {
+		return o, fmt.Errorf("path is %s, which is built", database)
+	}
+	return o, nil
+}
+
+// assemble chooses the writer and the builder.
+func (t *Tinydns) assemble(o TinydnsOptions) error {
+	form := lineForm{dialect: tinydns.Stock}
+	if o.AAAA == "fefe" {
+		form.dialect = tinydns.Fefe
+	}
+	lines := &tinydns.Builder{Dialect: form.dialect}
+	compiled := &compiler{root: o.Root, dialect: form.dialect, lines: new(tinydns.Builder),
+		sources: &sources{patterns: o.Sources, dialect: form.dialect, log: o.Logger}}
+	switch o.Write {
+	case "file":
+		t.writer = &fileWriter{path: o.Path, form: form, lines: lines}
+		compiled.lines, compiled.sources.except = lines, o.Path
+	default:
+		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
+	}
+	t.builder = compiled
+	return nil
+}
+
+// Name implements Target.
+func (t *Tinydns) Name() string { return "tinydns" }
+
+// Covers implements Target: tinydns data holds every name.
+func (t *Tinydns) Covers(records.Name) bool { return true }
+
+// Changed implements Watcher.
+func (t *Tinydns) Changed() <-chan struct{} { return t.watcher.Changed() }
+
+// Publish implements Target.
+func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool) error {
+	anew, err := t.lock.hold()
+	if err != nil {
+		return err
+	}
+	if anew {
+		t.sweep()
+	}
+	changed, err := t.writer.write(ctx, hosts, whole)
+	t.stale = t.stale || changed
+	var refused HostErrors
+	if err != nil && !errors.As(err, &refused) {
+		return err
+	}
+	if err := t.builder.build(ctx, t.stale, whole); err != nil {
+		return err
+	}
+	t.stale = false
+	if t.verify != nil {
+		return t.verify.check(ctx, hosts, refused)
+	}
+	return err
+}
+
+func (t *Tinydns) sweep() {
+	t.writer.sweep()
+	t.builder.sweep()
+}
+
+// Close ends the watch of the sources and gives the lock back. Set.Run calls
+// it at its end; calling it again does nothing.
+func (t *Tinydns) Close() (err error) {
+	t.closing.Do(func() {
+		t.watcher.Close()
+		err = t.lock.close()
+	})
+	return err
+}
