@@ -1,0 +1,337 @@
+package records
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"dnsgate/internal/durable"
+
+	"go.etcd.io/bbolt"
+)
+
+// Bolt is the embedded Store: every host in memory, and behind it one bbolt
+// file that makes changes durable. One goroutine alone writes; commits that
+// wait at the same time share its fsync.
+type Bolt struct {
+	db  *bbolt.DB
+	log *slog.Logger
+
+	queue   chan *commit
+	closing chan struct{}
+	workers sync.WaitGroup
+
+	mu       sync.RWMutex
+	hosts    map[Name]string // value as encodeHost makes it; shares memory with the name
+	live     int             // hosts that have records
+	revision uint64
+	failed   error // set once the disk can no longer be trusted
+	recent   recent
+	leases   leases
+	changed  chan struct{} // closed and replaced at each commit
+	leaseDue chan struct{} // capacity 1: an earlier lease end than before
+
+	logged uint64 // lines in the log bucket; belongs to the committer
+}
+
+var _ Store = (*Bolt)(nil)
+
+// File is the name of the embedded store's file in the state folder.
+const File = "dnsgate.db"
+
+// The buckets: host name -> sealed host; revision and name -> sealed line of
+// the log; and one key, state -> sealed revision, hosts and log lines, which
+// tells a file with missing pages from a whole one.
+var (
+	bucketHosts = []byte("hosts")
+	bucketLog   = []byte("log")
+	bucketMeta  = []byte("meta")
+	keyState    = []byte("state")
+)
+
+// mapSize is the address space kept for the file, so that a reader (backup)
+// never makes the writer wait for a larger mapping.
+const mapSize = min(1<<36, 1<<(^uint(0)>>63*6+30))
+
+// Open opens the store in folder, and makes both if there is nothing yet. It
+// checks every value. A file that is damaged, or of a later format, or in use
+// by another process, is an error that names it; it is never reset. Errors
+// after that go to log.
+func Open(folder string, log *slog.Logger) (*Bolt, error) {
+	path := filepath.Join(folder, File)
+	s, err := open(folder, path)
+	if errors.Is(err, bbolt.ErrTimeout) {
+		return nil, fmt.Errorf("%s: in use by another dnsgate; stop that one first", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	s.log = log
+	s.queue = make(chan *commit, 1024)
+	s.closing = make(chan struct{})
+	s.changed = make(chan struct{})
+	s.leaseDue = make(chan struct{}, 1)
+	s.workers.Go(s.runCommits)
+	s.workers.Go(s.runLeases)
+	return s, nil
+}
+
+func open(folder, path string) (s *Bolt, err error) {
+	if err := ensure(folder, path); err != nil {
+		return nil, err
+	}
+	if err := verifyFile(path); err != nil {
+		return nil, err
+	}
+	defer trapDamage(&err)()
+	db, err := bbolt.Open(path, 0o600, options())
+	if err != nil {
+		return nil, err
+	}
+	s = &Bolt{db: db, hosts: make(map[Name]string)}
+	if err := s.load(); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func options() *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:         time.Second,
+		FreelistType:    bbolt.FreelistMapType,
+		NoFreelistSync:  true,
+		InitialMmapSize: mapSize,
+		NoStatistics:    true,
+	}
+}
+
+// trapDamage makes the panics and memory faults that bbolt answers some
+// damaged files with into errors. To be called, and its result deferred.
+func trapDamage(err *error) func() {
+	was := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(was)
+		if p := recover(); p != nil {
+			*err = fmt.Errorf("the file is damaged (%v); restore a backup into an empty folder", p)
+		}
+	}
+}
+
+// ensure makes the folder, and a whole empty store under a temporary name
+// first: bbolt would take a file of no bytes for a new one.
+func ensure(folder, path string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case err == nil && !info.Mode().IsRegular():
+		return errors.New("not a regular file")
+	case err == nil && info.Size() < 2*4096:
+		return fmt.Errorf("the file is damaged: only %d bytes long", info.Size())
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return create(folder, path)
+}
+
+func create(folder, path string) error {
+	lock, err := lockFolder(folder)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if _, err := os.Lstat(path); err == nil {
+		return nil // another process was first
+	}
+	temp := path + ".new"
+	os.Remove(temp)
+	db, err := bbolt.Open(temp, 0o600, options())
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketHosts, bucketLog, bucketMeta} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return putState(tx, state{})
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return durable.SyncFolder(folder)
+}
+
+// state is what the meta bucket says of the other two.
+type state struct{ revision, hosts, logged uint64 }
+
+func putState(tx *bbolt.Tx, st state) error {
+	var v []byte
+	for _, n := range []uint64{st.revision, st.hosts, st.logged} {
+		v = binary.BigEndian.AppendUint64(v, n)
+	}
+	return tx.Bucket(bucketMeta).Put(keyState, seal(nil, keyState, v))
+}
+
+func getState(tx *bbolt.Tx) (st state, err error) {
+	v, err := unseal(keyState, tx.Bucket(bucketMeta).Get(keyState))
+	if err != nil {
+		return st, fmt.Errorf("meta: %w", err)
+	}
+	if len(v) != 24 {
+		return st, fmt.Errorf("meta: %w", errTruncated)
+	}
+	st.revision = binary.BigEndian.Uint64(v)
+	st.hosts = binary.BigEndian.Uint64(v[8:])
+	st.logged = binary.BigEndian.Uint64(v[16:])
+	return st, nil
+}
+
+// load reads and checks the whole file into memory.
+func (s *Bolt) load() error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		for _, name := range [][]byte{bucketHosts, bucketLog, bucketMeta} {
+			if tx.Bucket(name) == nil {
+				return fmt.Errorf("no bucket %q: not dnsgate's, or damaged", name)
+			}
+		}
+		st, err := getState(tx)
+		if err != nil {
+			return err
+		}
+		s.revision, s.recent.from = st.revision, st.revision
+		s.hosts = make(map[Name]string, st.hosts)
+		if err := tx.Bucket(bucketHosts).ForEach(s.loadHost); err != nil {
+			return err
+		}
+		if err := tx.Bucket(bucketLog).ForEach(s.loadLine); err != nil {
+			return err
+		}
+		if uint64(len(s.hosts)) != st.hosts || s.logged != st.logged {
+			return fmt.Errorf("the file is damaged: %d hosts and %d log lines where %d and %d belong",
+				len(s.hosts), s.logged, st.hosts, st.logged)
+		}
+		return nil
+	})
+}
+
+func (s *Bolt) loadHost(k, v []byte) error {
+	value, err := unseal(k, v)
+	if err != nil {
+		return fmt.Errorf("host %q: %w", k, err)
+	}
+	name, err := ParseStored(string(k))
+	if err != nil || string(name) != string(k) {
+		return fmt.Errorf("host %q: not a name in canonical form", k)
+	}
+	h, _, _, err := decodeHost(name, string(value), nil)
+	if err != nil {
+		return fmt.Errorf("host %q: %w", k, err)
+	}
+	if h.Revision > s.revision {
+		return fmt.Errorf("host %q: revision %d is later than the store's %d", k, h.Revision, s.revision)
+	}
+	s.remember(h, string(value))
+	return nil
+}
+
+func (s *Bolt) loadLine(k, v []byte) error {
+	if _, err := unseal(k, v); err != nil {
+		return fmt.Errorf("log line %x: %w", k, err)
+	}
+	s.logged++
+	return nil
+}
+
+// remember puts h, encoded as value, into memory. Name and value share one
+// allocation: with a million hosts that counts.
+func (s *Bolt) remember(h Host, value string) {
+	if old, known := s.hosts[h.Name]; known {
+		if was, _, _, _ := decodeHost(h.Name, old, nil); len(was.Records) > 0 {
+			s.live--
+		}
+	}
+	if len(h.Records) > 0 {
+		s.live++
+	}
+	both := string(h.Name) + value
+	s.hosts[Name(both[:len(h.Name)])] = both[len(h.Name):]
+	s.leases.note(firstExpiry(h.Records), h.Name)
+}
+
+// Close ends the store's goroutines, after the commits that were accepted,
+// and closes the file.
+func (s *Bolt) Close() error {
+	close(s.closing)
+	s.workers.Wait()
+	return s.db.Close()
+}
+
+// Revision implements Store.
+func (s *Bolt) Revision() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.revision
+}
+
+// Len implements Store.
+func (s *Bolt) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.live
+}
+
+// Hosts implements Store. It needs no context: memory is always as new as the
+// last commit.
+func (s *Bolt) Hosts(_ context.Context, names []Name) ([]Host, error) {
+	hosts := make([]Host, len(names))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, name := range names {
+		hosts[i], _ = s.hostLocked(name)
+	}
+	return hosts, nil
+}
+
+// hostLocked returns a host and the revision of its last line in the log.
+func (s *Bolt) hostLocked(name Name) (Host, uint64) {
+	value, ok := s.hosts[name]
+	if !ok {
+		return Host{Name: name}, 0
+	}
+	h, logged, _, _ := decodeHost(name, value, nil)
+	return h, logged
+}
+
+// Find implements Store.
+func (s *Bolt) Find(match func(Name) bool) []Host {
+	var hosts []Host
+	s.mu.RLock()
+	for name := range s.hosts {
+		if match(name) {
+			h, _ := s.hostLocked(name)
+			hosts = append(hosts, h)
+		}
+	}
+	s.mu.RUnlock()
+	slices.SortFunc(hosts, func(a, b Host) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return hosts
+}
