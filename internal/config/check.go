@@ -1,0 +1,104 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+func checkPath(path string) error {
+	switch {
+	case path == "":
+		return errors.New("a path is missing")
+	case strings.ContainsAny(path, "\x00\n"):
+		return errors.New("not a path")
+	}
+	return nil
+}
+
+// checkDataPath keeps what dnsgate writes apart from what tinydns-data does.
+func checkDataPath(path string) error {
+	switch filepath.Base(path) {
+	case ".", "..", "/", "data.cdb", "data.tmp":
+		return errors.New("not the name of a data file or folder")
+	}
+	return checkPath(path)
+}
+
+func checkPattern(pattern string) error {
+	if _, err := filepath.Match(pattern, ""); err != nil {
+		return errors.New("not a path or pattern: a bracket is not closed, or a backslash is last")
+	}
+	return checkPath(pattern)
+}
+
+func checkWord(word string) error {
+	if strings.Contains(word, "\x00") {
+		return errors.New("not a word of a command")
+	}
+	return nil
+}
+
+// checkListen wants "ADDRESS:PORT" or ":PORT"; names are not looked up, so that
+// the gateway listens where it was told to, or nowhere.
+func checkListen(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errors.New(`must be ADDRESS:PORT, such as "[::]:2222" or "192.0.2.1:2222"`)
+	}
+	if host != "" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return fmt.Errorf("%s is not an address", quote(host))
+		}
+	}
+	return checkPort(port, 0)
+}
+
+// checkServer wants "HOST:PORT", where HOST is an address or a name.
+func checkServer(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return errors.New(`must be HOST:PORT, such as "127.0.0.1:53" or "[::1]:53"`)
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		if strings.Contains(host, ":") || checkDomain(host) != nil {
+			return fmt.Errorf("%s is neither an address nor a name", quote(host))
+		}
+	}
+	return checkPort(port, 1)
+}
+
+func checkPort(port string, low int) error {
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || int(n) < low {
+		return fmt.Errorf("the port must be a number from %d to 65535", low)
+	}
+	return nil
+}
+
+// checkDomain wants a domain name of letters, digits, "-", "_" and, for the
+// reverse zones of RFC 2317, "/".
+func checkDomain(name string) error {
+	name = canonical(name)
+	if name == "" || len(name) > 253 {
+		return errors.New("not a domain name of 1 to 253 bytes")
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || len(label) > 63 || strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_/") != "" {
+			return fmt.Errorf("not a domain name: %s is not a label", quote(label))
+		}
+	}
+	return nil
+}
+
+// quote shows what was read, short and harmless.
+func quote(s string) string {
+	if len(s) > 60 {
+		s = s[:57] + "..."
+	}
+	return strconv.QuoteToASCII(s)
+}

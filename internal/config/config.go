@@ -1,0 +1,140 @@
+// Package config reads dnsgate.toml.
+//
+// It trusts the operator's intent and nothing else: an unknown key, a wrong
+// type or a bad value is a fault with its file and line, all faults of a file
+// are told at once, and a file with a fault gives no configuration.
+package config
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// Config is the content of dnsgate.toml, defaults filled in. It is plain data;
+// nobody changes it once Load made it.
+type Config struct {
+	Listen         []string // "ADDRESS:PORT", an empty ADDRESS being all; port 0: any free one
+	HostKeys       []string // paths of private keys, at least one
+	AuthorizedKeys string   // path
+	State          string   // path of the store's folder
+	TTL            uint32   // seconds, of a record whose grant says nothing else
+
+	Limits  Limits
+	TinyDNS *TinyDNS // nil: no tinydns
+	RFC2136 []RFC2136
+}
+
+// Limits bounds what clients may cost. Names and meanings are sshd_config's
+// where it has them.
+type Limits struct {
+	LoginGraceTime    time.Duration // from the connection to the proven key
+	MaxStartups       int           // unauthenticated connections at once, in all
+	PerSourceStartups int           // and per source: /32 of IPv4, /64 of IPv6
+	MaxAuthTries      int           // per connection
+	MaxSessions       int           // channels open at once in one connection
+	IdleTimeout       time.Duration // without a command running
+	MaxConnection     time.Duration // a connection's whole life
+	UpdatesPerMinute  int           // per key and hostname, with an equal burst
+}
+
+// WriteMode is how dynamic records get into a tinydns data file.
+type WriteMode string
+
+// The write modes (section 7 of the contract).
+const (
+	WriteFile    WriteMode = "file"    // a data file of dnsgate's own
+	WriteSection WriteMode = "section" // between two marker lines of a data file
+	WriteRewrite WriteMode = "rewrite" // in the host's existing lines
+	WriteHosts   WriteMode = "hosts"   // one file per host in a folder
+)
+
+// TinyDNS describes one tinydns root.
+type TinyDNS struct {
+	Root    string        // path of the folder that holds data.cdb
+	Write   WriteMode     //
+	Path    string        // of the data file or folder written, relative to Root unless absolute
+	Sources []string      // further data files, patterns of filepath.Match, relative to Root unless absolute
+	Rebuild []string      // the command run in Root, without a shell; nil: compile data.cdb ourselves
+	Timeout time.Duration // of the command
+	AAAA    AAAAFormat    //
+	Verify  string        // "HOST:PORT" of the server asked before answering good; empty: none
+}
+
+// AAAAFormat is how an AAAA record is written in tinydns-data.
+type AAAAFormat string
+
+// The formats of AAAA records.
+const (
+	AAAAGeneric AAAAFormat = "generic" // ":name:28:...", as stock tinydns-data reads
+	AAAAFefe    AAAAFormat = "fefe"    // "6name:...", as the IPv6 patch reads
+)
+
+// RFC2136 describes one zone updated by signed UPDATE messages.
+type RFC2136 struct {
+	Server        string // "HOST:PORT"
+	Zone          string // lower case, without a final dot
+	TSIGName      string // lower case, without a final dot; empty: unsigned
+	TSIGAlgorithm string // "hmac-sha256", "hmac-sha384" or "hmac-sha512"; empty: unsigned
+	TSIGSecret    string // path of the file with the base64 secret; empty: unsigned
+}
+
+// Default is the configuration of the file that Template gives, in folder.
+func Default(folder string) *Config {
+	c := defaults()
+	c.TinyDNS = defaultTinyDNS()
+	c.resolve(folder)
+	return c
+}
+
+// defaults is what an empty file says, its paths still relative.
+func defaults() *Config {
+	return &Config{
+		Listen:         []string{"[::]:2222"},
+		HostKeys:       []string{"ssh_host_ed25519_key"},
+		AuthorizedKeys: "authorized_keys",
+		State:          "state",
+		TTL:            300,
+		Limits: Limits{
+			LoginGraceTime:    20 * time.Second,
+			MaxStartups:       200,
+			PerSourceStartups: 20,
+			MaxAuthTries:      6,
+			MaxSessions:       10,
+			IdleTimeout:       30 * time.Second,
+			MaxConnection:     10 * time.Minute,
+			UpdatesPerMinute:  30,
+		},
+	}
+}
+
+// defaultTinyDNS is what an empty [tinydns] table says.
+func defaultTinyDNS() *TinyDNS {
+	return &TinyDNS{
+		Root:    "root",
+		Write:   WriteFile,
+		Path:    "dnsgate",
+		Sources: []string{"data"},
+		Timeout: 10 * time.Second,
+		AAAA:    AAAAGeneric,
+	}
+}
+
+// resolve makes the paths absolute or relative to folder.
+func (c *Config) resolve(folder string) {
+	join := func(path *string) {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(folder, *path)
+		}
+	}
+	for i := range c.HostKeys {
+		join(&c.HostKeys[i])
+	}
+	join(&c.AuthorizedKeys)
+	join(&c.State)
+	if c.TinyDNS != nil {
+		join(&c.TinyDNS.Root)
+	}
+	for i := range c.RFC2136 {
+		join(&c.RFC2136[i].TSIGSecret)
+	}
+}

@@ -1,0 +1,286 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, content string) (*Config, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dnsgate.toml")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil {
+		err = errors.New(strings.ReplaceAll(err.Error(), path, "dnsgate.toml"))
+	}
+	return c, err
+}
+
+func TestTemplateIsDefault(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "dnsgate.toml")
+	if err := os.WriteFile(path, Template(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := Default(folder); !reflect.DeepEqual(c, want) {
+		t.Errorf("the template reads as\n%+v %+v\nwant\n%+v %+v", c, c.TinyDNS, want, want.TinyDNS)
+	}
+}
+
+// TestTemplateShowsEveryKey takes each key of the template away in turn, which
+// must change nothing, and misspells it, which must be told with its line.
+func TestTemplateShowsEveryKey(t *testing.T) {
+	text := string(Template())
+	text = regexp.MustCompile(`(?m)^#(\[\[rfc2136|\w+ = )`).ReplaceAllString(text, "$1")
+	whole, err := parse("f", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(text, "\n")
+	keys := 0
+	for i, line := range lines {
+		if !regexp.MustCompile(`^\w+ = `).MatchString(line) {
+			continue
+		}
+		key, _, _ := strings.Cut(line, " = ")
+		keys++
+		lines[i] = "x" + line
+		_, err := parse("f", []byte(strings.Join(lines, "\n")))
+		if want := "unknown key \"x" + key; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s misspelt: %v", key, err)
+		}
+		lines[i] = ""
+		c, err := parse("f", []byte(strings.Join(lines, "\n")))
+		lines[i] = line
+		if zone := strings.HasPrefix(key, "tsig") || key == "server" || key == "zone"; zone {
+			if err == nil {
+				t.Errorf("%s left out: no error", key)
+			}
+		} else if err != nil || !reflect.DeepEqual(c, whole) {
+			t.Errorf("%s left out: not its default: %v", key, err)
+		}
+	}
+	if keys != 5+8+8+5 {
+		t.Errorf("the template has %d keys", keys)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "dnsgate.toml")
+	content := `
+listen = ["127.0.0.1:0", "[::1]:2222", ":22"]
+host_keys = ["/etc/key", "keys/two"]
+state = "/var/lib/dnsgate"
+ttl = 0
+limits = {idle_timeout = "1h"}
+[tinydns]
+root = "/etc/tinydns/root"
+write = "rewrite"
+path = "data"
+sources = []
+rebuild = ["make", "-s", ""]
+aaaa = "fefe"
+verify = "ns.example.com:53"
+[[rfc2136]]
+server = "192.0.2.1:53"
+zone = "Example.COM."
+[[rfc2136]]
+server = "[::1]:5353"
+zone = "64/26.2.0.192.in-addr.arpa"
+tsig_name = "Key."
+tsig_algorithm = "hmac-sha512"
+tsig_secret_file = "secret"
+`
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default(folder)
+	want.Listen = []string{"127.0.0.1:0", "[::1]:2222", ":22"}
+	want.HostKeys = []string{"/etc/key", filepath.Join(folder, "keys/two")}
+	want.State = "/var/lib/dnsgate"
+	want.TTL = 0
+	want.Limits.IdleTimeout = time.Hour
+	want.TinyDNS = &TinyDNS{
+		Root: "/etc/tinydns/root", Write: WriteRewrite, Path: "data", Sources: []string{},
+		Rebuild: []string{"make", "-s", ""}, Timeout: 10 * time.Second, AAAA: AAAAFefe, Verify: "ns.example.com:53",
+	}
+	want.RFC2136 = []RFC2136{
+		{Server: "192.0.2.1:53", Zone: "example.com"},
+		{
+			Server: "[::1]:5353", Zone: "64/26.2.0.192.in-addr.arpa",
+			TSIGName: "key", TSIGAlgorithm: "hmac-sha512", TSIGSecret: filepath.Join(folder, "secret"),
+		},
+	}
+	if !reflect.DeepEqual(c, want) {
+		t.Errorf("got\n%+v %+v\nwant\n%+v %+v", c, c.TinyDNS, want, want.TinyDNS)
+	}
+}
+
+func TestWithoutTinyDNS(t *testing.T) {
+	c, err := load(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.TinyDNS != nil || c.TTL != 300 || c.Limits.MaxStartups != 200 {
+		t.Errorf("an empty file reads as %+v", c)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	for _, test := range []struct {
+		name, content, want string
+	}{
+		{"every fault at its line", `ttl = -1
+listn = []
+host_keys = "key"
+
+[limits]
+max_startups = "many"
+idle_timeout = 30
+login_grace_time = "20"
+max_connection = "3s0"
+[tinydns]
+write = "files"
+[more.tables]
+x = 1
+[[rfc2136]]
+server = "localhost:53"
+zone = "a..b"
+[[rfc2136]]
+zone = "example.com"
+tsig_name = "k"
+`, `dnsgate.toml:1: ttl = -1: must be from 0 to 2147483647
+dnsgate.toml:2: unknown key "listn"; known here are listen, host_keys, authorized_keys, state, ttl, limits, tinydns, rfc2136
+dnsgate.toml:3: host_keys must be a list of texts, such as ["one", "two"], not text
+dnsgate.toml:6: limits.max_startups must be a whole number, not text
+dnsgate.toml:7: limits.idle_timeout must be a duration in quotes, such as "20s" or "10m", not a number
+dnsgate.toml:8: limits.login_grace_time = "20": not a duration, such as "20s" or "10m"
+dnsgate.toml:9: limits.max_connection = "3s0": not a duration, such as "20s" or "10m"
+dnsgate.toml:11: tinydns.write = "files": must be one of ["file" "section" "rewrite" "hosts"]
+dnsgate.toml:12: unknown key "more"; known here are listen, host_keys, authorized_keys, state, ttl, limits, tinydns, rfc2136
+dnsgate.toml:16: rfc2136.zone = "a..b": not a domain name: "" is not a label
+dnsgate.toml:17: rfc2136 needs a server
+dnsgate.toml:17: rfc2136 needs a tsig_algorithm beside the other tsig keys, or none of them
+dnsgate.toml:17: rfc2136 needs a tsig_secret_file beside the other tsig keys, or none of them`},
+		{"list elements at their own lines", "listen = [\n \":1\", # one\n \":1\",\n 7,\n]\nhost_keys = []", `dnsgate.toml:3: listen holds ":1": it is there twice
+dnsgate.toml:4: listen must hold only texts in quotes, not a number
+dnsgate.toml:6: host_keys names no key; dnsgate init makes one`},
+		{"grammar", "ttl = 1\nlisten = [1 2]", `dnsgate.toml:2: expected ',' or ']' after array value`},
+		{"a key twice", "ttl = 1\n\nttl = 2", `dnsgate.toml:3: key ttl is already defined`},
+		{"a table that is none", "limits = 1\ntinydns = [1]\nrfc2136 = {}", `dnsgate.toml:1: limits must be a table, [limits], not a number
+dnsgate.toml:2: tinydns must be a table, [tinydns], not a list
+dnsgate.toml:3: rfc2136 must be tables, [[rfc2136]] each, not a table`},
+		{"a list of no tables", "rfc2136 = [1.5, {server=\"a:1\"}]", `dnsgate.toml:1: rfc2136 must be tables, [[rfc2136]] each, not a fraction
+dnsgate.toml:1: rfc2136 needs a zone`},
+		{"a zone twice", "[[rfc2136]]\nserver='a.b:1'\nzone='X.y'\n[[rfc2136]]\nserver='a.b:1'\nzone='x.Y.'", `dnsgate.toml:4: rfc2136 has the zone and server of an entry before it`},
+		{"below a list of tables", "[[rfc2136]]\nserver='a.b:1'\nzone='x.y'\n[rfc2136.more]\nx=1", `dnsgate.toml:4: unknown key "more"; known here are server, zone, tsig_name, tsig_algorithm, tsig_secret_file`},
+		{"dotted", "limits.max_sessions = 0\nlimits.idle_timeout = '25h'", `dnsgate.toml:1: limits.max_sessions = 0: must be from 1 to 1000
+dnsgate.toml:2: limits.idle_timeout = "25h": must be from 1s to 24h0m0s`},
+		{"a quoted key", "'a b' = 1\n\"\\u0007\" = 1979-05-27", `dnsgate.toml:1: unknown key "a b"; known here are listen, host_keys, authorized_keys, state, ttl, limits, tinydns, rfc2136
+dnsgate.toml:2: unknown key "\a"; known here are listen, host_keys, authorized_keys, state, ttl, limits, tinydns, rfc2136`},
+		{"rebuild", "tinydns.rebuild = 'make'", `dnsgate.toml:1: tinydns.rebuild = "make": must be "builtin", or a command as a list of its words, such as ["make"]`},
+		{"rebuild of nothing", "tinydns.rebuild = []", `dnsgate.toml:1: tinydns.rebuild must be "builtin", or a command as a list of its words, such as ["make"]`},
+		{"rebuild of numbers", "tinydns.rebuild = [1]", `dnsgate.toml:1: tinydns.rebuild must hold only texts in quotes, not a number`},
+		{"writing data.cdb", "tinydns.path = 'sub/data.cdb'", `dnsgate.toml:1: tinydns.path = "sub/data.cdb": not the name of a data file or folder`},
+		{"a date", "state = 1979-05-27", `dnsgate.toml:1: state must be text in quotes, not a date or time`},
+		{"no path", "state = ''", `dnsgate.toml:1: state = "": a path is missing`},
+		{"a pattern", "tinydns.sources = ['a[']", `dnsgate.toml:1: tinydns.sources holds "a[": not a path or pattern: a bracket is not closed, or a backslash is last`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := load(t, test.content)
+			if err == nil {
+				t.Fatalf("no error: %+v", c)
+			}
+			if err.Error() != test.want {
+				t.Errorf("got\n%s\nwant\n%s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for _, test := range []struct {
+		check func(string) error
+		good  []string
+		bad   []string
+	}{
+		{
+			checkListen,
+			[]string{":0", ":22", "0.0.0.0:2222", "[::]:65535", "[fe80::1%eth0]:1"},
+			[]string{"", "22", "localhost:22", "1.2.3:22", "::1:22", "[::1]", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:ssh", "1.2.3.4:", "*:22"},
+		},
+		{
+			checkServer,
+			[]string{"127.0.0.1:53", "[::1]:53", "localhost:1", "ns_1.example.com.:5353"},
+			[]string{"", ":53", "127.0.0.1", "127.0.0.1:0", "a b:53", "[a:b]:53", "::1:53"},
+		},
+	} {
+		for _, s := range test.good {
+			if err := test.check(s); err != nil {
+				t.Errorf("%q: %v", s, err)
+			}
+		}
+		for _, s := range test.bad {
+			if test.check(s) == nil {
+				t.Errorf("%q: no error", s)
+			}
+		}
+	}
+}
+
+func TestUnreadable(t *testing.T) {
+	if _, err := Load(filepath.Join(t.TempDir(), "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an absent file: %v", err)
+	}
+	if _, err := Load(t.TempDir()); err == nil {
+		t.Error("a folder: no error")
+	}
+	if _, err := load(t, strings.Repeat("#\n", maxFile)); err == nil || !strings.Contains(err.Error(), "longer than") {
+		t.Errorf("a huge file: %v", err)
+	}
+}
+
+// FuzzParse checks that no input panics, that faults have a line of the file,
+// and that what is accepted keeps the bounds.
+func FuzzParse(f *testing.F) {
+	f.Add(Template())
+	f.Add([]byte("[[rfc2136]]\n[rfc2136.x]\n[[rfc2136.x.y]]\na.b=[[1],{c=1}]"))
+	f.Add([]byte("limits = {idle_timeout='1s'}\r\n\"a.b\"=1\nttl=1.5"))
+	f.Add([]byte("listen=[\"\"\"\n\n\"\"\",'x']"))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		c, err := parse("f", content)
+		if err == nil {
+			if len(c.HostKeys) == 0 || c.State == "" || c.Limits.MaxStartups < 1 || c.TTL > 1<<31-1 {
+				t.Errorf("accepted: %+v", c)
+			}
+			return
+		}
+		var faults Faults
+		if !errors.As(err, &faults) || len(faults) == 0 {
+			t.Fatalf("not faults: %v", err)
+		}
+		lines := strings.Count(string(content), "\n") + 1
+		for _, fault := range faults {
+			if fault.Line < 1 || fault.Line > lines || strings.ContainsAny(fault.Msg, "\n\x00") {
+				t.Errorf("of %d lines: %q", lines, fault.String())
+			}
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Fault is something wrong at one place of a configuration file.
+type Fault struct {
+	File string
+	Line int // from 1
+	Msg  string
+}
+
+func (f Fault) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
+
+// Faults are all that is wrong with a file, in the order of its lines. As an
+// error it is one line of text for each.
+type Faults []Fault
+
+func (f Faults) Error() string {
+	var lines []string
+	for _, fault := range f {
+		lines = append(lines, fault.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// document is a TOML file whose values still know their lines.
+type document struct {
+	file   string
+	values map[string]any
+	lines  map[string]int // by path, such as "limits.max_startups" or "rfc2136[1].zone"
+	faults Faults
+}
+
+// parseDocument reads TOML 1.0. What is against its grammar, a key given twice
+// included, is the only fault told, for the rest would be guesses.
+func parseDocument(file string, content []byte) (*document, error) {
+	d := &document{file: file}
+	err := toml.Unmarshal(content, &d.values)
+	if bad := (*toml.DecodeError)(nil); errors.As(err, &bad) {
+		line, _ := bad.Position()
+		return nil, Faults{{file, line, strings.TrimPrefix(bad.Error(), "toml: ")}}
+	}
+	if err != nil {
+		return nil, Faults{{file, 1, err.Error()}}
+	}
+	d.lines = locate(content)
+	return d, nil
+}
+
+// fault notes what is wrong with the value at path.
+func (d *document) fault(path, format string, args ...any) {
+	d.faults = append(d.faults, Fault{d.file, d.line(path), fmt.Sprintf(format, args...)})
+}
+
+// line is where path stands, or else what it is part of.
+func (d *document) line(path string) int {
+	for {
+		if line, ok := d.lines[path]; ok {
+			return line
+		}
+		i := strings.LastIndexAny(path, ".[")
+		if i < 0 {
+			return 1
+		}
+		path = path[:i]
+	}
+}
+
+func (d *document) sortedFaults() Faults {
+	slices.SortStableFunc(d.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+	return d.faults
+}
