@@ -10,15 +10,16 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"dnsgate/internal/durable"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// maxRaces is how often an edit starts anew because somebody else changed the
-// file meanwhile.
-const maxRaces = 20
+// maxRacing is how long an edit starts anew because others changed the file
+// meanwhile. Edits of our own wait for each other, but not in a fair order.
+const maxRacing = 10 * time.Second
 
 // Add appends line to the authorized_keys file at path, which is made if there
 // is none, and returns what it grants. It refuses a line that Parse would, and
@@ -27,6 +28,9 @@ const maxRaces = 20
 func Add(path, line string) (Grant, error) {
 	if strings.ContainsAny(line, "\n") || len(line) >= MaxLine {
 		return Grant{}, fmt.Errorf("the new line holds a line end, or is longer than %d bytes", MaxLine)
+	}
+	if !holdsKey([]byte(line)) {
+		return Grant{}, errors.New("the new line is blank or a comment")
 	}
 	grant, key, err := parseLine(line)
 	if err != nil {
@@ -88,7 +92,7 @@ func keyLines(content []byte) []string {
 // on the file itself, so that edits of this kind follow each other and leave
 // nothing behind, and starts anew when anybody else changes the file under it.
 func edit(path string, create bool, change func([]byte) ([]byte, error)) error {
-	for range maxRaces {
+	for start := time.Now(); time.Since(start) < maxRacing; {
 		err := editOnce(path, create, change)
 		if !errors.Is(err, errRace) {
 			return err

@@ -44,7 +44,7 @@ func parseLine(line string) (Grant, ssh.PublicKey, error) {
 	}
 	key, comment, keyErr := ParseKey(rest)
 	g, err := parseOptions(options)
-	if err == nil {
+	if keyErr != nil && (err == nil || errors.Is(err, errNoCommand)) {
 		err = keyErr
 	}
 	if err != nil {
@@ -114,6 +114,8 @@ func checkKeyType(kind string) error {
 		return errors.New("DSA keys are too weak; make one with ssh-keygen -t ed25519")
 	case strings.Contains(kind, "-cert-v01@"):
 		return errors.New("certificates are not accepted; give the key itself")
+	case strings.ContainsAny(kind, `="`):
+		return fmt.Errorf("%s is no key type; if it is an option, only a comma may stand before it", quote(kind))
 	}
 	return fmt.Errorf("unknown key type %s", quote(kind))
 }

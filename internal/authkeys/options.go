@@ -145,6 +145,8 @@ func checkOption(o option) error {
 	return nil
 }
 
+var errNoCommand = errors.New(`no forced command; put command="dnsgate allow HOST..." before the key`)
+
 func applyOptions(options []option) (Grant, error) {
 	find := func(name string) (option, bool) {
 		i := slices.IndexFunc(options, func(o option) bool { return o.name == name })
@@ -155,7 +157,7 @@ func applyOptions(options []option) (Grant, error) {
 	}
 	command, ok := find("command")
 	if !ok {
-		return Grant{}, errors.New(`no forced command; put command="dnsgate allow HOST..." before the key`)
+		return Grant{}, errNoCommand
 	}
 	g, err := ParseCommand(strings.Clone(command.value))
 	if err != nil {

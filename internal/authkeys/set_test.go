@@ -6,27 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/crypto/ssh"
 )
-
-var testNow = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-
-// Keys made by ssh-keygen for these tests; nobody has the private ones.
-const (
-	keyA   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJzVxSJpUvJ0lJVHeSG5LrCCmGhbWhEPzVKd6YnbVhKq"
-	keyB   = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHLzYVv0T6c3mXcVYQYy5TIm0XqPvDd0Zc6j3t3X2C1V"
-	header = `command="dnsgate allow home.example.com" `
-)
-
-func mustKey(t testing.TB, text string) ssh.PublicKey {
-	t.Helper()
-	key, _, err := ParseKey(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
-}
 
 func TestLookup(t *testing.T) {
 	set, faults := Parse("authorized_keys", []byte(strings.Join([]string{
