@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"dnsgate/internal/authkeys"
+	"dnsgate/internal/command"
+	"dnsgate/internal/config"
+	"dnsgate/internal/gate"
+	"dnsgate/internal/records"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// publishTimeout is how long a command waits for the publishers, beyond what
+// the slowest of them allows itself.
+const publishTimeout = 15 * time.Second
+
+// drainTimeout is how long commands may take to end when the gateway stops.
+const drainTimeout = 8 * time.Second
+
+// daemon is a gateway: what serve and quickstart run.
+type daemon struct {
+	log        *slog.Logger
+	configFile string
+	keys       *authkeys.File
+	store      *records.Bolt
+	publishers *publishers
+	gate       *gate.Gate
+	commands   *command.Gateway
+
+	mu     sync.Mutex // one reload at a time, and for config
+	config *config.Config
+}
+
+// newDaemon opens everything that configFile names. Close ends it.
+func newDaemon(configFile string, log *slog.Logger) (d *daemon, err error) {
+	cfg, err := config.Load(configFile)
+	if err != nil {
+		return nil, &exit{exConfig, err}
+	}
+	hostKeys, err := loadHostKeys(cfg.HostKeys)
+	if err != nil {
+		return nil, &exit{exConfig, err}
+	}
+	d = &daemon{log: log, configFile: configFile, config: cfg}
+	defer func() {
+		if err != nil {
+			d.Close()
+		}
+	}()
+	if d.keys, err = authkeys.Open(cfg.AuthorizedKeys, log); err != nil {
+		return nil, &exit{exConfig, err}
+	}
+	if d.store, err = records.Open(cfg.State, log); err != nil {
+		return nil, &exit{exIO, fmt.Errorf("opening the store: %w", err)}
+	}
+	if d.publishers, err = newPublishers(cfg, d.store, log); err != nil {
+		return nil, &exit{exConfig, err}
+	}
+	if err := d.assemble(hostKeys); err != nil {
+		return nil, &exit{exConfig, err}
+	}
+	return d, nil
+}
+
+func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
+	d.commands = &command.Gateway{
+		Store:          d.store,
+		Publishers:     d.publishers,
+		Rates:          command.NewRates(d.config.Limits.UpdatesPerMinute),
+		Log:            d.log,
+		Version:        version(),
+		Started:        time.Now(),
+		TTL:            d.ttl,
+		PublishTimeout: publishTimeout,
+		Reload:         d.reload,
+		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {
+			return d.keys.Set().Grants(), d.keys.Faults()
+		},
+	}
+	d.gate, err = gate.New(gate.Options{
+		HostKeys: hostKeys,
+		Keys:     d.keys,
+		Commands: d.commands,
+		Limits:   gateLimits(d.config.Limits),
+		Log:      d.log,
+	})
+	if err == nil {
+		d.commands.Connections = d.gate.Connections
+	}
+	return err
+}
+
+func gateLimits(l config.Limits) gate.Limits {
+	return gate.Limits{
+		LoginGraceTime:    l.LoginGraceTime,
+		MaxStartups:       l.MaxStartups,
+		PerSourceStartups: l.PerSourceStartups,
+		MaxAuthTries:      l.MaxAuthTries,
+		MaxSessions:       l.MaxSessions,
+		IdleTimeout:       l.IdleTimeout,
+		MaxConnection:     l.MaxConnection,
+	}
+}
+
+func (d *daemon) ttl() uint32 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config.TTL
+}
+
+// serve serves listeners until ctx ends, then drains and returns.
+func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
+	failed := make(chan error, len(listeners))
+	var serving sync.WaitGroup
+	for _, l := range listeners {
+		serving.Go(func() {
+			if err := d.gate.Serve(l); err != nil {
+				failed <- fmt.Errorf("listening on %s: %w", l.Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = &exit{exUnavailable, err}
+	}
+	d.log.Info("stopping")
+	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	d.gate.Shutdown(drain)
+	serving.Wait()
+	return err
+}
+
+// Close ends what newDaemon opened.
+func (d *daemon) Close() {
+	if d.publishers != nil {
+		d.publishers.Close()
+	}
+	if d.store != nil {
+		if err := d.store.Close(); err != nil {
+			d.log.Error("closing the store failed", "error", err)
+		}
+	}
+	if d.keys != nil {
+		d.keys.Close()
+	}
+}
+
+// reload reads keys and configuration again. After an error everything stays
+// as it was.
+func (d *daemon) reload(context.Context) error {
+	cfg, err := config.Load(d.configFile)
+	if err != nil {
+		d.log.Error("configuration not reloaded, keeping the running one", "error", err)
+		return errors.Join(err, d.keys.Reload())
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := d.config
+	if needsRestart(old, cfg) {
+		d.log.Warn("listen, host_keys, authorized_keys and state change only with a restart")
+	}
+	if err := d.publishers.replace(cfg); err != nil {
+		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
+		return err
+	}
+	cfg.Listen, cfg.HostKeys, cfg.AuthorizedKeys, cfg.State = old.Listen, old.HostKeys, old.AuthorizedKeys, old.State
+	d.config = cfg
+	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
+	d.gate.SetLimits(gateLimits(cfg.Limits))
+	d.log.Info("configuration loaded", "file", d.configFile)
+	return d.keys.Reload()
+}
+
+func needsRestart(a, b *config.Config) bool {
+	return !slices.Equal(a.Listen, b.Listen) || !slices.Equal(a.HostKeys, b.HostKeys) ||
+		a.AuthorizedKeys != b.AuthorizedKeys || a.State != b.State
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"crypto/rsa"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// loadHostKeys reads the server's private keys. One that is missing, empty or
+// readable by others is an error, and never replaced.
+func loadHostKeys(paths []string) ([]gossh.Signer, error) {
+	var signers []gossh.Signer
+	for _, path := range paths {
+		signer, err := loadHostKey(path)
+		if err != nil {
+			return nil, fmt.Errorf("%s:1: host key: %w", path, err)
+		}
+		signers = append(signers, signer)
+	}
+	return signers, nil
+}
+
+func loadHostKey(path string) (gossh.Signer, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errors.New("there is no such file; make one with: ssh-keygen -t ed25519 -N '' -f FILE")
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("mode %v lets others than its owner at it; run: chmod 600 %s", mode, path)
+	}
+	pem, err := io.ReadAll(io.LimitReader(f, 1<<16))
+	if err != nil {
+		return nil, err
+	}
+	return parseHostKey(pem)
+}
+
+func parseHostKey(pem []byte) (gossh.Signer, error) {
+	if len(pem) == 0 {
+		return nil, errors.New("the file is empty")
+	}
+	raw, err := gossh.ParseRawPrivateKey(pem)
+	var locked *gossh.PassphraseMissingError
+	if errors.As(err, &locked) {
+		return nil, errors.New("it has a passphrase; a server's key must not")
+	}
+	if err != nil {
+		return nil, errors.New("not a private key in OpenSSH's or PEM format")
+	}
+	if k, ok := raw.(*rsa.PrivateKey); ok && k.N.BitLen() < 2048 {
+		return nil, fmt.Errorf("an RSA key of %d bits; 2048 are the least", k.N.BitLen())
+	}
+	signer, err := gossh.NewSignerFromKey(raw)
+	if err != nil {
+		return nil, err
+	}
+	return modernSigner(signer)
+}
+
+// modernSigner keeps an RSA key from signing with SHA-1.
+func modernSigner(signer gossh.Signer) (gossh.Signer, error) {
+	if signer.PublicKey().Type() != gossh.KeyAlgoRSA {
+		return signer, nil
+	}
+	with, ok := signer.(gossh.AlgorithmSigner)
+	if !ok {
+		return nil, errors.New("an RSA key that cannot sign with SHA-2")
+	}
+	return gossh.NewSignerWithAlgorithms(with, []string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
+}

@@ -1,0 +1,132 @@
+// Command dnsgate is an SSH-only dynamic DNS gateway: see README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run runs one command line and returns its exit status. Nobody below it ends
+// the process.
+func run(args []string) int {
+	root := commands()
+	root.SetArgs(args)
+	err := root.ExecuteContext(context.Background())
+	if err == nil {
+		return 0
+	}
+	var e *exit
+	if !errors.As(err, &e) {
+		e = &exit{exUsage, fmt.Errorf("%w; see dnsgate --help", err)} // of cobra: no such flag
+	}
+	if e.err != nil {
+		fmt.Fprintf(os.Stderr, "dnsgate: %v\n", e.err)
+	}
+	return e.status
+}
+
+// Exit statuses, of sysexits(3).
+const (
+	exUsage       = 64
+	exData        = 65
+	exUnavailable = 69
+	exBug         = 70
+	exIO          = 74
+	exTemp        = 75
+	exNotYours    = 77
+	exConfig      = 78
+)
+
+// exit is an error with the status that the process is to end with. Without an
+// err everything has been said already.
+type exit struct {
+	status int
+	err    error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.err }
+
+func commands() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "dnsgate",
+		Short: "An SSH-only dynamic DNS gateway",
+		Long: `dnsgate lets machines whose addresses change update their own names:
+
+    ssh -p 2222 gate.example.com update 203.0.113.7
+
+It maps each authorized key to the hostnames that it may update, stores every
+change durably, publishes it to tinydns, BIND, Knot or PowerDNS, and answers
+"good" only then. Begin with: dnsgate quickstart`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.AddCommand(serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
+		compileCommand(), getCommand(), restoreCommand(), versionCommand(), completionCommand(), manCommand())
+	return root
+}
+
+// configFlag adds --config to c.
+func configFlag(c *cobra.Command) *string {
+	return c.Flags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
+}
+
+// logFlag adds --log-format to c, and returns what makes the logger.
+func logFlag(c *cobra.Command) func(io.Writer) (*slog.Logger, error) {
+	format := c.Flags().String("log-format", "text", "`FORMAT` of the log: text or json")
+	return func(w io.Writer) (*slog.Logger, error) {
+		switch *format {
+		case "text":
+			return slog.New(slog.NewTextHandler(w, nil)), nil
+		case "json":
+			return slog.New(slog.NewJSONHandler(w, nil)), nil
+		}
+		return nil, &exit{exUsage, fmt.Errorf("--log-format is text or json, not %q", *format)}
+	}
+}
+
+// arguments checks how many there are; most < 0 is any number.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return &exit{exUsage, fmt.Errorf("usage: %s", c.UseLine())}
+		}
+		return nil
+	}
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: arguments(0, 0),
+		RunE: func(c *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintf(c.OutOrStdout(), "dnsgate %s\n", version())
+			return err
+		},
+	}
+}
+
+// version is what the Go toolchain recorded: a tag, or a commit's time and
+// number.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"sync"
+
+	"dnsgate/internal/config"
+	"dnsgate/internal/publish"
+	"dnsgate/internal/records"
+)
+
+// publishers is the running publish.Set, which a reload may replace. It is
+// what the commands wait on.
+type publishers struct {
+	store *records.Bolt
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	running *runningSet
+}
+
+type runningSet struct {
+	*publish.Set
+	config *config.Config
+	ctx    context.Context // ends when the set is to stop
+	stop   context.CancelFunc
+	done   chan struct{}
+}
+
+func newPublishers(cfg *config.Config, store *records.Bolt, log *slog.Logger) (*publishers, error) {
+	p := &publishers{store: store, log: log}
+	var err error
+	p.running, err = p.start(cfg)
+	return p, err
+}
+
+func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
+	targets, err := makeTargets(cfg, p.log)
+	if err != nil {
+		return nil, err
+	}
+	s := &runningSet{config: cfg, done: make(chan struct{})}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.Set = publish.NewSet(func() publish.Source { return p.store.Follow() }, p.log, targets...)
+	go func() {
+		defer close(s.done)
+		s.Run(s.ctx)
+	}()
+	return s, nil
+}
+
+// makeTargets opens every target that cfg names, or none.
+func makeTargets(cfg *config.Config, log *slog.Logger) (targets []publish.Target, err error) {
+	defer func() {
+		if err != nil {
+			closeTargets(targets)
+		}
+	}()
+	if t := cfg.TinyDNS; t != nil {
+		target, err := publish.NewTinydns(tinydnsOptions(t, log))
+		if err != nil {
+			return targets, err
+		}
+		targets = append(targets, target)
+	}
+	zones := make([]string, len(cfg.RFC2136))
+	for i, z := range cfg.RFC2136 {
+		zones[i] = z.Zone
+	}
+	for _, z := range cfg.RFC2136 {
+		target, err := publish.NewRFC2136(rfc2136Options(z, zones, log))
+		if err != nil {
+			return targets, fmt.Errorf("rfc2136 zone %s: %w", z.Zone, err)
+		}
+		targets = append(targets, target)
+	}
+	return targets, nil
+}
+
+func closeTargets(targets []publish.Target) {
+	for _, t := range targets {
+		if c, ok := t.(io.Closer); ok {
+			c.Close()
+		}
+	}
+}
+
+func tinydnsOptions(t *config.TinyDNS, log *slog.Logger) publish.TinydnsOptions {
+	return publish.TinydnsOptions{
+		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
+		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Verify: t.Verify, Logger: log,
+	}
+}
+
+func rfc2136Options(z config.RFC2136, zones []string, log *slog.Logger) publish.RFC2136Options {
+	return publish.RFC2136Options{
+		Server: z.Server, Zone: z.Zone, Zones: zones,
+		TSIGName: z.TSIGName, TSIGAlgorithm: z.TSIGAlgorithm, TSIGSecretFile: z.TSIGSecret,
+		Logger: log,
+	}
+}
+
+func (p *publishers) current() *runningSet {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running
+}
+
+// replace stops the running set and starts that of cfg, or the old one again
+// if that cannot be. The same settings change nothing.
+func (p *publishers) replace(cfg *config.Config) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.running
+	if reflect.DeepEqual(old.config.TinyDNS, cfg.TinyDNS) && reflect.DeepEqual(old.config.RFC2136, cfg.RFC2136) {
+		return nil
+	}
+	old.stop()
+	<-old.done
+	set, err := p.start(cfg)
+	if err != nil {
+		var again error
+		if set, again = p.start(old.config); again != nil {
+			return errors.Join(err, fmt.Errorf("and the old ones do not start again: %w", again))
+		}
+	}
+	p.running = set
+	return err
+}
+
+// Wait implements command.Publishers. A set that is replaced meanwhile is no
+// failure: the new one publishes it.
+func (p *publishers) Wait(ctx context.Context, names []records.Name, revision uint64) error {
+	return p.whileRunning(ctx, func(ctx context.Context, s *runningSet) error { return s.Wait(ctx, names, revision) })
+}
+
+// Rebuild implements command.Publishers.
+func (p *publishers) Rebuild(ctx context.Context) error {
+	return p.whileRunning(ctx, func(ctx context.Context, s *runningSet) error { return s.Rebuild(ctx) })
+}
+
+func (p *publishers) whileRunning(ctx context.Context, f func(context.Context, *runningSet) error) error {
+	for {
+		s := p.current()
+		inner, cancel := context.WithCancel(ctx)
+		unhook := context.AfterFunc(s.ctx, cancel)
+		err := f(inner, s)
+		unhook()
+		cancel()
+		if err == nil || ctx.Err() != nil || s.ctx.Err() == nil {
+			return err
+		}
+		<-s.done
+		if p.current() == s {
+			return errors.New("the publishers have stopped")
+		}
+	}
+}
+
+// Progress implements command.Publishers.
+func (p *publishers) Progress() []records.Progress { return p.current().Progress() }
+
+// Close publishes what is pending and ends the set.
+func (p *publishers) Close() {
+	s := p.current()
+	if s == nil {
+		return
+	}
+	s.stop()
+	<-s.done
+}

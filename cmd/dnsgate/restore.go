@@ -1,0 +1,41 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"dnsgate/internal/config"
+	"dnsgate/internal/records"
+
+	"github.com/spf13/cobra"
+)
+
+func restoreCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "restore < BACKUP",
+		Short: "Fill an empty state folder from a backup",
+		Long: `Fill an empty state folder from what the admin command "backup" wrote:
+
+    ssh -p 2222 gate.example.com backup > backup
+    dnsgate restore < backup`,
+		Args: arguments(0, 0),
+	}
+	configFile := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		cfg, err := config.Load(*configFile)
+		if err != nil {
+			return &exit{exConfig, err}
+		}
+		err = records.Restore(cfg.State, c.InOrStdin())
+		var bad *records.BackupError
+		switch {
+		case errors.As(err, &bad):
+			return &exit{exData, err}
+		case err != nil:
+			return &exit{exIO, err}
+		}
+		_, err = fmt.Fprintf(c.OutOrStdout(), "restored into %s\n", cfg.State)
+		return err
+	}
+	return c
+}

@@ -1,0 +1,250 @@
+package command
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// jsonFlag takes --json off words, and checks how many are left.
+func jsonFlag(words []string, most int) (bool, []string, error) {
+	flags, words, err := takeFlags(words, "--json")
+	if err == nil && len(words) > most {
+		err = fault(BadCommand, "too many words; try: help")
+	}
+	return flags["--json"], words, err
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// Status is what "status" shows.
+type Status struct {
+	Version     string             `json:"version"`
+	Started     time.Time          `json:"started"`
+	Revision    uint64             `json:"revision"`
+	Hosts       int                `json:"hosts"`
+	Keys        int                `json:"keys"`
+	Refused     []string           `json:"refused_lines"` // of authorized_keys
+	Connections Connections        `json:"connections"`
+	Publishers  []records.Progress `json:"publishers"`
+}
+
+func (g *Gateway) state() Status {
+	grants, faults := g.Keys()
+	st := Status{
+		Version:     g.Version,
+		Started:     g.Started.UTC().Truncate(time.Second),
+		Revision:    g.Store.Revision(),
+		Hosts:       g.Store.Len(),
+		Keys:        len(grants),
+		Refused:     []string{},
+		Connections: g.Connections(),
+		Publishers:  g.Publishers.Progress(),
+	}
+	for _, f := range faults {
+		st.Refused = append(st.Refused, f.String())
+	}
+	return st
+}
+
+func (r *run) status(words []string) error {
+	asJSON, _, err := jsonFlag(words, 0)
+	if err != nil {
+		return err
+	}
+	st := r.gate.state()
+	if asJSON {
+		return writeJSON(r.out, st)
+	}
+	fmt.Fprintf(r.out, "dnsgate %s, up %s\n", st.Version, time.Since(st.Started).Truncate(time.Second))
+	fmt.Fprintf(r.out, "store: revision %d, %d hosts\n", st.Revision, st.Hosts)
+	fmt.Fprintf(r.out, "keys: %d, %d lines refused or of no use\n", st.Keys, len(st.Refused))
+	for _, line := range st.Refused {
+		fmt.Fprintf(r.out, "  %s\n", line)
+	}
+	c := st.Connections
+	fmt.Fprintf(r.out, "connections: %d, %d not logged in, %d sessions; %d accepted, %d refused\n",
+		c.Authenticated+c.Unauthenticated, c.Unauthenticated, c.Sessions, c.Accepted, c.Refused)
+	for _, p := range st.Publishers {
+		writeProgress(r.out, p, st.Revision)
+	}
+	return nil
+}
+
+func writeProgress(w io.Writer, p records.Progress, revision uint64) {
+	fmt.Fprintf(w, "publisher %s: revision %d (%d behind), %d hosts pending, %d rounds, %d failed, last took %s\n",
+		p.Name, p.Revision, revision-min(revision, p.Revision), p.Pending, p.Publications, p.Failures,
+		p.LastDuration.Round(10*time.Microsecond))
+	if p.LastError != "" {
+		fmt.Fprintf(w, "  last error (%s): %s\n", p.LastErrorTime.UTC().Format(time.RFC3339), oneLine(p.LastError))
+	}
+	if !p.NextTry.IsZero() {
+		fmt.Fprintf(w, "  next try: %s\n", p.NextTry.UTC().Format(time.RFC3339))
+	}
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// hosts runs "hosts [PATTERN]".
+func (r *run) hosts(words []string) error {
+	asJSON, words, err := jsonFlag(words, 1)
+	if err != nil {
+		return err
+	}
+	pattern := "*"
+	if len(words) == 1 {
+		pattern = strings.ToLower(words[0])
+	}
+	hosts := r.gate.Store.Find(func(name records.Name) bool {
+		match, _ := path.Match(pattern, string(name)) // without [ and \ a pattern cannot be bad
+		return match
+	})
+	if asJSON {
+		return writeJSON(r.out, jsonHosts(hosts))
+	}
+	for _, h := range hosts {
+		writeHost(r.out, h)
+	}
+	return nil
+}
+
+type jsonRecord struct {
+	Type    string     `json:"type"`
+	Value   string     `json:"value"`
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+type jsonHost struct {
+	Name     string       `json:"name"`
+	TTL      uint32       `json:"ttl"`
+	Revision uint64       `json:"revision"`
+	Records  []jsonRecord `json:"records"`
+}
+
+func jsonHosts(hosts []records.Host) []jsonHost {
+	out := []jsonHost{}
+	for _, h := range hosts {
+		j := jsonHost{string(h.Name), h.TTL, h.Revision, []jsonRecord{}}
+		for _, rec := range h.Records {
+			jr := jsonRecord{Type: rec.Type().String(), Value: rec.Value()}
+			if rec.Expires != 0 {
+				end := time.Unix(rec.Expires, 0).UTC()
+				jr.Expires = &end
+			}
+			j.Records = append(j.Records, jr)
+		}
+		out = append(out, j)
+	}
+	return out
+}
+
+// keys runs "keys".
+func (r *run) keys(words []string) error {
+	asJSON, _, err := jsonFlag(words, 0)
+	if err != nil {
+		return err
+	}
+	grants, faults := r.gate.Keys()
+	type key struct {
+		Fingerprint  string   `json:"fingerprint"`
+		Comment      string   `json:"comment"`
+		Line         int      `json:"line"`
+		Admin        bool     `json:"admin"`
+		Hosts        []string `json:"hosts"`
+		Restrictions string   `json:"restrictions"`
+	}
+	list := []key{}
+	for _, g := range grants {
+		list = append(list, key{g.Fingerprint, g.Comment, g.Line, g.Admin, g.Patterns(), g.Restrictions()})
+	}
+	if asJSON {
+		return writeJSON(r.out, list)
+	}
+	for _, k := range list {
+		grants := strings.Join(k.Hosts, " ")
+		if k.Admin {
+			grants = "(admin)"
+		}
+		fmt.Fprintf(r.out, "%s %q %s; restrictions: %s\n", k.Fingerprint, k.Comment, grants, k.Restrictions)
+	}
+	for _, f := range faults {
+		fmt.Fprintln(r.out, f)
+	}
+	return nil
+}
+
+// adminHistory runs the operator's "history [HOST]".
+func (r *run) adminHistory(words []string) error {
+	asJSON, words, err := jsonFlag(words, 1)
+	if err != nil {
+		return err
+	}
+	names, err := parseHosts(words)
+	if err != nil {
+		return err
+	}
+	changes, err := r.gate.changes(names, func(records.Name) bool { return true })
+	if err != nil {
+		return err
+	}
+	if !asJSON {
+		writeChanges(r.out, changes)
+		return nil
+	}
+	type jsonChange struct {
+		Revision uint64    `json:"revision"`
+		Time     time.Time `json:"time"`
+		Host     string    `json:"host"`
+		Old      string    `json:"old"`
+		New      string    `json:"new"`
+		TTL      uint32    `json:"ttl"`
+		Key      string    `json:"key"`
+		Source   string    `json:"source"`
+	}
+	list := []jsonChange{}
+	for _, c := range changes {
+		list = append(list, jsonChange{c.Revision, c.Time, string(c.Name), values(c.Old), values(c.New), c.TTL, c.Key, c.Source})
+	}
+	return writeJSON(r.out, list)
+}
+
+func (r *run) reload(words []string) error {
+	if len(words) > 0 {
+		return fault(BadCommand, "reload takes no words")
+	}
+	if err := r.gate.Reload(r.ctx); err != nil {
+		return fault(Outage, "not reloaded, all stays as it was: %v", err)
+	}
+	r.out.WriteString("reloaded\n")
+	return nil
+}
+
+func (r *run) rebuild(words []string) error {
+	if len(words) > 0 {
+		return fault(BadCommand, "rebuild takes no words")
+	}
+	if err := r.gate.Publishers.Rebuild(r.ctx); err != nil {
+		return fault(DNSError, "%v; the gateway goes on trying", err)
+	}
+	r.out.WriteString("rebuilt\n")
+	return nil
+}
+
+func (r *run) backup(words []string) error {
+	if len(words) > 0 {
+		return fault(BadCommand, "backup takes no words")
+	}
+	if err := r.gate.Store.Backup(r.out); err != nil {
+		return fault(Outage, "the backup is not whole: %v", err)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package command
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"strings"
+
+	"dnsgate/internal/records"
+)
+
+// maxInFlight is how many lines of a batch are on their way at once.
+const maxInFlight = 512
+
+// batch runs "update -": each line of standard input is an update of its own,
+// answered in order as it becomes durable and published.
+func (r *run) batch(dryRun bool) error {
+	b := &batch{run: r, dryRun: dryRun, busy: make(map[records.Name]*batchLine)}
+	waiting := make(chan *batchLine, maxInFlight)
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		b.answer(waiting)
+	}()
+	err := b.read(waiting)
+	close(waiting)
+	<-finished
+	return err
+}
+
+type batch struct {
+	run    *run
+	dryRun bool
+	busy   map[records.Name]*batchLine // the last line in flight of each host
+}
+
+// batchLine is one line on its way. done closes once reply and err are set.
+type batchLine struct {
+	update *addressUpdate
+	reply  string
+	err    error
+	done   chan struct{}
+}
+
+// read starts each line as it comes, and passes it on in order.
+func (b *batch) read(waiting chan<- *batchLine) error {
+	lines := bufio.NewReaderSize(b.run.in, MaxLine+2)
+	for {
+		text, err := readLine(lines)
+		if err == io.EOF {
+			return nil
+		}
+		var f *Fault
+		if err != nil && !errors.As(err, &f) {
+			return fault(Outage, "reading the batch: %v", err)
+		}
+		if err == nil && strings.Trim(text, " \t") == "" {
+			continue
+		}
+		b.run.record.lines++
+		select {
+		case waiting <- b.start(text, err):
+		case <-b.run.ctx.Done():
+			return fault(Outage, "the session ended before the batch did")
+		}
+	}
+}
+
+// readLine returns a line without its end. A line that is too long is skipped
+// and a Fault.
+func readLine(r *bufio.Reader) (string, error) {
+	text, err := r.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		for err == bufio.ErrBufferFull {
+			_, err = r.ReadSlice('\n')
+		}
+		if err != nil && err != io.EOF {
+			return "", err
+		}
+		return "", fault(BadCommand, "longer than %d bytes", MaxLine)
+	}
+	if err == io.EOF && len(text) > 0 {
+		err = nil
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), err
+}
+
+// start begins a line. It waits for earlier lines of the same hosts, so that
+// the last one of them is what stays.
+func (b *batch) start(text string, err error) *batchLine {
+	l := &batchLine{err: err, done: make(chan struct{})}
+	var c change
+	if err == nil {
+		c, l.err = b.prepare(l, text)
+	}
+	if l.err != nil {
+		close(l.done)
+		return l
+	}
+	for _, name := range l.update.hosts {
+		if earlier := b.busy[name]; earlier != nil {
+			<-earlier.done
+		}
+		b.busy[name] = l
+	}
+	if len(b.busy) > 4*maxInFlight {
+		b.forget()
+	}
+	go func() {
+		defer close(l.done)
+		done, err := b.run.transact(c)
+		if l.err = err; err == nil {
+			for _, d := range done {
+				l.reply += l.update.reply(d)
+			}
+		}
+	}()
+	return l
+}
+
+// forget drops hosts whose line is done.
+func (b *batch) forget() {
+	for name, l := range b.busy {
+		select {
+		case <-l.done:
+			delete(b.busy, name)
+		default:
+		}
+	}
+}
+
+// prepare parses and authorizes a line, by what the key may do at this moment.
+func (b *batch) prepare(l *batchLine, text string) (change, error) {
+	words, err := split(text)
+	if err != nil {
+		return change{}, err
+	}
+	if b.run.gate.stopping.Load() {
+		return change{}, fault(Outage, "the gateway is stopping; try again in a minute")
+	}
+	grant, err := b.run.session.Grant()
+	if err != nil {
+		return change{}, fault(NoHost, "%v", err)
+	}
+	if l.update, err = parseUpdate(words); err != nil {
+		return change{}, err
+	}
+	l.update.dryRun = b.dryRun
+	if err := l.update.authorize(grant, b.run.session.Source); err != nil {
+		return change{}, err
+	}
+	return l.update.change(b.run.gate.change(b.run.session, grant)), nil
+}
+
+// answer writes the replies in order, and flushes when there is a pause.
+func (b *batch) answer(waiting <-chan *batchLine) {
+	out := b.run.out
+	for {
+		select {
+		case l, more := <-waiting:
+			if !more {
+				return
+			}
+			b.settle(l)
+		default:
+			out.Flush()
+			l, more := <-waiting
+			if !more {
+				return
+			}
+			b.settle(l)
+		}
+	}
+}
+
+func (b *batch) settle(l *batchLine) {
+	select {
+	case <-l.done:
+	default:
+		b.run.out.Flush()
+		<-l.done
+	}
+	if l.err != nil {
+		explain(b.run.out, io.Discard, l.err)
+		b.run.worst = max(b.run.worst, exitStatus(l.err))
+		return
+	}
+	b.run.out.WriteString(l.reply)
+}

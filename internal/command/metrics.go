@@ -1,0 +1,103 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+)
+
+// counts counts commands by name and code.
+type counts struct {
+	mu sync.Mutex
+	by map[[2]string]uint64
+}
+
+func (c *counts) add(verb string, code Code) {
+	if verb == "" {
+		verb = "unknown"
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.by == nil {
+		c.by = make(map[[2]string]uint64)
+	}
+	c.by[[2]string{verb, string(code)}]++
+}
+
+func (c *counts) copy() map[[2]string]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.by)
+}
+
+// metrics runs "metrics": OpenMetrics text, version 1.0.0.
+func (r *run) metrics(words []string) error {
+	if len(words) > 0 {
+		return fault(BadCommand, "metrics takes no words")
+	}
+	st, w := r.gate.state(), r.out
+	by := r.gate.counts.copy()
+	family(w, "dnsgate_commands", "counter", "Commands run, by name and reply code.")
+	keys := slices.SortedFunc(maps.Keys(by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, k := range keys {
+		fmt.Fprintf(w, "dnsgate_commands_total{command=%q,code=%q} %d\n", k[0], k[1], by[k])
+	}
+	gauge := func(name, help string, value any) {
+		family(w, name, "gauge", help)
+		fmt.Fprintf(w, "%s %v\n", name, value)
+	}
+	counter := func(name, help string, value uint64) {
+		family(w, name, "counter", help)
+		fmt.Fprintf(w, "%s_total %d\n", name, value)
+	}
+	gauge("dnsgate_start_time_seconds", "When the gateway started, Unix time.", st.Started.Unix())
+	gauge("dnsgate_store_revision", "Transactions stored since the store was made.", st.Revision)
+	gauge("dnsgate_hosts", "Hosts that have records.", st.Hosts)
+	gauge("dnsgate_keys", "Authorized keys.", st.Keys)
+	gauge("dnsgate_keys_faulty", "Lines of authorized_keys that are refused or of no use.", len(st.Refused))
+	gauge("dnsgate_connections", "Open connections with a proven key.", st.Connections.Authenticated)
+	gauge("dnsgate_connections_unauthenticated", "Open connections without one.", st.Connections.Unauthenticated)
+	gauge("dnsgate_sessions", "Open session channels.", st.Connections.Sessions)
+	counter("dnsgate_connections_accepted", "Connections accepted.", st.Connections.Accepted)
+	counter("dnsgate_connections_refused", "Connections over a limit, or without a good key.", st.Connections.Refused)
+	writePublisherMetrics(w, st)
+	_, err := io.WriteString(w, "# EOF\n")
+	return err
+}
+
+func writePublisherMetrics(w io.Writer, st Status) {
+	gauges := []struct {
+		name, kind, help string
+		value            func(i int) any
+	}{
+		{"dnsgate_publisher_revision", "gauge", "Revision that the publisher has reached.", func(i int) any { return st.Publishers[i].Revision }},
+		{"dnsgate_publisher_pending", "gauge", "Hosts changed and not yet published.", func(i int) any { return st.Publishers[i].Pending }},
+		{"dnsgate_publisher_failed", "gauge", "Hosts that the target refused.", func(i int) any { return st.Publishers[i].Failed }},
+		{"dnsgate_publisher_lag_seconds", "gauge", "Age of the oldest change not yet published.", func(i int) any {
+			if since := st.Publishers[i].PendingSince; !since.IsZero() {
+				return time.Since(since).Seconds()
+			}
+			return 0
+		}},
+		{"dnsgate_publisher_rounds", "counter", "Rounds that ended without a failure.", func(i int) any { return st.Publishers[i].Publications }},
+		{"dnsgate_publisher_failures", "counter", "Rounds that failed, even in part.", func(i int) any { return st.Publishers[i].Failures }},
+		{"dnsgate_publisher_last_round_seconds", "gauge", "How long the last round took.", func(i int) any { return st.Publishers[i].LastDuration.Seconds() }},
+	}
+	for _, m := range gauges {
+		family(w, m.name, m.kind, m.help)
+		suffix := ""
+		if m.kind == "counter" {
+			suffix = "_total"
+		}
+		for i, p := range st.Publishers {
+			fmt.Fprintf(w, "%s%s{publisher=%q} %v\n", m.name, suffix, p.Name, m.value(i))
+		}
+	}
+}
+
+func family(w io.Writer, name, kind, help string) {
+	fmt.Fprintf(w, "# TYPE %s %s\n# HELP %s %s\n", name, kind, name, help)
+}

@@ -1,0 +1,94 @@
+package command
+
+import (
+	"sync"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// Rates limits how often a key may update a name: so many times a minute, and
+// as many at once. It is the generic cell rate algorithm: for each pair one
+// time, before which its burst is not whole again. What was refused does not
+// count, so nobody locks himself out by trying. Safe for concurrent use.
+type Rates struct {
+	mu        sync.Mutex
+	perMinute int
+	whole     map[string]time.Time // by fingerprint and name
+	swept     time.Time
+	now       func() time.Time
+}
+
+// NewRates allows perMinute updates of a name by a key; 0 is no limit.
+func NewRates(perMinute int) *Rates {
+	return &Rates{perMinute: perMinute, whole: make(map[string]time.Time), now: time.Now}
+}
+
+// Set changes the limit.
+func (r *Rates) Set(perMinute int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.perMinute = perMinute
+}
+
+// take counts one update of each name, or of none and returns how long to
+// wait.
+func (r *Rates) take(fingerprint string, names []records.Name) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.perMinute == 0 {
+		return 0
+	}
+	now := r.now()
+	step := time.Minute / time.Duration(r.perMinute)
+	var wait time.Duration
+	for _, name := range names {
+		whole := r.whole[rateKey(fingerprint, name)]
+		wait = max(wait, whole.Add(step-time.Minute).Sub(now))
+	}
+	if wait > 0 {
+		return wait
+	}
+	for _, name := range names {
+		key := rateKey(fingerprint, name)
+		whole := r.whole[key]
+		if whole.Before(now) {
+			whole = now
+		}
+		r.whole[key] = whole.Add(step)
+	}
+	r.sweep(now)
+	return 0
+}
+
+// giveBack undoes take, for an update that failed by no fault of the client.
+func (r *Rates) giveBack(fingerprint string, names []records.Name) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.perMinute == 0 {
+		return
+	}
+	for _, name := range names {
+		key := rateKey(fingerprint, name)
+		if whole, ok := r.whole[key]; ok {
+			r.whole[key] = whole.Add(-time.Minute / time.Duration(r.perMinute))
+		}
+	}
+}
+
+// sweep forgets, once a minute, the pairs whose burst is whole.
+func (r *Rates) sweep(now time.Time) {
+	if now.Sub(r.swept) < time.Minute {
+		return
+	}
+	r.swept = now
+	for key, whole := range r.whole {
+		if whole.Before(now) {
+			delete(r.whole, key)
+		}
+	}
+}
+
+func rateKey(fingerprint string, name records.Name) string {
+	return fingerprint + " " + string(name)
+}

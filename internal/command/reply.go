@@ -1,0 +1,135 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"dnsgate/internal/records"
+)
+
+// Code is the first word of a reply: a return code of the DynDNS2 protocol,
+// or one in its manner.
+type Code string
+
+// The codes.
+const (
+	Good       Code = "good"    // stored durably and published
+	NoChange   Code = "nochg"   // was so already
+	BadCommand Code = "badcmd"  // no such command, or bad syntax
+	BadAddress Code = "badaddr" // not an address, or one not to publish
+	NotFQDN    Code = "notfqdn" // not a hostname
+	NumHost    Code = "numhost" // too many hosts in one command
+	NoHost     Code = "nohost"  // not this key's
+	Abuse      Code = "abuse"   // over the rate
+	DNSError   Code = "dnserr"  // stored, but not published
+	Outage     Code = "911"     // nothing was stored
+)
+
+// Exit statuses of sysexits(3). 255 is ssh's own and never used.
+const (
+	exitUsage    = 64
+	exitData     = 65
+	exitBug      = 70
+	exitTemp     = 75
+	exitNotYours = 77
+)
+
+// Exit is the exit status that goes with c.
+func (c Code) Exit() int {
+	switch c {
+	case Good, NoChange:
+		return 0
+	case BadCommand:
+		return exitUsage
+	case BadAddress, NotFQDN, NumHost:
+		return exitData
+	case NoHost:
+		return exitNotYours
+	case Abuse, DNSError, Outage:
+		return exitTemp
+	}
+	return exitBug
+}
+
+// Fault is an error with a code: why a command, or a line of a batch, was not
+// done.
+type Fault struct {
+	Code Code
+	Text string
+}
+
+func (f *Fault) Error() string { return string(f.Code) + " " + f.Text }
+
+func fault(code Code, format string, args ...any) error {
+	return &Fault{code, soften(fmt.Sprintf(format, args...))}
+}
+
+// successWords are what clients search replies for, some with strstr.
+var successWords = regexp.MustCompile(`(?i:good|nochg)|OK|\b(?i:ok)\b`)
+
+// soften keeps an explanation on one line, printable, and without a word that
+// a client could take for success, whatever it quotes.
+func soften(text string) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' {
+			return '?'
+		}
+		return c
+	}, text)
+	return successWords.ReplaceAllString(text, "***")
+}
+
+// asFault makes any error a Fault: what has no code is an outage.
+func asFault(err error) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	errors.As(fault(Outage, "%v", err), &f)
+	return f
+}
+
+func exitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
+	return asFault(err).Code.Exit()
+}
+
+// explain tells err to the program that reads out, and to the person at w.
+func explain(out, w io.Writer, err error) {
+	f := asFault(err)
+	fmt.Fprintln(out, f)
+	fmt.Fprintln(w, f)
+}
+
+// joinAddresses is ADDRESSES of a reply: "-" for none.
+func joinAddresses(addrs []netip.Addr) string {
+	if len(addrs) == 0 {
+		return "-"
+	}
+	var b []byte
+	for i, a := range addrs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = a.AppendTo(b)
+	}
+	return string(b)
+}
+
+// values joins the values of records with commas: "-" for none.
+func values(rs []records.Record) string {
+	if len(rs) == 0 {
+		return "-"
+	}
+	parts := make([]string, len(rs))
+	for i, r := range rs {
+		parts[i] = r.Value()
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,173 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// list runs "list [HOST...]".
+func (r *run) list(words []string) error {
+	hosts, err := r.readable(words)
+	if err != nil {
+		return err
+	}
+	for _, h := range hosts {
+		writeHost(r.out, h)
+	}
+	return nil
+}
+
+// readable returns the named hosts of the key, or all, each followed by its
+// challenge name where that has values.
+func (r *run) readable(words []string) ([]records.Host, error) {
+	names, err := parseHosts(words)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if !r.grant.Covers(name) {
+			return nil, fault(NoHost, "%s is not this key's", name)
+		}
+	}
+	r.record.hosts = names
+	if len(names) == 0 {
+		if len(r.grant.Suffixes) > 0 {
+			return r.gate.Store.Find(r.mine), nil
+		}
+		names = r.grant.Hosts
+	}
+	hosts, err := r.gate.Store.Hosts(r.ctx, withChallenges(names))
+	if err != nil {
+		return nil, fault(Outage, "reading the store: %v", err)
+	}
+	return hosts, nil
+}
+
+// mine says whether a stored name is the key's, or a challenge of such.
+func (r *run) mine(name records.Name) bool {
+	if name.IsChallenge() {
+		name = name.Host()
+	}
+	return r.grant.Covers(name)
+}
+
+func withChallenges(names []records.Name) []records.Name {
+	var all []records.Name
+	for _, name := range names {
+		all = append(all, name)
+		if challenge, err := name.Challenge(); err == nil && !name.IsWildcard() {
+			all = append(all, challenge)
+		}
+	}
+	return all
+}
+
+// writeHost prints h in the presentation format of RFC 1035 section 5.1.
+func writeHost(w io.Writer, h records.Host) {
+	for _, rec := range h.Records {
+		value := rec.Value()
+		if rec.Type() == records.TXT {
+			value = `"` + value + `"`
+		}
+		fmt.Fprintf(w, "%s. %d IN %s %s\n", h.Name, h.TTL, rec.Type(), value)
+	}
+}
+
+// maxHistory is how many changes are shown.
+const maxHistory = 100
+
+// history runs "history [HOST]".
+func (r *run) history(words []string) error {
+	names, err := parseHosts(words)
+	if err != nil {
+		return err
+	}
+	if len(names) > 1 {
+		return fault(BadCommand, "history takes one host, or none for all")
+	}
+	if len(names) == 1 && !r.grant.Covers(names[0]) {
+		return fault(NoHost, "%s is not this key's", names[0])
+	}
+	r.record.hosts = names
+	if len(names) == 0 && len(r.grant.Suffixes) == 0 {
+		names = r.grant.Hosts
+	}
+	changes, err := r.gate.changes(names, r.mine)
+	if err != nil {
+		return err
+	}
+	writeChanges(r.out, changes)
+	return nil
+}
+
+// changes returns the last changes of names and their challenges, or of all
+// that match if there are none, oldest first.
+func (g *Gateway) changes(names []records.Name, match func(records.Name) bool) ([]records.Change, error) {
+	all := withChallenges(names)
+	if len(names) == 0 {
+		all = []records.Name{""}
+	}
+	var changes []records.Change
+	for _, name := range all {
+		some, err := g.Store.History(name, match, maxHistory)
+		if err != nil {
+			return nil, fault(Outage, "%v", err)
+		}
+		changes = append(changes, some...)
+	}
+	slices.SortStableFunc(changes, func(a, b records.Change) int { return cmp.Compare(a.Revision, b.Revision) })
+	return changes[max(0, len(changes)-maxHistory):], nil
+}
+
+func writeChanges(w io.Writer, changes []records.Change) {
+	for _, c := range changes {
+		fmt.Fprintf(w, "%s %s %s %s %s %s\n", c.Time.Format(time.RFC3339), c.Name,
+			values(c.Old), values(c.New), c.Key, c.Source)
+	}
+}
+
+// whoami runs "whoami".
+func (r *run) whoami([]string) error {
+	grants := strings.Join(r.grant.Patterns(), " ")
+	if r.grant.Admin {
+		grants = "(admin)"
+	}
+	fmt.Fprintf(r.out, "key          %s\ncomment      %s\nhosts        %s\nrestrictions %s\naddress      %s\n",
+		r.grant.Fingerprint, r.grant.Comment, grants, r.grant.Restrictions(), r.session.Source.Unmap())
+	return nil
+}
+
+func (r *run) help([]string) error {
+	r.out.WriteString(usage(r.verbs()))
+	return nil
+}
+
+func (r *run) version([]string) error {
+	fmt.Fprintf(r.out, "dnsgate %s\n", r.gate.Version)
+	return nil
+}
+
+// Usage is what a client reads that asks for a shell.
+func Usage(admin bool) string {
+	if admin {
+		return usage(adminVerbs)
+	}
+	return usage(userVerbs)
+}
+
+func usage(verbs []verb) string {
+	var b strings.Builder
+	b.WriteString("dnsgate takes one command a session, such as: ssh gate help\n\n")
+	for _, v := range verbs {
+		if v.says != "" {
+			fmt.Fprintf(&b, "  %-46s %s\n", v.name+" "+v.usage, v.says)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,170 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dnsgate/internal/authkeys"
+	"dnsgate/internal/records"
+)
+
+// change is what a command does to its hosts: all of them, or none.
+type change struct {
+	names   []records.Name
+	edit    func(h records.Host, now time.Time) (records.Host, error)
+	dryRun  bool
+	unrated bool // an operator's
+	ttl     uint32
+	grant   authkeys.Grant
+	source  string
+	session int64
+}
+
+// change begins a change of s by the grant.
+func (g *Gateway) change(s *Session, grant authkeys.Grant) change {
+	ttl := g.TTL()
+	if grant.HasTTL {
+		ttl = grant.TTL
+	}
+	return change{
+		ttl:     ttl,
+		grant:   grant,
+		source:  s.Source.Unmap().String(),
+		session: s.Began.UnixMicro(),
+	}
+}
+
+// expires is the end of the grant's lease, or 0.
+func (c *change) expires(now time.Time) int64 {
+	if c.grant.Lease == 0 {
+		return 0
+	}
+	return now.Add(c.grant.Lease + time.Second - 1).Unix() // never early
+}
+
+// outcome is what became of one host.
+type outcome struct {
+	code     Code // Good or NoChange
+	old, new records.Host
+}
+
+// maxConflicts is how often a command reads again after somebody else was
+// faster.
+const maxConflicts = 100
+
+// transact brings c about: stored durably, then published everywhere. The
+// outcomes are in the order of c's names. They are returned with a DNSError
+// too: then they are stored.
+func (r *run) transact(c change) ([]outcome, error) {
+	return r.gate.transact(r.ctx, c)
+}
+
+func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
+	if !c.dryRun && !c.unrated {
+		if wait := g.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
+			return nil, fault(Abuse, "too many updates; try again in %d seconds", int(wait.Seconds())+1)
+		}
+	}
+	done, err := g.settle(ctx, c)
+	if err != nil && asFault(err).Code == Outage && !c.dryRun && !c.unrated {
+		g.Rates.giveBack(c.grant.Fingerprint, c.names)
+	}
+	return done, err
+}
+
+// settle attempts c until nobody else is in the way. A conflict is never
+// overwritten blindly: an older session loses to a newer one.
+func (g *Gateway) settle(ctx context.Context, c change) ([]outcome, error) {
+	for range maxConflicts {
+		done, err := g.attempt(ctx, c)
+		var conflict *records.Conflict
+		if !errors.As(err, &conflict) {
+			return done, err
+		}
+		if conflict.Current.Session > c.session {
+			return nil, fault(Outage, "a newer connection changed %s meanwhile, and stays; nothing was stored", conflict.Current.Name)
+		}
+	}
+	return nil, fault(Outage, "others change the same hosts all the time; nothing was stored")
+}
+
+// attempt reads, edits, commits and waits for the publishers, once.
+func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
+	hosts, err := g.Store.Hosts(ctx, c.names)
+	if err != nil {
+		return nil, fault(Outage, "reading the store: %v", err)
+	}
+	now := time.Now()
+	done := make([]outcome, len(hosts))
+	var write []records.Host
+	var revision uint64
+	for i, old := range hosts {
+		updated, err := c.edit(old, now)
+		if err != nil {
+			return nil, err
+		}
+		done[i] = outcome{code: NoChange, old: old, new: updated}
+		if !sameValues(old, updated) {
+			done[i].code = Good
+		}
+		if !old.Equal(updated) && old.Revision+uint64(len(updated.Records)) > 0 {
+			write = append(write, updated)
+		}
+		revision = max(revision, old.Revision)
+	}
+	if c.dryRun {
+		return done, nil
+	}
+	if len(write) > 0 {
+		if revision, err = g.commit(ctx, c, now, write); err != nil {
+			return nil, err
+		}
+	}
+	return done, g.published(ctx, c.names, revision)
+}
+
+// sameValues tells a change from a lease that was refreshed.
+func sameValues(a, b records.Host) bool {
+	if len(a.Records) != len(b.Records) || a.TTL != b.TTL && len(a.Records) > 0 {
+		return false
+	}
+	for i := range a.Records {
+		if a.Records[i].Addr != b.Records[i].Addr || a.Records[i].Text != b.Records[i].Text {
+			return false
+		}
+	}
+	return true
+}
+
+func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []records.Host) (uint64, error) {
+	revision, err := g.Store.Commit(ctx, records.Txn{
+		Time:    now,
+		Session: c.session,
+		Key:     c.grant.Fingerprint,
+		Source:  c.source,
+		Hosts:   write,
+	})
+	var conflict *records.Conflict
+	if err != nil && !errors.As(err, &conflict) {
+		return 0, fault(Outage, "%v; try again later", err)
+	}
+	return revision, err
+}
+
+// published waits until names, as of revision, are served.
+func (g *Gateway) published(ctx context.Context, names []records.Name, revision uint64) error {
+	if revision == 0 {
+		return nil // nothing was ever stored of them
+	}
+	ctx, cancel := context.WithTimeout(ctx, g.PublishTimeout)
+	defer cancel()
+	err := g.Publishers.Wait(ctx, names, revision)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fault(DNSError, "stored, but not published within %s; the gateway goes on trying", g.PublishTimeout)
+	}
+	return fault(DNSError, "stored, but not published: %v; the gateway goes on trying", err)
+}

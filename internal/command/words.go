@@ -1,0 +1,83 @@
+package command
+
+import (
+	"strings"
+
+	"dnsgate/internal/records"
+)
+
+// forbidden are the bytes with a meaning to shells. There is no quoting in
+// this language, so that nobody has to guess whose it would be.
+const forbidden = "\"'`\\$&|;<>(){}[]!~#"
+
+// split cuts a command into words at spaces and tabs.
+func split(line string) ([]string, error) {
+	if len(line) > MaxLine {
+		return nil, fault(BadCommand, "longer than %d bytes", MaxLine)
+	}
+	for i := range len(line) {
+		c := line[i]
+		if c == '\t' {
+			continue
+		}
+		if c < ' ' || c > '~' {
+			return nil, fault(BadCommand, "byte %d is not printable ASCII", i+1)
+		}
+		if strings.IndexByte(forbidden, c) >= 0 {
+			return nil, fault(BadCommand, "character %d, %q, has no place in a command; there is no quoting", i+1, c)
+		}
+	}
+	return strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' }), nil
+}
+
+// takeFlags splits words into the flags in front, which must be among known,
+// and the rest.
+func takeFlags(words []string, known ...string) (flags map[string]bool, rest []string, err error) {
+	flags = make(map[string]bool)
+	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
+		if !contains(known, words[0]) {
+			return nil, nil, fault(BadCommand, "there is no option %q here; try: help", clip(words[0]))
+		}
+		flags[words[0]] = true
+		words = words[1:]
+	}
+	return flags, words, nil
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeAddress tells ADDRESS words from HOST words: a colon or a slash, or
+// nothing but digits and dots, is meant as an address.
+func looksLikeAddress(word string) bool {
+	return strings.ContainsAny(word, ":/%") || strings.Trim(word, "0123456789.") == ""
+}
+
+// maxHosts is how many hosts one command may name.
+const maxHosts = 100
+
+// parseHosts reads HOST words; one that is given twice counts once.
+func parseHosts(words []string) ([]records.Name, error) {
+	if len(words) > maxHosts {
+		return nil, fault(NumHost, "%d hosts; one command takes %d at most", len(words), maxHosts)
+	}
+	var hosts []records.Name
+	seen := make(map[records.Name]bool, len(words))
+	for _, w := range words {
+		name, err := records.ParseOwner(w)
+		if err != nil {
+			return nil, fault(NotFQDN, "%v", err)
+		}
+		if !seen[name] {
+			seen[name] = true
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts, nil
+}

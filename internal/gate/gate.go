@@ -1,0 +1,238 @@
+// Package gate is the SSH server: it accepts connections, counts them before
+// any work is done for a stranger, proves the client's key, and hands each
+// exec request to package command. It trusts nobody, and refuses everything
+// but public keys, session channels and exec. It alone knows the SSH library.
+package gate
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dnsgate/internal/authkeys"
+	"dnsgate/internal/command"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// Options are what a Gate is made of.
+type Options struct {
+	HostKeys []gossh.Signer // at least one
+	Keys     Keys
+	Commands *command.Gateway
+	Limits   Limits
+	Log      *slog.Logger
+}
+
+// Keys says what a proven key may do; *authkeys.File is one.
+type Keys interface {
+	Lookup(key gossh.PublicKey, source netip.Addr, now time.Time) (authkeys.Grant, error)
+}
+
+// Gate is the server. It serves any number of listeners, and ends with
+// Shutdown.
+type Gate struct {
+	keys     Keys
+	commands *command.Gateway
+	log      *slog.Logger
+	server   *ssh.Server
+	limits   atomic.Pointer[Limits]
+	startups startups
+
+	accepting context.Context // ends when the drain begins
+	drain     context.CancelFunc
+	running   context.Context // of every command; ends when the drain is over
+	cancel    context.CancelFunc
+
+	mu       sync.Mutex
+	draining bool
+	open     map[*conn]struct{}
+	conns    sync.WaitGroup // those in open
+	active   sync.WaitGroup // commands begun before the drain
+
+	authenticated, sessions atomic.Int64
+	accepted, refused       atomic.Uint64
+}
+
+// New makes a Gate that serves nobody yet.
+func New(o Options) (*Gate, error) {
+	if len(o.HostKeys) == 0 {
+		return nil, errors.New("no host key") // the library would make one up
+	}
+	g := &Gate{
+		keys:     o.Keys,
+		commands: o.Commands,
+		log:      o.Log,
+		open:     make(map[*conn]struct{}),
+		startups: startups{by: make(map[netip.Prefix]int)},
+	}
+	g.accepting, g.drain = context.WithCancel(context.Background())
+	g.running, g.cancel = context.WithCancel(context.Background())
+	g.SetLimits(o.Limits)
+	g.server = &ssh.Server{
+		Version:                  "dnsgate",
+		ConnCallback:             func(ctx ssh.Context, nc net.Conn) net.Conn { ctx.SetValue(connKey{}, nc); return nc },
+		ServerConfigCallback:     g.serverConfig,
+		PublicKeyHandler:         g.offered,
+		ConnectionFailedCallback: g.loginFailed,
+		ChannelHandlers:          map[string]ssh.ChannelHandler{"session": g.session, "default": g.refuseChannel},
+		RequestHandlers:          map[string]ssh.RequestHandler{},
+		SubsystemHandlers:        map[string]ssh.SubsystemHandler{},
+	}
+	for _, key := range o.HostKeys {
+		g.server.AddHostKey(key)
+	}
+	return g, nil
+}
+
+// connKey is where a connection's *conn is kept in its ssh.Context.
+type connKey struct{}
+
+func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
+
+// SetLimits changes the limits, for connections that come from now on.
+func (g *Gate) SetLimits(l Limits) { g.limits.Store(&l) }
+
+// Serve accepts connections from l until Shutdown, then returns nil.
+func (g *Gate) Serve(l net.Listener) error {
+	defer context.AfterFunc(g.accepting, func() { l.Close() })()
+	pause := 5 * time.Millisecond
+	for {
+		nc, err := l.Accept()
+		if err == nil {
+			pause = 5 * time.Millisecond
+			g.admit(nc)
+			continue
+		}
+		if g.accepting.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		g.log.Warn("accepting failed", "error", err, "pause", pause) // no descriptor left, say
+		select {
+		case <-time.After(pause):
+		case <-g.accepting.Done():
+			return nil
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+// admit counts a new connection against the limits before anything is done
+// for it.
+func (g *Gate) admit(nc net.Conn) {
+	limits := g.limits.Load()
+	source := sourceOf(nc)
+	if !g.startups.begin(source, limits) {
+		g.refused.Add(1)
+		nc.Close()
+		return
+	}
+	g.accepted.Add(1)
+	c := newConn(g, nc, source, limits)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining {
+		c.Close()
+		c.release()
+		return
+	}
+	g.open[c] = struct{}{}
+	g.conns.Add(1)
+	go g.serve(c)
+}
+
+func (g *Gate) serve(c *conn) {
+	defer g.conns.Done()
+	defer g.forget(c)
+	defer g.survive("connection")
+	g.server.HandleConn(c)
+}
+
+func (g *Gate) forget(c *conn) {
+	c.Close()
+	c.release()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.open, c)
+}
+
+// survive keeps a panic from ending the process.
+func (g *Gate) survive(where string) {
+	if p := recover(); p != nil {
+		g.log.Error("bug: panic", "in", where, "panic", p, "stack", string(debug.Stack()))
+	}
+}
+
+// Shutdown stops accepting, lets the commands that run finish until ctx ends,
+// then closes every connection and waits for all of it to end.
+func (g *Gate) Shutdown(ctx context.Context) {
+	g.commands.Stop()
+	g.drain()
+	g.mu.Lock()
+	g.draining = true
+	g.mu.Unlock()
+	drained := make(chan struct{})
+	go func() {
+		g.active.Wait()
+		close(drained)
+	}()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		g.log.Warn("commands are still running; ending them")
+	}
+	g.cancel()
+	g.mu.Lock()
+	for c := range g.open {
+		c.Close()
+	}
+	g.mu.Unlock()
+	g.conns.Wait()
+	<-drained
+}
+
+// begin counts a command that a drain has to wait for. What comes later is
+// only answered that the gateway is stopping.
+func (g *Gate) begin() (end func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.draining {
+		return func() {}
+	}
+	g.active.Add(1)
+	return g.active.Done
+}
+
+// Connections says what is open now.
+func (g *Gate) Connections() command.Connections {
+	return command.Connections{
+		Unauthenticated: g.startups.count(),
+		Authenticated:   int(g.authenticated.Load()),
+		Sessions:        int(g.sessions.Load()),
+		Accepted:        g.accepted.Load(),
+		Refused:         g.refused.Load(),
+	}
+}
+
+// loginFailed logs how a connection ended that proved no key.
+func (g *Gate) loginFailed(nc net.Conn, err error) {
+	g.refused.Add(1)
+	g.log.Info("login failed", "source", sourceOf(nc), "why", clip(err.Error()))
+}
+
+func clip(s string) string {
+	if len(s) > 200 {
+		return s[:197] + "..."
+	}
+	return s
+}

@@ -1,0 +1,85 @@
+package gate
+
+import (
+	"errors"
+	"time"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// The algorithms that are offered: no NIST curves and no Diffie-Hellman
+// groups for the key exchange (a stranger may pick the slowest), authenticated
+// ciphers, no SHA-1 anywhere.
+var (
+	keyExchanges = []string{gossh.KeyExchangeMLKEM768X25519, gossh.KeyExchangeCurve25519}
+	ciphers      = []string{gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM}
+	macs         = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
+	userKeys     = []string{
+		gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519,
+		gossh.KeyAlgoECDSA256, gossh.KeyAlgoECDSA384, gossh.KeyAlgoECDSA521, gossh.KeyAlgoSKECDSA256,
+		gossh.KeyAlgoRSASHA256, gossh.KeyAlgoRSASHA512,
+	}
+)
+
+// serverConfig makes a configuration for one connection. A shared one would
+// let connections race for each other's identity.
+func (g *Gate) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
+	c := connOf(ctx)
+	return &gossh.ServerConfig{
+		Config:                  gossh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs},
+		PublicKeyAuthAlgorithms: userKeys,
+		MaxAuthTries:            c.limits.MaxAuthTries,
+		VerifiedPublicKeyCallback: func(_ gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (*gossh.Permissions, error) {
+			return g.proven(c, key)
+		},
+	}
+}
+
+// offered answers whether a client may try to prove key. That proves nothing
+// yet, and is not remembered: the Permissions made here are of this offer
+// alone, and only say whether a security key must have been touched.
+func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
+	c := connOf(ctx)
+	ctx.Permissions().Permissions = &gossh.Permissions{}
+	if _, certificate := key.(*gossh.Certificate); certificate {
+		return false // any authority could have signed it
+	}
+	grant, err := g.keys.Lookup(key, c.source, time.Now())
+	if err != nil {
+		return false
+	}
+	if c.offers++; c.offers > c.limits.MaxAuthTries {
+		return false // the library counts refused offers only
+	}
+	if grant.NoTouchRequired {
+		ctx.Permissions().Extensions = map[string]string{"no-touch-required": ""}
+	}
+	return true
+}
+
+// identity is what a login proved. It is the only thing that a session is
+// authorized by.
+type identity struct{ key gossh.PublicKey }
+
+// identityKey is where the identity is kept in Permissions.ExtraData.
+type identityKey struct{}
+
+// proven makes the Permissions of a client that has just proven key.
+func (g *Gate) proven(c *conn, key gossh.PublicKey) (*gossh.Permissions, error) {
+	if _, err := g.keys.Lookup(key, c.source, time.Now()); err != nil {
+		return nil, err
+	}
+	c.prove()
+	return &gossh.Permissions{ExtraData: map[any]any{identityKey{}: identity{key}}}, nil
+}
+
+// identityOf returns what the login of sc proved; without, it is an error.
+func identityOf(sc *gossh.ServerConn) (identity, error) {
+	if sc.Permissions != nil {
+		if id, ok := sc.Permissions.ExtraData[identityKey{}].(identity); ok && id.key != nil {
+			return id, nil
+		}
+	}
+	return identity{}, errors.New("no proven key")
+}

@@ -1,0 +1,63 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"dnsgate/internal/tinydns"
+)
+
+// CheckTinydns reads what NewTinydns and its first Publish would read, changes
+// nothing, and returns everything that is wrong, as "file:line: ..." where a
+// line is to blame.
+func CheckTinydns(o TinydnsOptions) (faults []error) {
+	o, err := o.complete()
+	if err != nil {
+		return []error{fmt.Errorf("tinydns: %w", err)}
+	}
+	info, err := os.Stat(o.Root)
+	if err == nil && !info.IsDir() {
+		err = errors.New("not a folder")
+	}
+	if err != nil {
+		return []error{fmt.Errorf("%s:1: tinydns root: %w", o.Root, err)}
+	}
+	if o.Write == "section" || o.Write == "rewrite" {
+		faults = append(faults, checkEdited(o)...)
+	}
+	if len(o.Rebuild) > 0 {
+		return faults
+	}
+	return append(faults, checkSources(o)...)
+}
+
+// checkEdited reads the data file that dnsgate edits.
+func checkEdited(o TinydnsOptions) []error {
+	data, _, err := readSettled(context.Background(), o.Path)
+	if err == nil && o.Write == "section" {
+		_, _, err = findSection(o.Path, data)
+	}
+	if err != nil {
+		return []error{err}
+	}
+	return nil
+}
+
+func checkSources(o TinydnsOptions) (faults []error) {
+	s := &sources{patterns: o.Sources, dialect: tinydns.Stock, except: func(path string) bool { return sameFile(path, o.Path) }}
+	if o.AAAA == "fefe" {
+		s.dialect = tinydns.Fefe
+	}
+	paths, err := s.find()
+	if err != nil {
+		faults = append(faults, err)
+	}
+	for _, path := range paths {
+		if _, _, err := s.compile(context.Background(), path); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return faults
+}
