@@ -66,7 +66,7 @@ func Remove(path, fingerprint string) error {
 			}
 		}
 		if len(kept) == len(content) {
-			return nil, fmt.Errorf("%s: no line has the key %s: %w", path, clip(fingerprint), ErrUnknown)
+			return nil, fmt.Errorf("%s: no line has the key %s: %w", path, quote(fingerprint), ErrUnknown)
 		}
 		return kept, nil
 	})

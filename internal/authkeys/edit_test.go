@@ -2,15 +2,12 @@ package authkeys
 
 import (
 	"errors"
-	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -161,36 +158,5 @@ func TestEditsOfManyProcesses(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
 		t.Errorf("litter: %v", left)
-	}
-}
-
-// keysOf is a file of n lines.
-func keysOf(n int) []byte {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "restrict,command=\"dnsgate allow host%d.example.com\" %s user%d\n", i, numberedKey(i), i)
-	}
-	return []byte(b.String())
-}
-
-func BenchmarkParse(b *testing.B) {
-	content := keysOf(100_000)
-	b.ReportAllocs()
-	for b.Loop() {
-		set, faults := Parse("keys", content, testNow)
-		if len(set.Grants()) != 100_000 || len(faults) > 0 {
-			b.Fatal(len(set.Grants()), faults)
-		}
-	}
-}
-
-func BenchmarkLookup(b *testing.B) {
-	set, _ := Parse("keys", keysOf(100_000), time.Now())
-	key := mustKey(b, numberedKey(77_777))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := set.Lookup(key, netip.MustParseAddr("192.0.2.1"), testNow); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

@@ -31,7 +31,7 @@ func parseExpiry(value string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// expired reports whether the key's last second has passed.
-func (g Grant) expired(now time.Time) bool {
+// Expired reports whether the key's last second has passed.
+func (g Grant) Expired(now time.Time) bool {
 	return !g.Expires.IsZero() && now.Unix() > g.Expires.Unix()
 }

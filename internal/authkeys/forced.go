@@ -36,7 +36,7 @@ func ParseCommand(command string) (Grant, error) {
 		}
 		return Grant{Admin: true}, nil
 	}
-	return Grant{}, fmt.Errorf(`"dnsgate %s" is not a forced command; allow and admin are`, clip(words[1]))
+	return Grant{}, fmt.Errorf("%s is not a forced command; dnsgate allow and dnsgate admin are", quote(words[0]+" "+words[1]))
 }
 
 // ParseAllow reads the words behind "dnsgate allow": flags, each at most once,
@@ -118,7 +118,7 @@ func (g *Grant) setFlag(name, value string, hasValue bool) error {
 func parseTTL(value string) (uint32, error) {
 	ttl, err := strconv.ParseUint(value, 10, 32)
 	if err != nil || ttl > MaxTTL {
-		return 0, fmt.Errorf("--ttl=%s is not a number of seconds from 0 to %d", clip(value), MaxTTL)
+		return 0, fmt.Errorf("%s is not a number of seconds from 0 to %d", quote("--ttl="+value), MaxTTL)
 	}
 	return uint32(ttl), nil
 }
@@ -126,7 +126,7 @@ func parseTTL(value string) (uint32, error) {
 func parseAddressRule(value string) (AddressRule, error) {
 	i := slices.Index(addressRules[:], value)
 	if i < 0 {
-		return 0, fmt.Errorf("--address=%s is none of any, peer and match", clip(value))
+		return 0, fmt.Errorf("%s is none of any, peer and match", quote("--address="+value))
 	}
 	return AddressRule(i), nil
 }
@@ -139,8 +139,8 @@ func parseLease(value string) (time.Duration, error) {
 	}
 	lease, err := time.ParseDuration(text)
 	if err != nil || lease < MinLease || lease > MaxLease || lease%time.Second != 0 {
-		return 0, fmt.Errorf("--lease=%s is not a duration in whole seconds from 1s to %dh, such as 600, 90m or 36h",
-			clip(value), MaxLease/time.Hour)
+		return 0, fmt.Errorf("%s is not a duration in whole seconds from 1s to %dh, such as 600, 90m or 36h",
+			quote("--lease="+value), MaxLease/time.Hour)
 	}
 	return lease, nil
 }
@@ -176,12 +176,9 @@ func (g Grant) Command() string {
 }
 
 // quote shows what was read, short and harmless.
-func quote(s string) string { return strconv.QuoteToASCII(clip(s)) }
-
-// clip keeps error messages short when the input is not.
-func clip(s string) string {
+func quote(s string) string {
 	if len(s) > 60 {
-		return s[:57] + "..."
+		s = s[:57] + "..."
 	}
-	return s
+	return strconv.QuoteToASCII(s)
 }

@@ -169,40 +169,38 @@ func (s *sources) impossible() string {
 }
 
 // possible reports whether some address matches e and lies in none of denied.
-// Of patterns it knows only what is plain from their numbers.
+// Of patterns it knows only what is plain from their length and numbers.
 func (e source) possible(denied []netip.Prefix) bool {
 	if e.network.IsValid() {
 		return !covered(e.network, denied)
 	}
-	separator, parts, longest := ".", 4, 3
-	if strings.ContainsAny(e.pattern, ":abcdef") {
-		separator, parts, longest = ":", 9, 4
-	}
-	numbers := strings.Split(e.pattern, separator)
-	if len(numbers) > parts || len(numbers) < parts && separator == "." && !strings.Contains(e.pattern, "*") {
+	return fits(e.pattern, "0123456789.*?", len("1.1.1.1"), ".", 3, isOctet) ||
+		fits(e.pattern, "0123456789abcdef:*?", len("::"), ":", 8, isGroup)
+}
+
+// fits reports whether pattern may be one of addresses of these characters and
+// length, with so many separators at most between numbers of that kind.
+func fits(pattern, characters string, shortest int, separator string, separators int, isNumber func(string) bool) bool {
+	if strings.Trim(pattern, characters) != "" || strings.Count(pattern, separator) > separators {
 		return false
 	}
-	for _, n := range numbers {
-		if strings.Contains(n, "*") {
-			continue
-		}
-		if len(n) > longest || separator == "." && !isOctet(n) {
+	if !strings.Contains(pattern, "*") && len(pattern) < shortest {
+		return false
+	}
+	for number := range strings.SplitSeq(pattern, separator) {
+		if !strings.ContainsAny(number, "*?") && !isNumber(number) {
 			return false
 		}
 	}
 	return true
 }
 
-// isOctet reports whether n, which may hold "?", can be a number of an IPv4
-// address.
-func isOctet(n string) bool {
-	for v := range 256 {
-		if matchPattern(strconv.Itoa(v), n) {
-			return true
-		}
-	}
-	return false
+func isOctet(number string) bool {
+	n, err := strconv.ParseUint(number, 10, 8)
+	return err == nil && strconv.FormatUint(n, 10) == number
 }
+
+func isGroup(number string) bool { return len(number) <= 4 }
 
 // covered reports whether every address of p lies in one of networks.
 func covered(p netip.Prefix, networks []netip.Prefix) bool {

@@ -15,7 +15,7 @@ func FuzzLine(f *testing.F) {
 		`restrict,command="dnsgate allow --ttl=60 --lease=1h --address=peer --private --acme --read-only *.a.b .c.d",from="10.0.0.0/8,!10.*,::/0",expiry-time="20270101Z" ` + keyA,
 		`no-touch-required,COMMAND="dnsgate admin" ` + skEd25519(),
 		`command="dnsgate allow \"",from="` + "\t" + keyB,
-		"ssh-rsa AAAA", "# comment", ",,", `a="b`, "\ufeff", "\x00",
+		"ssh-rsa AAAA", "command=\"dnsgate a\xeb\nllow\"", header + "ssh-ed25519 AAAAC3NzaC1lZDI1NEAA", "# comment", ",,", `a="b`, "\ufeff", "\x00",
 	} {
 		f.Add(line)
 	}
@@ -54,6 +54,7 @@ func FuzzLine(f *testing.F) {
 func FuzzFrom(f *testing.F) {
 	f.Add("10.0.0.0/30,!10.0.0.0/31,!10.0.0.2/31", "10.0.0.3")
 	f.Add("*1?,!1*", "2001:db8::1")
+	f.Add("???????", "60b8::1")
 	f.Fuzz(func(t *testing.T, list, text string) {
 		s, err := parseSources(list)
 		addr, bad := netip.ParseAddr(text)

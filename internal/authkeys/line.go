@@ -92,7 +92,7 @@ func ParseKey(text string) (key ssh.PublicKey, comment string, err error) {
 	}
 	key, err = ssh.ParsePublicKey(wire)
 	if err != nil {
-		return nil, "", fmt.Errorf("the key is damaged: %w", err)
+		return nil, "", fmt.Errorf("the key is damaged: %s", quote(err.Error()))
 	}
 	if key.Type() != kind {
 		return nil, "", fmt.Errorf("the key is %s, but the line says %s", key.Type(), kind)

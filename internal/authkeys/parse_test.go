@@ -113,7 +113,7 @@ func TestRefused(t *testing.T) {
 		{allow("--acme=yes a.b"), "--acme takes no value"},
 		{allow("--address=none a.b"), "none of any, peer and match"},
 		{allow("--address a.b"), "--address=VALUE"},
-		{allow("--lease=0 a.b"), "--lease=0 is not a duration"},
+		{allow("--lease=0 a.b"), `"--lease=0" is not a duration`},
 		{allow("--lease=-5m a.b"), "is not a duration"},
 		{allow("--lease=1500ms a.b"), "is not a duration"},
 		{allow("--lease=99999999999999999999 a.b"), "is not a duration"},

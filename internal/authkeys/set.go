@@ -91,7 +91,7 @@ func (p *parser) line(line []byte) {
 	g.Line = p.number
 	p.set.index[g.Fingerprint] = int32(len(p.set.grants))
 	p.set.grants = append(p.set.grants, g)
-	if g.expired(p.now) {
+	if g.Expired(p.now) {
 		p.fault(true, "the key expired at %s", g.Expires.Format(time.RFC3339))
 	}
 	if why := g.sources.impossible(); why != "" {
@@ -119,7 +119,7 @@ func (s *Set) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant
 	if !g.sources.admit(source) {
 		return Grant{}, fmt.Errorf("%w: %s is not in from=%q", ErrSource, source.Unmap(), g.From)
 	}
-	if g.expired(now) {
+	if g.Expired(now) {
 		return Grant{}, fmt.Errorf("%w at %s", ErrExpired, g.Expires.Format(time.RFC3339))
 	}
 	return g, nil
