@@ -3,6 +3,7 @@ package tinydns
 import (
 	"io"
 	"os"
+	"slices"
 )
 
 // Builder keeps what a data.cdb is made of: data files that rarely change,
@@ -27,11 +28,20 @@ func (b *Builder) SetSources(before, after []*Part) {
 // name the last counts. An error, a *LineError whose File is the owner's
 // name, changes nothing. A dynamic line must not leave out an SOA serial.
 func (b *Builder) Apply(changes []Owner) error {
-	encoded, err := encodeOwners(sorted(changes), b.Dialect)
-	if err != nil {
-		return err
+	changes = sorted(changes)
+	var encoded *shelf
+	for part := range slices.Chunk(changes, applySize) {
+		var err error
+		if encoded, err = encodeOwners(part, b.Dialect); err != nil {
+			return err
+		}
 	}
-	b.shelves = apply(b.shelves, encoded)
+	for part := range slices.Chunk(changes, applySize) {
+		if len(changes) > applySize { // else it is encoded still
+			encoded, _ = encodeOwners(part, b.Dialect)
+		}
+		b.shelves = apply(b.shelves, encoded)
+	}
 	return nil
 }
 
@@ -72,15 +82,7 @@ func (b *Builder) WriteDatabase(f *os.File, serial uint32) error {
 		return err
 	}
 
-	w := &pieceWriter{file: f, at: headerSize}
-	return t.writeWith(w, func() error {
-		for _, r := range records {
-			if err := w.write(r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return t.write(&pieceWriter{file: f, at: headerSize}, records)
 }
 
 // layout lists the records in their order, and an index for each stretch.

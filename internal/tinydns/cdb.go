@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 )
 
 // A constant database is a header of 256 positions and lengths, one for each
@@ -144,6 +145,18 @@ func appendZeros(dst []byte, n int) []byte {
 	dst = dst[:first+n]
 	clear(dst[first:])
 	return dst
+}
+
+// check makes sure that what was written to f is what was meant.
+func (t *tables) check(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != t.size {
+		return fmt.Errorf("%s has %d bytes instead of %d: was it empty?", f.Name(), info.Size(), t.size)
+	}
+	return checkHeader(t.header[:], t.size)
 }
 
 // checkHeader refuses what would harm a server that maps the file: tinydns

@@ -69,7 +69,7 @@ func compileTo(out, data *os.File, serial uint32) error {
 	if err != nil {
 		return err
 	}
-	return t.write(w)
+	return t.write(w, nil)
 }
 
 // compileError gives err the text that tinydns-data has for it.

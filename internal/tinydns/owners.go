@@ -14,7 +14,29 @@ type Owner struct {
 	Lines []byte // whole lines; none to take the owner away
 }
 
+// applySize is how many owners are encoded at once, so that a change of very
+// many takes little memory on its way.
+const applySize = 4096
+
+// errNoSerial: the text of dynamic lines is compiled when they change, not
+// when the database is written.
 var errNoSerial = errors.New("a dynamic line must give the SOA serial")
+
+// sorted returns changes by name; of several with one name, the last.
+func sorted(changes []Owner) []Owner {
+	byName := func(a, b Owner) int { return cmp.Compare(a.Name, b.Name) }
+	changes = slices.Clone(changes)
+	if !slices.IsSortedFunc(changes, byName) {
+		slices.SortStableFunc(changes, byName)
+	}
+	last := changes[:0]
+	for i, c := range changes {
+		if i+1 == len(changes) || changes[i+1].Name != c.Name {
+			last = append(last, c)
+		}
+	}
+	return last
+}
 
 // shelf is a run of owners, sorted by name: their names, lines, records and
 // entries, each packed without gaps. A million owners on shelves cost little
@@ -30,13 +52,10 @@ type shelf struct {
 // span says where an owner's share ends; it begins where the one before ends.
 type span struct{ names, lines, records, entries uint32 }
 
-// shelfOwners and shelfBytes are how many owners, and bytes of their lines,
-// a full shelf holds.
-const (
-	shelfOwners = 128
-	shelfBytes  = 64 << 10
-)
+// shelfOwners is how many owners a shelf holds at most.
+const shelfOwners = 128
 
+// before is where the share of owner i begins.
 func (s *shelf) before(i int) span {
 	if i == 0 {
 		return span{}
@@ -44,15 +63,24 @@ func (s *shelf) before(i int) span {
 	return s.owners[i-1]
 }
 
+// end is where the share of the next owner will begin.
+func (s *shelf) end() span {
+	return span{uint32(len(s.names)), uint32(len(s.lines)), uint32(len(s.records)), uint32(len(s.entries))}
+}
+
 func (s *shelf) name(i int) []byte { return s.names[s.before(i).names:s.owners[i].names] }
+
+// find returns the first owner from i on whose name is not less than name.
+func (s *shelf) find(i int, name []byte) int {
+	return i + sort.Search(len(s.owners)-i, func(n int) bool { return bytes.Compare(s.name(i+n), name) >= 0 })
+}
 
 // add appends owners i to j of another shelf.
 func (s *shelf) add(from *shelf, i, j int) {
 	if i >= j {
 		return
 	}
-	a, b := from.before(i), from.owners[j-1]
-	n := span{uint32(len(s.names)), uint32(len(s.lines)), uint32(len(s.records)), uint32(len(s.entries))}
+	a, b, n := from.before(i), from.owners[j-1], s.end()
 	s.names = append(s.names, from.names[a.names:b.names]...)
 	s.lines = append(s.lines, from.lines[a.lines:b.lines]...)
 	s.records = append(s.records, from.records[a.records:b.records]...)
@@ -67,32 +95,27 @@ func (s *shelf) add(from *shelf, i, j int) {
 	}
 }
 
-// fit gives back the memory that a growing shelf has too much.
-func (s *shelf) fit() *shelf {
-	return &shelf{
-		slices.Clip(slices.Clone(s.owners)), slices.Clip(slices.Clone(s.names)), slices.Clip(slices.Clone(s.lines)),
-		slices.Clip(slices.Clone(s.records)), slices.Clip(slices.Clone(s.entries)),
+// cut returns owners i to j as a shelf with no memory to spare.
+func (s *shelf) cut(i, j int) *shelf {
+	a, b := s.before(i), s.owners[j-1]
+	part := &shelf{
+		owners:  make([]span, 0, j-i),
+		names:   make([]byte, 0, b.names-a.names),
+		lines:   make([]byte, 0, b.lines-a.lines),
+		records: make([]byte, 0, b.records-a.records),
+		entries: make([]entry, 0, b.entries-a.entries),
 	}
+	part.add(s, i, j)
+	return part
 }
 
-func (s *shelf) reset() {
-	s.owners, s.names, s.lines = s.owners[:0], s.names[:0], s.lines[:0]
-	s.records, s.entries = s.records[:0], s.entries[:0]
-}
-
-func (s *shelf) full() bool { return len(s.owners) >= shelfOwners || len(s.lines) >= shelfBytes }
-
-// encodeOwners compiles changes, sorted by name, to one long shelf.
+// encodeOwners compiles changes, sorted by name.
 func encodeOwners(changes []Owner, dialect Dialect) (*shelf, error) {
 	s := new(shelf)
 	var c chunk
 	c.dialect = dialect
 	for _, change := range changes {
-		text := change.Lines
-		if n := len(text); n > 0 && text[n-1] != '\n' {
-			text = append(slices.Clip(text), '\n')
-		}
-		c.text = text
+		c.text = change.Lines
 		c.encode()
 		if c.err == nil && len(c.serials) > 0 {
 			c.err = errNoSerial
@@ -100,95 +123,89 @@ func encodeOwners(changes []Owner, dialect Dialect) (*shelf, error) {
 		if c.err != nil {
 			return nil, &LineError{change.Name, c.lines, c.err.Error()}
 		}
-		if len(s.records)+len(c.records) > maxSize || len(s.lines)+len(text) > maxSize {
-			return nil, errTooBig
-		}
-		base := uint32(len(s.records))
+		n := s.end()
 		for _, e := range c.entries {
-			s.entries = append(s.entries, entry{e.hash, base + e.pos})
+			s.entries = append(s.entries, entry{e.hash, n.records + e.pos})
 		}
 		s.names = append(s.names, change.Name...)
-		s.lines = append(s.lines, text...)
+		s.lines = append(s.lines, change.Lines...)
+		if len(s.lines) > int(n.lines) && s.lines[len(s.lines)-1] != '\n' {
+			s.lines = append(s.lines, '\n')
+		}
 		s.records = append(s.records, c.records...)
-		s.owners = append(s.owners, span{
-			uint32(len(s.names)), uint32(len(s.lines)), uint32(len(s.records)), uint32(len(s.entries)),
-		})
+		if len(s.records) > maxSize || len(s.lines) > maxSize {
+			return nil, errTooBig
+		}
+		s.owners = append(s.owners, s.end())
 	}
 	return s, nil
 }
 
-// merge returns old's owners with those in changes put in their place; one
-// with neither lines nor records goes.
-func merge(old, changes *shelf, first, last int) []*shelf {
-	var out []*shelf
-	var s shelf
-	add := func(from *shelf, i, j int) {
-		for ; i < j; i++ {
-			if s.full() {
-				out = append(out, s.fit())
-				s.reset()
-			}
-			s.add(from, i, i+1)
-		}
-	}
+// merge returns the owners of old with changes i to j in their places; an
+// owner without lines goes.
+func merge(old, changes *shelf, i, j int) *shelf {
+	merged := new(shelf)
 	at := 0
-	for c := first; c < last; c++ {
-		name := changes.name(c)
-		next := at + sort.Search(len(old.owners)-at, func(i int) bool {
-			return bytes.Compare(old.name(at+i), name) >= 0
-		})
-		add(old, at, next)
+	for ; i < j; i++ {
+		name := changes.name(i)
+		next := old.find(at, name)
+		merged.add(old, at, next)
 		at = next
 		if at < len(old.owners) && bytes.Equal(old.name(at), name) {
 			at++
 		}
-		if changes.owners[c].lines > changes.before(c).lines {
-			add(changes, c, c+1)
+		if changes.owners[i].lines > changes.before(i).lines {
+			merged.add(changes, i, i+1)
 		}
 	}
-	add(old, at, len(old.owners))
-	if len(s.owners) > 0 {
-		out = append(out, s.fit())
-	}
-	return out
+	merged.add(old, at, len(old.owners))
+	return merged
 }
 
-// apply puts changes, sorted by name, on their shelves.
-func apply(shelves []*shelf, changes *shelf) []*shelf {
-	if len(shelves) == 0 {
-		return merge(new(shelf), changes, 0, len(changes.owners))
+// store appends s to shelves, cut evenly if it is too long for one, or joined
+// with the last one if both are short.
+func store(shelves []*shelf, s *shelf) []*shelf {
+	n := len(s.owners)
+	if last := len(shelves) - 1; last >= 0 && len(shelves[last].owners)+n <= shelfOwners/2 {
+		both := new(shelf)
+		both.add(shelves[last], 0, len(shelves[last].owners))
+		both.add(s, 0, n)
+		shelves[last] = both
+		return shelves
 	}
-	var out []*shelf
+	parts := (n + shelfOwners - 1) / shelfOwners
+	for p := range parts {
+		shelves = append(shelves, s.cut(n*p/parts, n*(p+1)/parts))
+	}
+	return shelves
+}
+
+// apply returns shelves with changes put on them.
+func apply(shelves []*shelf, changes *shelf) []*shelf {
+	out := make([]*shelf, 0, len(shelves)+len(changes.owners)/shelfOwners+2)
 	kept := 0
-	for c := 0; c < len(changes.owners); {
-		// The last shelf that does not begin after the change is its own.
-		at := sort.Search(len(shelves), func(i int) bool {
-			return bytes.Compare(shelves[i].name(0), changes.name(c)) > 0
-		})
-		at = max(at-1, 0)
-		end := len(changes.owners)
-		if at+1 < len(shelves) {
-			next := shelves[at+1].name(0)
-			end = c + sort.Search(end-c, func(i int) bool {
-				return bytes.Compare(changes.name(c+i), next) >= 0
-			})
-		}
+	for i := 0; i < len(changes.owners); {
+		at, end := shelfFor(shelves, changes, i)
 		out = append(out, shelves[kept:at]...)
-		out = append(out, merge(shelves[at], changes, c, end)...)
-		kept, c = at+1, end
+		old := new(shelf)
+		if at < len(shelves) {
+			old = shelves[at]
+		}
+		out = store(out, merge(old, changes, i, end))
+		kept, i = min(at+1, len(shelves)), end
 	}
 	return append(out, shelves[kept:]...)
 }
 
-// sorted returns changes by name; of several with one name, the last.
-func sorted(changes []Owner) []Owner {
-	changes = slices.Clone(changes)
-	slices.SortStableFunc(changes, func(a, b Owner) int { return cmp.Compare(a.Name, b.Name) })
-	last := changes[:0]
-	for i, c := range changes {
-		if i+1 == len(changes) || changes[i+1].Name != c.Name {
-			last = append(last, c)
-		}
+// shelfFor finds the shelf that change i belongs to: the last that does not
+// begin after it, or else the first. It returns the first change, too, that
+// belongs to a later one.
+func shelfFor(shelves []*shelf, changes *shelf, i int) (at, end int) {
+	name := changes.name(i)
+	after := sort.Search(len(shelves), func(n int) bool { return bytes.Compare(shelves[n].name(0), name) > 0 })
+	at = max(after-1, 0)
+	if at+1 >= len(shelves) {
+		return at, len(changes.owners)
 	}
-	return last
+	return at, changes.find(i, shelves[at+1].name(0))
 }
