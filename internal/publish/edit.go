@@ -1,0 +1,228 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"dnsgate/internal/durable"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// swapSuffix ends the name under which the new version of a file waits,
+	// whole and synced, and which the replaced version has after the exchange.
+	swapSuffix = ".swap"
+
+	// oldSuffix is added to it for a moment where the file system cannot
+	// exchange two files.
+	oldSuffix = ".old"
+
+	// keptSuffix ends the name of a version of the operator's that could not
+	// be merged.
+	keptSuffix = ".kept"
+
+	// maxTries is how often in a row an editor may be quicker than dnsgate.
+	maxTries = 50
+)
+
+// Exchanged is a step of replacing an operator's file, for durable.Step.
+const Exchanged = "exchanged"
+
+// operatorFile is a file that dnsgate changes and somebody else may edit at the
+// same time.
+type operatorFile struct {
+	path string
+	log  *slog.Logger
+	last stamp // as it was when it was right
+	kept bool  // what a killed run left has been looked at
+}
+
+// unchanged reports whether the file is as edit left it.
+func (o *operatorFile) unchanged() bool {
+	now, err := stampAt(o.path)
+	return err == nil && now == o.last
+}
+
+// edit replaces the file with what change makes of its content. It returns the
+// file's path if there was anything to change.
+//
+// The file is looked at before it is replaced. Then the two versions are
+// exchanged (renameat2(2), RENAME_EXCHANGE), so that what was replaced can be
+// looked at too: if that is not what change was given, or if somebody still
+// writes to it, they are exchanged back at once, and change is made again on
+// what the editor wrote. A version that an editor made in the moment between
+// the two exchanges stays beside the file, and an error in the log names it.
+func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte, error)) ([]string, error) {
+	path, err := filepath.EvalSymlinks(o.path)
+	if err != nil {
+		return nil, err
+	}
+	o.recover(ctx, path, change)
+	for range maxTries {
+		base, at, err := readSettled(ctx, path)
+		if err != nil {
+			return nil, err
+		}
+		next, err := change(base)
+		if err != nil {
+			return nil, err
+		}
+		if bytes.Equal(next, base) {
+			o.last = at
+			return nil, nil
+		}
+		done, err := replace(ctx, path, o.log, version{base, at}, next)
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			return []string{o.path}, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: somebody else changes it all the time", path)
+}
+
+// recover looks at the versions that a run left which was killed around an
+// exchange. One that differs from the file only in what change makes of both
+// has nothing of the operator's that the file has not.
+func (o *operatorFile) recover(ctx context.Context, path string, change func(old []byte) ([]byte, error)) {
+	if o.kept {
+		return
+	}
+	o.kept = true
+	for _, swap := range append(leftovers(path, swapSuffix), leftovers(path, swapSuffix+oldSuffix)...) {
+		left, _, err := readSettled(ctx, swap)
+		now, _, nowErr := readSettled(ctx, path)
+		if err == nil && nowErr == nil {
+			left, err = change(left)
+			now, nowErr = change(now)
+		}
+		if err == nil && nowErr == nil && bytes.Equal(left, now) {
+			os.Remove(swap)
+			continue
+		}
+		keep(swap, path, o.log, "a killed run left another version of a file, which may have somebody's changes; compare them and remove it", err)
+	}
+}
+
+// version is a file's content and the stamp that it had.
+type version struct {
+	content []byte
+	stamp   stamp
+}
+
+// replace puts next in the place of base. It returns false if an editor was
+// quicker; the file is then as the editor left it.
+func replace(ctx context.Context, path string, log *slog.Logger, base version, next []byte) (bool, error) {
+	swap, err := prepare(path, next)
+	if err != nil {
+		return false, err
+	}
+	now, err := stampAt(path)
+	if err != nil || now != base.stamp {
+		os.Remove(swap)
+		return false, err
+	}
+	if err := exchange(swap, path); err != nil {
+		os.Remove(swap)
+		return false, fmt.Errorf("replacing %s: %w", path, err)
+	}
+	step(Exchanged, path)
+	if untouched(ctx, swap, base) {
+		step(durable.Renamed, path)
+		if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
+			return true, fmt.Errorf("replacing %s: %w", path, err)
+		}
+		step(durable.FolderSynced, path)
+		return true, os.Remove(swap)
+	}
+	if err := exchange(swap, path); err != nil {
+		keep(swap, path, log, conflict, err)
+		return false, fmt.Errorf("putting back %s: %w", path, err)
+	}
+	ours, _, err := readSettled(ctx, swap)
+	if err != nil || !bytes.Equal(ours, next) {
+		keep(swap, path, log, conflict, err)
+		return false, nil
+	}
+	return false, os.Remove(swap)
+}
+
+// prepare writes next to a file of its own beside path, whole and synced.
+func prepare(path string, next []byte) (swap string, err error) {
+	f, err := durable.Create(path, 0o644)
+	if err != nil {
+		return "", err
+	}
+	defer f.Abort()
+	if _, err := f.Write(next); err != nil {
+		return "", fmt.Errorf("replacing %s: %w", path, err)
+	}
+	step(durable.Written, path)
+	if err := f.Sync(); err != nil {
+		return "", fmt.Errorf("replacing %s: %w", path, err)
+	}
+	step(durable.Synced, path)
+	swap = strings.TrimSuffix(f.Name(), tempSuffix) + swapSuffix
+	if err := os.Rename(f.Name(), swap); err != nil {
+		return "", fmt.Errorf("replacing %s: %w", path, err)
+	}
+	return swap, nil
+}
+
+// exchange swaps the files at two paths. Where the file system cannot, a
+// version that is renamed over b between the last two steps is lost.
+func exchange(a, b string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EOPNOTSUPP) {
+		return err
+	}
+	old := a + oldSuffix
+	if err := os.Link(b, old); err != nil {
+		return err
+	}
+	if err := os.Rename(a, b); err != nil {
+		os.Remove(old)
+		return err
+	}
+	return os.Rename(old, a)
+}
+
+// untouched reports whether the file at path is still the version base, and
+// nobody can write to it any more.
+func untouched(ctx context.Context, path string, base version) bool {
+	f, err := openRegular(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	if openForWriting(f) == opened {
+		return false
+	}
+	now, err := readAll(ctx, f)
+	return err == nil && bytes.Equal(now, base.content)
+}
+
+const conflict = "a change that somebody made to a file at the same moment could not be merged; that version is kept"
+
+// keep lets a version that could not be merged stay, and tells the operator.
+func keep(swap, path string, log *slog.Logger, why string, err error) {
+	kept := strings.TrimSuffix(strings.TrimSuffix(swap, oldSuffix), swapSuffix) + keptSuffix
+	if renameErr := os.Rename(swap, kept); renameErr != nil {
+		kept = swap
+	}
+	log.Error(why, "file", path, "kept", kept, "err", err)
+}
+
+func step(name, path string) {
+	if durable.Step != nil {
+		durable.Step(name, path)
+	}
+}
