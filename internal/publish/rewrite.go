@@ -1,0 +1,242 @@
+package publish
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+
+	"dnsgate/internal/records"
+)
+
+// rewriteWriter puts the values of hosts into the lines that an operator's
+// data file has for them, and touches no other byte. It never adds a line.
+//
+// The lines of "*.name" are those of the host "*.name" if there is one, else
+// of name. Lines of one name, type and location share the host's values: the
+// first line has the first, and so on, and after the last one the first again.
+//
+// Once a host's addresses are gone its lines are turned off, with the "-" that
+// tinydns-data ignores, and on again when there is one. So is one family if it
+// ever had a value from dnsgate; otherwise its lines are the operator's. Lines
+// that an operator turned off stay off while others of their kind are on. Of
+// TXT lines only those at challenge names are dnsgate's.
+type rewriteWriter struct {
+	file  operatorFile
+	hosts map[records.Name]*rewritten
+	given ledger     // hosts and families that had a value
+	found []hostLine // scratch of change
+	pass  uint       // of change
+}
+
+// rewritten is a host and its lines, as the last pass found them.
+type rewritten struct {
+	host   records.Host
+	pass   uint
+	groups []group
+}
+
+// group is the lines of one name, type and location.
+type group struct {
+	groupKey
+	on, off int // lines
+	next    int // value to give out
+}
+
+type groupKey struct {
+	wildcard bool // the lines of "*.name", though the host is name
+	family   family
+	location [2]byte
+}
+
+func newRewriteWriter(path string, log *slog.Logger) *rewriteWriter {
+	return &rewriteWriter{
+		file:  operatorFile{path: path, log: log},
+		hosts: make(map[records.Name]*rewritten),
+		given: ledger{path: beside(path, ".rewritten")},
+	}
+}
+
+func (w *rewriteWriter) sweep() { sweepTemps(w.file.path) }
+
+func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+	if whole {
+		clear(w.hosts)
+	}
+	for _, h := range hosts {
+		w.hosts[h.Name] = &rewritten{host: h}
+	}
+	if err := w.remember(hosts); err != nil {
+		return nil, err
+	}
+	if whole || len(hosts) > 0 || !w.file.unchanged() {
+		written, err = w.file.edit(ctx, w.change)
+		if err != nil {
+			return written, err
+		}
+	}
+	if refused := w.missing(); len(refused) > 0 {
+		return written, refused
+	}
+	return written, nil
+}
+
+// remember notes which families of hosts have had a value from dnsgate.
+func (w *rewriteWriter) remember(hosts []records.Host) error {
+	var given []string
+	for _, h := range hosts {
+		for f := range families {
+			if len(valuesOf(h, f)) > 0 {
+				given = append(given, givenKey(h.Name, f))
+			}
+		}
+	}
+	return w.given.add(given)
+}
+
+func givenKey(name records.Name, f family) string { return string(name) + " " + f.String() }
+
+// change puts the hosts' values into the lines of data.
+func (w *rewriteWriter) change(data []byte) ([]byte, error) {
+	w.find(data)
+	out := make([]byte, 0, len(data)+16*len(w.found))
+	done := 0
+	for _, l := range w.found {
+		g := &l.host.groups[l.group]
+		values := valuesOf(l.host.host, l.family)
+		on := len(values) > 0 && (!l.off || g.on == 0)
+		if !on && (l.off || !w.ours(l.host.host, l.family)) {
+			continue
+		}
+		out = append(out, data[done:l.start]...)
+		done = l.end
+		if !on {
+			out = l.appendOff(out, data)
+			continue
+		}
+		out = l.appendOn(out, data, values[g.next%len(values)])
+		g.next++
+	}
+	return append(out, data[done:]...), nil
+}
+
+// ours reports whether lines of h without a value are to be turned off.
+func (w *rewriteWriter) ours(h records.Host, f family) bool {
+	return len(h.Records) == 0 || w.given.has(givenKey(h.Name, f))
+}
+
+// find collects the lines of all hosts into w.found.
+func (w *rewriteWriter) find(data []byte) {
+	w.pass++
+	w.found = w.found[:0]
+	var name []byte
+	for start := 0; start < len(data); {
+		end := len(data)
+		if i := bytes.IndexByte(data[start:], '\n'); i >= 0 {
+			end = start + i
+		}
+		l, ok := parseHostLine(data, start, end)
+		start = end + 1
+		if !ok {
+			continue
+		}
+		name = canonicalName(name[:0], data[l.name.start:l.name.end])
+		var wildcard bool
+		if l.host, wildcard = w.owner(name, l.family); l.host != nil {
+			l.group = w.group(l.host, groupKey{wildcard, l.family, l.location}, l.off)
+			w.found = append(w.found, l)
+		}
+	}
+}
+
+// group counts a line of a host, and returns the index of its group.
+func (w *rewriteWriter) group(h *rewritten, key groupKey, off bool) int {
+	if h.pass != w.pass {
+		h.pass, h.groups = w.pass, h.groups[:0]
+	}
+	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == key })
+	if at < 0 {
+		at = len(h.groups)
+		h.groups = append(h.groups, group{groupKey: key})
+	}
+	if off {
+		h.groups[at].off++
+	} else {
+		h.groups[at].on++
+	}
+	return at
+}
+
+// owner returns the host that a line of a name belongs to, or nil.
+func (w *rewriteWriter) owner(name []byte, f family) (host *rewritten, wildcard bool) {
+	if h := w.hosts[records.Name(name)]; h != nil {
+		if f == text && !h.host.Name.IsChallenge() {
+			return nil, false
+		}
+		return h, false
+	}
+	base, ok := bytes.CutPrefix(name, []byte("*."))
+	if !ok || f == text {
+		return nil, false
+	}
+	return w.hosts[records.Name(base)], true
+}
+
+// missing are the hosts that the file has no lines for, or too few.
+func (w *rewriteWriter) missing() HostErrors {
+	var refused HostErrors
+	for name, h := range w.hosts {
+		for f := range families {
+			n := len(valuesOf(h.host, f))
+			places := 0
+			if n > 0 && h.pass == w.pass {
+				places = h.places(f)
+			}
+			if n <= places {
+				continue
+			}
+			if refused == nil {
+				refused = make(HostErrors)
+			}
+			if places == 0 {
+				refused[name] = fmt.Errorf("%s has no line for its %s record, and none is ever added", w.file.path, f)
+			} else {
+				refused[name] = fmt.Errorf("%s has lines for %d of its %d %s records", w.file.path, places, n, f)
+			}
+		}
+	}
+	return refused
+}
+
+// places is how many values of a family the host's lines can hold, in the
+// location that has the fewest.
+func (h *rewritten) places(f family) int {
+	fewest := 0
+	for _, g := range h.groups {
+		if g.wildcard || g.family != f {
+			continue
+		}
+		n := g.on
+		if n == 0 {
+			n = g.off
+		}
+		if fewest == 0 || n < fewest {
+			fewest = n
+		}
+	}
+	return fewest
+}
+
+// valuesOf are the records of h that lines of family f hold.
+func valuesOf(h records.Host, f family) []records.Record {
+	first := 0
+	for first < len(h.Records) && familyOf(h.Records[first]) != f {
+		first++
+	}
+	end := first
+	for end < len(h.Records) && familyOf(h.Records[end]) == f {
+		end++
+	}
+	return h.Records[first:end]
+}
