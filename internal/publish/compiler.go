@@ -23,7 +23,6 @@ const database = "data.cdb"
 // compiler builds data.cdb itself: the sources in order, then dnsgate's lines.
 type compiler struct {
 	root    string
-	dialect tinydns.Dialect
 	sources *sources
 	lines   *tinydns.Builder // what the database is made of
 	written bool             // by this process
@@ -35,7 +34,7 @@ func (c *compiler) path() string { return filepath.Join(c.root, database) }
 
 func (c *compiler) sweep() { sweepTemps(c.path()) }
 
-func (c *compiler) build(ctx context.Context, stale, whole bool) error {
+func (c *compiler) build(ctx context.Context, written []string, whole bool) error {
 	parts, changed, err := c.sources.load(ctx)
 	if err != nil {
 		return err
@@ -44,7 +43,7 @@ func (c *compiler) build(ctx context.Context, stale, whole bool) error {
 		c.lines.SetSources(parts, nil)
 	}
 	c.stale = c.stale || changed
-	if !stale && !c.stale && !whole && c.written && c.exists() {
+	if len(written) == 0 && !c.stale && !whole && c.written && c.exists() {
 		return nil
 	}
 	if err := c.write(whole); err != nil {

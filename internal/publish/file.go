@@ -25,31 +25,31 @@ type fileWriter struct {
 
 func (w *fileWriter) sweep() { sweepTemps(w.path) }
 
-func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool) (changed bool, err error) {
+func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
 	if whole {
 		w.lines.Clear()
 	}
 	if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
-		return false, err
+		return nil, err
 	}
 	now, err := stampAt(w.path)
 	if err == nil && len(hosts) == 0 && !whole && now == w.last {
-		return false, nil
+		return nil, nil
 	}
 	anew := whole && w.written // an operator asked for it
 	if !anew {
 		same, err := sameContent(w.path, w.lines.WriteLines)
 		if err != nil || same {
 			w.written = w.written || same
-			return false, err
+			return nil, err
 		}
 	}
 	if err := replaceFile(w.path, w.lines.WriteLines); err != nil {
-		return false, err
+		return nil, err
 	}
 	w.written = true
 	w.last, err = stampAt(w.path)
-	return true, err
+	return []string{w.path}, err
 }
 
 // replaceFile puts what write writes in the place of the file at path.

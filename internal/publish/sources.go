@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,10 +15,11 @@ import (
 // sources are the data files of the operator that dnsgate compiles, each kept
 // compiled until it changes.
 type sources struct {
-	patterns []string // absolute; the files of a pattern are in order of name
-	except   string   // a file that is none of them, though a pattern matches it
+	patterns []string               // absolute; the files of a pattern are in order of name
+	also     string                 // a path that comes last if no pattern matches it; "": none
+	except   func(path string) bool // files that are none of them, though a pattern matches
+	builds   bool                   // a command makes some of them: they may be missing
 	dialect  tinydns.Dialect
-	log      *slog.Logger
 
 	compiled map[string]compiledSource
 	order    []string
@@ -63,7 +63,7 @@ func (s *sources) find() ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("source %q: %w", pattern, err)
 		}
-		if path, literal := unpattern(pattern); literal && len(found) == 0 {
+		if path, literal := unpattern(pattern); literal && len(found) == 0 && !s.builds {
 			return nil, fmt.Errorf("source %s does not exist", path)
 		}
 		hidden := strings.HasPrefix(filepath.Base(pattern), ".")
@@ -71,10 +71,13 @@ func (s *sources) find() ([]string, error) {
 			if !hidden && strings.HasPrefix(filepath.Base(path), ".") {
 				continue
 			}
-			if !slices.Contains(paths, path) && !sameFile(path, s.except) {
+			if !slices.Contains(paths, path) && !s.except(path) {
 				paths = append(paths, path)
 			}
 		}
+	}
+	if s.also != "" && !containsFile(paths, s.also) {
+		paths = append(paths, s.also)
 	}
 	return paths, nil
 }
@@ -165,4 +168,22 @@ func (s *sources) newest() int64 {
 		newest = max(newest, c.stamp.mtime.Sec)
 	}
 	return newest
+}
+
+// stamps tells the versions of all sources, for a builder that does not
+// compile them.
+func (s *sources) stamps() (map[string]stamp, error) {
+	paths, err := s.find()
+	if err != nil {
+		return nil, err
+	}
+	stamps := make(map[string]stamp, len(paths))
+	for _, path := range paths {
+		at, err := stampAt(path)
+		if err != nil {
+			return nil, fmt.Errorf("source: %w", err)
+		}
+		stamps[path] = at
+	}
+	return stamps, nil
 }

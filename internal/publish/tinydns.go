@@ -35,15 +35,15 @@ type Tinydns struct {
 	builder builder
 	verify  *verifier // nil: none
 	watcher *watch.Watcher
-	stale   bool // files were written and not yet built
+	stale   []string // files that were written and are not yet built
 	closing sync.Once
 }
 
 // writer brings dnsgate's lines into the operator's files.
 type writer interface {
-	// write is what Target.Publish is to the files; it reports whether any
-	// changed.
-	write(ctx context.Context, hosts []records.Host, whole bool) (changed bool, err error)
+	// write is what Target.Publish is to the files. It returns those that it
+	// wrote, also beside an error.
+	write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error)
 
 	// sweep removes what a run that was killed left behind.
 	sweep()
@@ -51,9 +51,9 @@ type writer interface {
 
 // builder makes data.cdb of the files.
 type builder interface {
-	// build brings data.cdb up to date. stale says that files were written
-	// since it last was, whole that it is to be made anew in any case.
-	build(ctx context.Context, stale, whole bool) error
+	// build brings data.cdb up to date. written are the files that were
+	// written since it last was; whole says to make it anew in any case.
+	build(ctx context.Context, written []string, whole bool) error
 
 	// sweep removes what a run that was killed left behind.
 	sweep()
@@ -130,17 +130,38 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 	if o.AAAA == "fefe" {
 		form.dialect = tinydns.Fefe
 	}
-	lines := &tinydns.Builder{Dialect: form.dialect}
-	compiled := &compiler{root: o.Root, dialect: form.dialect, lines: new(tinydns.Builder),
-		sources: &sources{patterns: o.Sources, dialect: form.dialect, log: o.Logger}}
+	lines := &tinydns.Builder{Dialect: form.dialect} // those outside of all sources
+	from := &sources{patterns: o.Sources, dialect: form.dialect, builds: len(o.Rebuild) > 0}
+	from.except = func(string) bool { return false }
+	own := func() string { return o.Path }
 	switch o.Write {
 	case "file":
 		t.writer = &fileWriter{path: o.Path, form: form, lines: lines}
-		compiled.lines, compiled.sources.except = lines, o.Path
+		from.except = func(path string) bool { return sameFile(path, o.Path) }
+	case "section":
+		t.writer = newSectionWriter(o.Path, form, o.Logger)
+		from.also = o.Path
+	case "rewrite":
+		t.writer = newRewriteWriter(o.Path, o.Logger)
+		from.also = o.Path
+	case "hosts":
+		w := newHostsWriter(o.Path, form, lines, len(o.Rebuild) > 0)
+		t.writer, from.except, own = w, w.owns, w.anyFile
 	default:
 		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
 	}
-	t.builder = compiled
+	if o.Verify != "" {
+		verify, err := newVerifier(o.Verify, o.Timeout)
+		if err != nil {
+			return err
+		}
+		t.verify = verify
+	}
+	if len(o.Rebuild) > 0 {
+		t.builder = &command{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger}
+	} else {
+		t.builder = &compiler{root: o.Root, sources: from, lines: lines}
+	}
 	return nil
 }
 
@@ -162,8 +183,10 @@ func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool)
 	if anew {
 		t.sweep()
 	}
-	changed, err := t.writer.write(ctx, hosts, whole)
-	t.stale = t.stale || changed
+	written, err := t.writer.write(ctx, hosts, whole)
+	t.stale = append(t.stale, written...)
+	slices.Sort(t.stale)
+	t.stale = slices.Compact(t.stale)
 	var refused HostErrors
 	if err != nil && !errors.As(err, &refused) {
 		return err
@@ -171,7 +194,7 @@ func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool)
 	if err := t.builder.build(ctx, t.stale, whole); err != nil {
 		return err
 	}
-	t.stale = false
+	t.stale = nil
 	if t.verify != nil {
 		return t.verify.check(ctx, hosts, refused)
 	}

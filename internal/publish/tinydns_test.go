@@ -34,7 +34,7 @@ func program(t testing.TB, name, pkg string) string {
 	return path
 }
 
-func newTarget(t testing.TB, o TinydnsOptions) *Tinydns {
+func newTinydns(t testing.TB, o TinydnsOptions) *Tinydns {
 	t.Helper()
 	if o.Logger == nil {
 		o.Logger = quiet()
@@ -47,7 +47,7 @@ func newTarget(t testing.TB, o TinydnsOptions) *Tinydns {
 	return target
 }
 
-func host(name string, values ...string) records.Host {
+func hostWith(name string, values ...string) records.Host {
 	h := records.Host{Name: records.Name(name), TTL: 300}
 	for _, v := range values {
 		if addr, err := netip.ParseAddr(v); err == nil {
@@ -137,14 +137,14 @@ const zone = ".example.com::a.ns.example.com:3600\n=a.ns.example.com:192.0.2.53\
 func TestFileHoldsTheHostsAndTheDatabaseToo(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "data"), zone)
-	target := newTarget(t, fileOptions(root))
-	lease := host("lease.example.com", "203.0.113.9")
+	target := newTinydns(t, fileOptions(root))
+	lease := hostWith("lease.example.com", "203.0.113.9")
 	lease.TTL, lease.Records[0].Expires = 0, 1893456000
 	publish(t, target, true,
-		host("home.example.com", "203.0.113.7", "2001:db8::7"),
-		host("*.home.example.com", "203.0.113.8"),
-		host("_acme-challenge.home.example.com", "abc_DEF-123"),
-		host("gone.example.com"), lease)
+		hostWith("home.example.com", "203.0.113.7", "2001:db8::7"),
+		hostWith("*.home.example.com", "203.0.113.8"),
+		hostWith("_acme-challenge.home.example.com", "abc_DEF-123"),
+		hostWith("gone.example.com"), lease)
 	const want = `+*.home.example.com:203.0.113.8:300
 '_acme-challenge.home.example.com:abc_DEF-123:300
 +home.example.com:203.0.113.7:300
@@ -156,7 +156,7 @@ func TestFileHoldsTheHostsAndTheDatabaseToo(t *testing.T) {
 	}
 	first := checkDatabase(t, root, "data", "dnsgate")
 
-	publish(t, target, false, host("home.example.com", "203.0.113.70"), host("lease.example.com"))
+	publish(t, target, false, hostWith("home.example.com", "203.0.113.70"), hostWith("lease.example.com"))
 	if got := read(t, filepath.Join(root, "dnsgate")); !strings.Contains(got, "203.0.113.70") || strings.Contains(got, "lease") {
 		t.Errorf("the file holds\n%s", got)
 	}
@@ -169,7 +169,7 @@ func TestFefeLines(t *testing.T) {
 	root := t.TempDir()
 	o := fileOptions(root)
 	o.Sources, o.AAAA = nil, "fefe"
-	publish(t, newTarget(t, o), true, host("h.example.com", "2001:db8::7"), host("*.h.example.com", "2001:db8::8"))
+	publish(t, newTinydns(t, o), true, hostWith("h.example.com", "2001:db8::7"), hostWith("*.h.example.com", "2001:db8::8"))
 	const want = "3*.h.example.com:20010db8000000000000000000000008:300\n6h.example.com:20010db8000000000000000000000007:300\n"
 	if got := read(t, filepath.Join(root, "dnsgate")); got != want {
 		t.Errorf("got %q", got)
@@ -180,11 +180,11 @@ func TestTheSerialOnlyGrows(t *testing.T) {
 	root := t.TempDir()
 	cdb := filepath.Join(root, "data.cdb")
 	write(t, filepath.Join(root, "data"), zone)
-	target := newTarget(t, fileOptions(root))
-	publish(t, target, true, host("a.example.com", "203.0.113.1"))
+	target := newTinydns(t, fileOptions(root))
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.1"))
 	last := checkDatabase(t, root, "data", "dnsgate")
 	for i := range 3 { // within a second
-		publish(t, target, false, host("a.example.com", fmt.Sprintf("203.0.113.%d", i+2)))
+		publish(t, target, false, hostWith("a.example.com", fmt.Sprintf("203.0.113.%d", i+2)))
 		serial := checkDatabase(t, root, "data", "dnsgate")
 		if serial <= last {
 			t.Fatalf("the serial went from %d to %d", last, serial)
@@ -194,7 +194,7 @@ func TestTheSerialOnlyGrows(t *testing.T) {
 
 	before, _ := os.Stat(cdb)
 	publish(t, target, false)
-	publish(t, target, false, host("a.example.com", "203.0.113.4"))
+	publish(t, target, false, hostWith("a.example.com", "203.0.113.4"))
 	if after, _ := os.Stat(cdb); !os.SameFile(before, after) {
 		t.Error("the database was written though nothing changed")
 	}
@@ -205,8 +205,8 @@ func TestTheSerialOnlyGrows(t *testing.T) {
 		t.Fatal(err)
 	}
 	target.Close()
-	target = newTarget(t, fileOptions(root))
-	publish(t, target, true, host("a.example.com", "203.0.113.99"))
+	target = newTinydns(t, fileOptions(root))
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.99"))
 	if serial := checkDatabase(t, root, "data", "dnsgate"); serial != future.Unix()+1 {
 		t.Errorf("the serial is %d, not behind %d", serial, future.Unix())
 	}
@@ -214,12 +214,12 @@ func TestTheSerialOnlyGrows(t *testing.T) {
 	// A start that finds the truth there changes nothing.
 	before, _ = os.Stat(cdb)
 	target.Close()
-	target = newTarget(t, fileOptions(root))
-	publish(t, target, true, host("a.example.com", "203.0.113.99"))
+	target = newTinydns(t, fileOptions(root))
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.99"))
 	if after, _ := os.Stat(cdb); !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
 		t.Error("the database was written though nothing changed")
 	}
-	publish(t, target, true, host("a.example.com", "203.0.113.99")) // an operator's rebuild
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.99")) // an operator's rebuild
 	if after, _ := os.Stat(cdb); os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
 		t.Error("a rebuild did not write, or changed the serial of the same data")
 	}
@@ -229,8 +229,8 @@ func TestABrokenSourceKeepsTheDatabase(t *testing.T) {
 	root := t.TempDir()
 	data := filepath.Join(root, "data")
 	write(t, data, zone)
-	target := newTarget(t, fileOptions(root))
-	publish(t, target, true, host("a.example.com", "203.0.113.1"))
+	target := newTinydns(t, fileOptions(root))
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.1"))
 	before := read(t, filepath.Join(root, "data.cdb"))
 
 	for _, fault := range []struct{ content, says string }{
@@ -238,7 +238,7 @@ func TestABrokenSourceKeepsTheDatabase(t *testing.T) {
 		{zone + ":x.example.com:6:x\n", data + ":3: "},
 	} {
 		write(t, data, fault.content)
-		err := target.Publish(context.Background(), []records.Host{host("a.example.com", "203.0.113.2")}, false)
+		err := target.Publish(context.Background(), []records.Host{hostWith("a.example.com", "203.0.113.2")}, false)
 		if err == nil || !strings.Contains(err.Error(), fault.says) {
 			t.Errorf("got %v, not %s", err, fault.says)
 		}
@@ -265,7 +265,7 @@ func TestAChangedSourceIsNoticed(t *testing.T) {
 	o := fileOptions(root)
 	o.Path, o.Sources = "zones.dnsgate", []string{"zones.*"}
 	s := newTruth()
-	target := newTarget(t, o)
+	target := newTinydns(t, o)
 	set := running(t, s, target)
 	if err := set.Wait(patience(t), []records.Name{"a.example.com"}, s.set("a.example.com", "203.0.113.1")); err != nil {
 		t.Fatal(err)
@@ -299,30 +299,30 @@ func TestAChangedSourceIsNoticed(t *testing.T) {
 
 func TestASecondGatewayOnARootIsRefused(t *testing.T) {
 	root := t.TempDir()
-	first := newTarget(t, TinydnsOptions{Root: root, Write: "file", Path: "dnsgate"})
+	first := newTinydns(t, TinydnsOptions{Root: root, Write: "file", Path: "dnsgate"})
 	_, err := NewTinydns(TinydnsOptions{Root: root, Write: "file", Path: "other", Logger: quiet()})
 	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("another dnsgate (process %d)", os.Getpid())) {
 		t.Fatalf("got %v", err)
 	}
 	first.Close()
-	newTarget(t, TinydnsOptions{Root: root, Write: "file", Path: "other"})
+	newTinydns(t, TinydnsOptions{Root: root, Write: "file", Path: "other"})
 }
 
 func TestAVanishedRootComesBack(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
 	write(t, filepath.Join(root, "data"), zone)
-	target := newTarget(t, fileOptions(root))
-	publish(t, target, true, host("a.example.com", "203.0.113.1"))
+	target := newTinydns(t, fileOptions(root))
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.1"))
 	before := checkDatabase(t, root, "data", "dnsgate")
 	if err := os.Rename(root, root+".away"); err != nil {
 		t.Fatal(err)
 	}
-	err := target.Publish(context.Background(), []records.Host{host("a.example.com", "203.0.113.2")}, false)
+	err := target.Publish(context.Background(), []records.Host{hostWith("a.example.com", "203.0.113.2")}, false)
 	if err == nil || !strings.Contains(err.Error(), root) {
 		t.Errorf("got %v", err)
 	}
 	write(t, filepath.Join(root, "data"), zone)
-	publish(t, target, false, host("a.example.com", "203.0.113.2"))
+	publish(t, target, false, hostWith("a.example.com", "203.0.113.2"))
 	if after := checkDatabase(t, root, "data", "dnsgate"); after <= before {
 		t.Errorf("the serial went from %d to %d", before, after)
 	}
@@ -336,7 +336,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	write(t, filepath.Join(root, ".dnsgate.ABCDEFGHIJ.tmp"), "half a li")
 	write(t, filepath.Join(root, ".data.cdb.ABCDEFGHIJ.tmp"), "")
 	write(t, filepath.Join(root, ".data.cdb.mine.tmp"), "")
-	newTarget(t, TinydnsOptions{Root: root, Write: "file", Path: "dnsgate"})
+	newTinydns(t, TinydnsOptions{Root: root, Write: "file", Path: "dnsgate"})
 	left, _ := filepath.Glob(filepath.Join(root, ".d*.tmp"))
 	if len(left) != 1 || filepath.Base(left[0]) != ".data.cdb.mine.tmp" {
 		t.Errorf("left are %v", left)
@@ -349,7 +349,7 @@ func TestFilesFollowTheStore(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	root := t.TempDir()
 	write(t, filepath.Join(root, "data"), zone)
-	target := newTarget(t, fileOptions(root))
+	target := newTinydns(t, fileOptions(root))
 	publish(t, target, true)
 	state := make(map[string]records.Host)
 	for range 60 {
@@ -392,7 +392,7 @@ func randomHost(random *rand.Rand) records.Host {
 	case 0:
 		name = "*." + name
 	case 1:
-		return host("_acme-challenge."+name, strings.Repeat("x", 1+random.IntN(255)))
+		return hostWith("_acme-challenge."+name, strings.Repeat("x", 1+random.IntN(255)))
 	}
 	var values []string
 	for range random.IntN(4) {
@@ -401,7 +401,7 @@ func randomHost(random *rand.Rand) records.Host {
 	for range random.IntN(3) {
 		values = append(values, fmt.Sprintf("2001:db8::%x", random.IntN(65536)))
 	}
-	return host(name, values...)
+	return hostWith(name, values...)
 }
 
 // BenchmarkFile is one change among many hosts, with few static names.
@@ -410,7 +410,7 @@ func BenchmarkFile(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			root := b.TempDir()
 			write(b, filepath.Join(root, "data"), zone)
-			benchmarkTarget(b, newTarget(b, fileOptions(root)), n)
+			benchmarkTarget(b, newTinydns(b, fileOptions(root)), n)
 		})
 	}
 }
@@ -419,13 +419,13 @@ func BenchmarkFile(b *testing.B) {
 func benchmarkTarget(b *testing.B, target Target, n int) {
 	var all []records.Host
 	for i := range n {
-		all = append(all, host(fmt.Sprintf("h%d.example.com", i), "203.0.113.1"))
+		all = append(all, hostWith(fmt.Sprintf("h%d.example.com", i), "203.0.113.1"))
 	}
 	publish(b, target, true, all...)
 	i := 0
 	for b.Loop() {
 		i++
 		addr := netip.AddrFrom4([4]byte{198, 51, byte(i >> 8), byte(i)})
-		publish(b, target, false, host(fmt.Sprintf("h%d.example.com", i%n), addr.String()))
+		publish(b, target, false, hostWith(fmt.Sprintf("h%d.example.com", i%n), addr.String()))
 	}
 }

@@ -1,0 +1,217 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// command builds data.cdb by a command of the operator's, such as make. It is
+// run without a shell, in the root, with a small fixed environment.
+type command struct {
+	root    string
+	argv    []string
+	timeout time.Duration
+	sources *sources
+	own     func() string // a file that dnsgate writes; "" if there is none
+	log     *slog.Logger
+
+	ran      bool                // the last run succeeded
+	ended    time.Time           // the last run
+	seen     map[string]stamp    // the sources after it
+	products map[string]struct{} // sources that the command itself changes
+}
+
+// environment is all that the command finds there.
+var environment = []string{
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"HOME=/",
+	"LC_ALL=C",
+}
+
+func (c *command) sweep() {}
+
+// build runs the command if files were written, or sources changed since the
+// last run, or that failed.
+func (c *command) build(ctx context.Context, written []string, whole bool) error {
+	before, err := c.sources.stamps()
+	if err != nil {
+		return err
+	}
+	if c.ran && len(written) == 0 && !whole && maps.Equal(before, c.seen) {
+		return nil
+	}
+	c.ran = false
+	if own := c.own(); len(written) == 0 && own != "" {
+		// A source was edited perhaps in the tick in which make last ran, and
+		// is not newer than what it made; a file of dnsgate's own shall be.
+		written = []string{own}
+	}
+	if err := c.refresh(ctx, written); err != nil {
+		return err
+	}
+	// Once more where a source changed during the run: somebody may have done
+	// it, too late for the command to see.
+	for again, tries := true, 0; again && tries < 2; tries++ {
+		if before, err = c.sources.stamps(); err != nil {
+			return err
+		}
+		if err := c.run(ctx); err != nil {
+			return err
+		}
+		c.ended = time.Now()
+		after, err := c.sources.stamps()
+		if err != nil {
+			return err
+		}
+		again = c.learn(before, after)
+		c.seen = after
+	}
+	c.ran = true
+	return nil
+}
+
+// learn notes the sources that changed during a run: they are what the command
+// makes, as make does with data. It reports whether that is news.
+func (c *command) learn(before, after map[string]stamp) (news bool) {
+	if c.products == nil {
+		c.products = make(map[string]struct{})
+	}
+	for path, at := range after {
+		if _, known := c.products[path]; known || before[path] == at {
+			continue
+		}
+		news = true
+		if path == c.sources.also { // ours and the operator's, never made
+			after[path] = before[path]
+			continue
+		}
+		c.products[path] = struct{}{}
+	}
+	return news
+}
+
+// farFuture is how far in the future a time must be to mean that the clock
+// went back.
+const farFuture = 2 * time.Second
+
+// refresh makes each written file newer than all that the last run made, for
+// make, which compares times that are coarse: two changes within a tick of the
+// clock, or a clock that went back, would leave the second one unnoticed.
+func (c *command) refresh(ctx context.Context, written []string) error {
+	newest := c.ended
+	for _, name := range []string{database, "data"} {
+		path := filepath.Join(c.root, name)
+		info, err := os.Stat(path)
+		if err != nil || containsFile(written, path) {
+			continue // not made yet, or not made at all
+		}
+		at, now := info.ModTime(), time.Now()
+		if name == database && at.After(now.Add(farFuture)) {
+			at = now.Add(-time.Second) // or it would be newer than all that is made of it
+			if err := os.Chtimes(path, time.Time{}, at); err != nil {
+				return err
+			}
+		}
+		if at.After(newest) {
+			newest = at
+		}
+	}
+	for _, path := range written {
+		if err := touchAfter(ctx, path, newest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func containsFile(paths []string, path string) bool {
+	for _, p := range paths {
+		if sameFile(p, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// touchAfter sets the time of the file at path, if it is not later than a
+// given one, as soon as the clock allows.
+func touchAfter(ctx context.Context, path string, newest time.Time) error {
+	for ctx.Err() == nil {
+		info, err := os.Stat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // its host is gone
+		}
+		if err != nil || info.ModTime().After(newest) {
+			return err
+		}
+		if newest.After(time.Now().Add(farFuture)) {
+			return os.Chtimes(path, time.Time{}, newest.Add(time.Second)) // the clock went back
+		}
+		// The kernel's own time, as the files that make makes will get it.
+		now := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Nsec: unix.UTIME_NOW}}
+		if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, now, 0); err != nil {
+			return fmt.Errorf("setting the time of %s: %w", path, err)
+		}
+		sleep(ctx, glance)
+	}
+	return ctx.Err()
+}
+
+// run runs the command once. If it takes too long, its process group is
+// killed.
+func (c *command) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
+	if !strings.Contains(c.argv[0], "/") {
+		path, err := findProgram(c.argv[0])
+		if err != nil {
+			return fmt.Errorf("rebuild: %w", err)
+		}
+		cmd.Path, cmd.Err = path, nil
+	}
+	cmd.Dir, cmd.Env = c.root, environment
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	out := &lineLog{log: c.log, command: filepath.Base(c.argv[0])}
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
+	out.end()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it left a process behind that has our pipe
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("killed after %v", c.timeout)
+	}
+	if out.last != "" {
+		return fmt.Errorf("rebuild: %s: %w: %s", c.argv[0], err, out.last)
+	}
+	return fmt.Errorf("rebuild: %s: %w", c.argv[0], err)
+}
+
+// findProgram looks where the command's own PATH does.
+func findProgram(name string) (string, error) {
+	path := strings.TrimPrefix(environment[0], "PATH=")
+	for _, dir := range filepath.SplitList(path) {
+		found := filepath.Join(dir, name)
+		if info, err := os.Stat(found); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%s is in none of the folders %s", name, path)
+}
