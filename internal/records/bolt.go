@@ -18,6 +18,7 @@ import (
 	"dnsgate/internal/durable"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Bolt is the embedded Store: every host in memory, and behind it one bbolt
@@ -70,7 +71,7 @@ const mapSize = min(1<<36, 1<<(^uint(0)>>63*6+30))
 func Open(folder string, log *slog.Logger) (*Bolt, error) {
 	path := filepath.Join(folder, File)
 	s, err := open(folder, path)
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("%s: in use by another dnsgate; stop that one first", path)
 	}
 	if err != nil {
