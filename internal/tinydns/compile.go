@@ -44,7 +44,8 @@ func Compile(dir string) error {
 	if err := out.Close(); err != nil {
 		return fmt.Errorf("unable to create data.tmp: %s", systemText(err))
 	}
-	if err := os.Rename(temp, filepath.Join(dir, "data.cdb")); err != nil {
+	// Not os.Rename, which has an error of its own for a folder in the way.
+	if err := syscall.Rename(temp, filepath.Join(dir, "data.cdb")); err != nil {
 		return fmt.Errorf("unable to move data.tmp to data.cdb: %s", systemText(err))
 	}
 	return nil
