@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -137,10 +136,8 @@ func TestAFailedCommand(t *testing.T) {
 
 func TestTheCommandsSurroundings(t *testing.T) {
 	t.Setenv("SECRET", "x")
-	var mu sync.Mutex
 	var out bytes.Buffer
-	log := slog.New(slog.NewTextHandler(locked{&mu, &out}, nil))
-	if err := failing(t, log, 0, `pwd -P; printf '%s|' "$@"; echo; env; head -c 5000 /dev/zero | tr '\0' x; echo; cat`); err != nil {
+	if err := failing(t, logTo(&out), 0, `pwd -P; printf '%s|' "$@"; echo; env; head -c 5000 /dev/zero | tr '\0' x; echo; cat`); err != nil {
 		t.Fatal(err)
 	}
 	got := out.String()
@@ -152,17 +149,6 @@ func TestTheCommandsSurroundings(t *testing.T) {
 	if strings.Contains(got, "SECRET") {
 		t.Error("the gateway's environment is passed on")
 	}
-}
-
-type locked struct {
-	mu *sync.Mutex
-	w  *bytes.Buffer
-}
-
-func (l locked) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 func TestATimeoutKillsTheProcessGroup(t *testing.T) {

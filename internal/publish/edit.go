@@ -32,8 +32,13 @@ const (
 	maxTries = 50
 )
 
-// Exchanged is a step of replacing an operator's file, for durable.Step.
-const Exchanged = "exchanged"
+// Steps of replacing an operator's file, for durable.Step, besides durable's
+// own: the new version is whole under its name for the exchange; the two are
+// exchanged.
+const (
+	Prepared  = "prepared"
+	Exchanged = "exchanged"
+)
 
 // operatorFile is a file that dnsgate changes and somebody else may edit at the
 // same time.
@@ -174,6 +179,7 @@ func prepare(path string, next []byte) (swap string, err error) {
 	if err := os.Rename(f.Name(), swap); err != nil {
 		return "", fmt.Errorf("replacing %s: %w", path, err)
 	}
+	step(Prepared, path)
 	return swap, nil
 }
 

@@ -269,7 +269,9 @@ func (n *newHostFile) sync() error {
 
 func (n *newHostFile) rename() error {
 	if n.temp == "" {
-		return os.Remove(n.path)
+		err := os.Remove(n.path)
+		step(durable.Renamed, n.path)
+		return err
 	}
 	if err := os.Rename(n.temp, n.target); err != nil {
 		return err

@@ -30,7 +30,7 @@ func (l *rootLock) hold() (anew bool, err error) {
 			return false, nil
 		}
 	}
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	file, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return false, fmt.Errorf("locking: %w", err)
 	}
@@ -43,8 +43,9 @@ func (l *rootLock) hold() (anew bool, err error) {
 	}
 	l.close()
 	l.file = file
-	file.Truncate(0) // who holds it is only a hint for people
-	fmt.Fprintf(file, "%d\n", os.Getpid())
+	// Who holds it is only a hint for people. The file is not kept open for
+	// writing, so that the file system can be made read-only.
+	os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
 	return true, nil
 }
 

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -141,6 +142,9 @@ func (f *follower) Next(ctx context.Context) (records.Update, error) {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+// logTo logs to a buffer, which is to be read once nothing logs any more.
+func logTo(b *bytes.Buffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
 
 // running starts a set; the test's end stops it.
 func running(t testing.TB, s *truth, targets ...Target) *Set {

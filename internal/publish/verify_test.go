@@ -65,16 +65,27 @@ func TestVerifyAgainstTinydns(t *testing.T) {
 	}
 }
 
+// bothPorts listens on one port number over UDP and TCP.
+func bothPorts(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 20 {
+		packets, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams, err := net.Listen("tcp", packets.LocalAddr().String())
+		if err == nil {
+			return packets, streams
+		}
+		packets.Close() // somebody else has it
+	}
+	t.Fatal("no port is free for both")
+	return nil, nil
+}
+
 func TestVerifySaysWhatTheServerSaid(t *testing.T) {
 	// A server that is not fed by us, and truncates what it says over UDP.
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	streams, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, streams := bothPorts(t)
 	answer := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg)
 		m.SetReply(q)
