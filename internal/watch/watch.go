@@ -39,6 +39,7 @@ type Watcher struct {
 	levels  []string // the patterns, and those of their folders that are patterns too
 	globs   []string // the patterns
 	changed chan struct{}
+	poll    time.Duration // pollInterval
 	stop    chan struct{}
 	done    chan struct{}
 	seed    maphash.Seed
@@ -61,6 +62,7 @@ func New(patterns ...string) *Watcher {
 func build(patterns []string) *Watcher {
 	w := &Watcher{
 		changed: make(chan struct{}, 1),
+		poll:    pollInterval,
 		stop:    make(chan struct{}),
 		done:    make(chan struct{}),
 		seed:    maphash.MakeSeed(),
@@ -172,7 +174,7 @@ func (w *Watcher) interval() time.Duration {
 	if w.seen.unwatched {
 		share = unwatchedShare
 	}
-	return max(pollInterval, share*w.seen.cost)
+	return max(w.poll, share*w.seen.cost)
 }
 
 // concerns reports whether an event is a reason to look. A watch ends with its

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // long is how long a test waits for what must come, and quiet how long it
@@ -47,12 +49,15 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// bothWays runs a test with notifications and by polling alone.
+// bothWays runs a test with notifications alone, and by polling alone.
 func bothWays(t *testing.T, test func(t *testing.T, start func(...string) *Watcher)) {
 	t.Run("notified", func(t *testing.T) {
 		t.Parallel()
 		test(t, func(patterns ...string) *Watcher {
-			w := New(patterns...)
+			w := build(patterns)
+			w.poll = time.Hour
+			w.notify = notify(t)
+			w.start()
 			t.Cleanup(w.Close)
 			return w
 		})
@@ -66,6 +71,13 @@ func bothWays(t *testing.T, test func(t *testing.T, start func(...string) *Watch
 			return w
 		})
 	})
+}
+
+func notify(t *testing.T) *fsnotify.Watcher {
+	t.Helper()
+	n, err := fsnotify.NewWatcher()
+	must(t, err)
+	return n
 }
 
 func TestFile(t *testing.T) {
@@ -95,7 +107,7 @@ func TestFile(t *testing.T) {
 func TestGlob(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(...string) *Watcher) {
 		dir := t.TempDir()
-		w := start(filepath.Join(dir, "*", "zone.*"), filepath.Join(dir, "absent", "file"))
+		w := start(filepath.Join(dir, "*", "zone.*"), filepath.Join(dir, "absent"))
 		must(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
 		write(t, filepath.Join(dir, "a", "zone.x"), "one")
 		expect(t, w, "a file in a new folder")
@@ -108,36 +120,93 @@ func TestGlob(t *testing.T) {
 	})
 }
 
+// TestFolderComesBack needs both ways at once: who is gone cannot notify.
 func TestFolderComesBack(t *testing.T) {
-	bothWays(t, func(t *testing.T, start func(...string) *Watcher) {
-		top := t.TempDir()
-		dir, aside := filepath.Join(top, "up", "dir"), filepath.Join(top, "aside")
-		file := filepath.Join(dir, "file")
-		must(t, os.MkdirAll(dir, 0o755))
-		write(t, file, "one")
-		w := start(file)
-		for range 3 {
-			must(t, os.RemoveAll(dir))
-			expect(t, w, "folder removed")
-			must(t, os.Mkdir(dir, 0o755))
-			write(t, file, "two")
-			expect(t, w, "folder made again")
-			write(t, file, "three")
-			expect(t, w, "file in the new folder changed")
-		}
-		must(t, os.Rename(filepath.Dir(dir), aside))
-		expect(t, w, "a folder above moved away")
-		must(t, os.MkdirAll(dir, 0o755))
-		write(t, file, "four")
-		expect(t, w, "and another in its place")
-		write(t, file, "five")
-		expect(t, w, "file in that one changed")
-		write(t, filepath.Join(aside, "dir", "file"), "six")
-		expectNothing(t, w, "the file moved away")
-	})
+	t.Parallel()
+	top := t.TempDir()
+	dir, aside := filepath.Join(top, "up", "dir"), filepath.Join(top, "aside")
+	file := filepath.Join(dir, "file")
+	must(t, os.MkdirAll(dir, 0o755))
+	write(t, file, "one")
+	w := New(file, filepath.Join(top, "absent", "file"))
+	defer w.Close()
+	for range 3 {
+		must(t, os.RemoveAll(dir))
+		expect(t, w, "folder removed")
+		must(t, os.Mkdir(dir, 0o755))
+		write(t, file, "two")
+		expect(t, w, "folder made again")
+		write(t, file, "three")
+		expect(t, w, "file in the new folder changed")
+	}
+	must(t, os.Rename(filepath.Dir(dir), aside))
+	expect(t, w, "a folder above moved away")
+	must(t, os.MkdirAll(dir, 0o755))
+	write(t, file, "four")
+	expect(t, w, "and another in its place")
+	write(t, file, "five")
+	expect(t, w, "file in that one changed")
+	write(t, filepath.Join(aside, "dir", "file"), "six")
+	expectNothing(t, w, "the file moved away")
+}
+
+// TestFolderIsWatchedAgain exchanges the folder, or one above it, before
+// anybody looks: the new one must notify, even if it has the old one's inode.
+func TestFolderIsWatchedAgain(t *testing.T) {
+	for name, exchange := range map[string]func(top, dir string){
+		"removed": func(top, dir string) { must(t, os.RemoveAll(dir)) },
+		"moved":   func(top, dir string) { must(t, os.Rename(dir, filepath.Join(top, "aside"))) },
+		"above": func(top, dir string) {
+			must(t, os.Rename(filepath.Dir(dir), filepath.Join(top, "aside")))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			top := t.TempDir()
+			dir := filepath.Join(top, "up", "dir")
+			must(t, os.MkdirAll(dir, 0o755))
+			w := build([]string{filepath.Join(dir, "file")})
+			w.notify = notify(t)
+			defer w.notify.Close()
+			w.look()
+			exchange(top, dir)
+			must(t, os.MkdirAll(dir, 0o755))
+			for drained := false; !drained; {
+				select {
+				case event := <-w.notify.Events:
+					w.concerns(event)
+				case <-time.After(settle):
+					drained = true
+				}
+			}
+			w.look()
+			write(t, filepath.Join(dir, "file"), "one")
+			select {
+			case <-w.notify.Events:
+			case <-time.After(long):
+				t.Error("the new folder does not notify")
+			}
+		})
+	}
+}
+
+// TestUnsettled looks at a file so soon after a write that a second one might
+// get the same time stamps.
+func TestUnsettled(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	w := build([]string{file})
+	write(t, file, "one")
+	soon := time.Now()
+	if p := w.look(); !p.unsettled && time.Since(soon) < settle/2 {
+		t.Error("settled at once")
+	}
+	time.Sleep(2 * settle)
+	if p := w.look(); p.unsettled {
+		t.Error("never settles")
+	}
 }
 
 func TestSymbolicLinks(t *testing.T) {
+	t.Parallel()
 	top := t.TempDir()
 	for _, dir := range []string{"v1", "v2"} {
 		must(t, os.Mkdir(filepath.Join(top, dir), 0o755))
