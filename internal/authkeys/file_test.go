@@ -146,6 +146,13 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("a loose file: %v", err)
 	}
 	must(t, os.Chmod(path, 0o644))
+	if os.Geteuid() == 0 {
+		must(t, os.Chown(path, 1, 1))
+		if _, err := Open(path, log); err == nil || !strings.Contains(err.Error(), "belongs to user 1") {
+			t.Errorf("another's file: %v", err)
+		}
+		must(t, os.Chown(path, 0, 0))
+	}
 	must(t, os.Symlink("loop", filepath.Join(dir, "loop")))
 	if _, err := Open(filepath.Join(dir, "loop"), log); err == nil || !strings.Contains(err.Error(), "too many symbolic links") {
 		t.Errorf("a loop: %v", err)

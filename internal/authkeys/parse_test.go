@@ -200,6 +200,22 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+func TestDequote(t *testing.T) {
+	for _, test := range []struct{ text, value, rest, why string }{
+		{`"",x`, ``, `,x`, ""},
+		{`"a\"b\\"",c"`, `a"b\"`, `,c"`, ""},
+		{`"a\n\\n"`, `a\n\\n`, ``, ""},
+		{`a"`, "", "", "not in double quotes"},
+		{``, "", "", "not in double quotes"},
+		{`"a\"`, "", "", "not closed"},
+	} {
+		value, rest, err := dequote(test.text)
+		if value != test.value || rest != test.rest || (err == nil) != (test.why == "") || err != nil && !strings.Contains(err.Error(), test.why) {
+			t.Errorf("%s: %q %q %v", test.text, value, rest, err)
+		}
+	}
+}
+
 func TestSameKeyTwice(t *testing.T) {
 	content := strings.Join([]string{
 		`sesame ` + keyA,
