@@ -78,7 +78,7 @@ change durably, publishes it to tinydns, BIND, Knot or PowerDNS, and answers
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.AddCommand(serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
-		compileCommand(), getCommand(), restoreCommand(), versionCommand(), completionCommand(), manCommand())
+		compileCommand(), getCommand(), restoreCommand(), importCommand(), versionCommand(), completionCommand(), manCommand())
 	return root
 }
 
