@@ -100,17 +100,45 @@ func BenchmarkChange(b *testing.B) {
 		}
 		path := filepath.Join(b.TempDir(), "data.cdb")
 		for i := 0; b.Loop(); i++ {
-			f, err := os.Create(path)
-			if err != nil {
+			if err := builder.Apply(all[i%len(all) : i%len(all)+1]); err != nil {
 				b.Fatal(err)
 			}
-			if err := builder.Apply(all[i%len(all) : i%len(all)+1]); err != nil {
+			f, err := os.Create(path)
+			if err != nil {
 				b.Fatal(err)
 			}
 			if err := builder.WriteDatabase(f, uint32(i)); err != nil {
 				b.Fatal(err)
 			}
 			f.Close()
+			b.StopTimer() // the kernel takes its time to free a large file
+			os.Remove(path)
+			b.StartTimer()
 		}
 	})
+}
+
+// BenchmarkApply is one change among a million dynamic names, by itself.
+func BenchmarkApply(b *testing.B) {
+	owner := func(i int) Owner {
+		name := fmt.Sprintf("dyn%06d.example.com", i)
+		return Owner{name, fmt.Appendf(nil, "+%s:10.0.0.1:60\n", name)}
+	}
+	var builder Builder
+	var batch []Owner
+	for i := range 1_000_000 {
+		if batch = append(batch, owner(i)); len(batch) == applySize {
+			if err := builder.Apply(batch); err != nil {
+				b.Fatal(err)
+			}
+			batch = batch[:0]
+		}
+	}
+	i := 0
+	for b.Loop() {
+		if err := builder.Apply([]Owner{owner(i * 7919 % 1_000_000)}); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
 }

@@ -178,6 +178,35 @@ func TestEncodeNamesTheLine(t *testing.T) {
 	}
 }
 
+// TestTooLarge checks that positions over 32 bits are refused before anything
+// is written, in the records and in the tables behind them.
+func TestTooLarge(t *testing.T) {
+	if _, err := newTables([]placed{{newIndex([]batch{{entries: make([]entry, 10)}}), 0}}, maxSize-159); !errors.Is(err, errTooBig) {
+		t.Errorf("tables behind 4 GiB: %v", err)
+	}
+	if _, err := newTables([]placed{{newIndex([]batch{{entries: make([]entry, 10)}}), 0}}, maxSize-160); err != nil {
+		t.Errorf("tables up to 4 GiB: %v", err)
+	}
+	piece := make([]byte, 1<<28)
+	large := &Part{index: newIndex(nil), size: 16 << 28}
+	for range 16 {
+		large.pieces = append(large.pieces, piece)
+	}
+	var b Builder
+	b.SetSources([]*Part{large}, nil)
+	f, err := os.Create(filepath.Join(t.TempDir(), "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := b.WriteDatabase(f, 1); !errors.Is(err, errTooBig) {
+		t.Error(err)
+	}
+	if info, err := f.Stat(); err != nil || info.Size() > 0 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 func TestWriteDatabaseWantsAnEmptyFile(t *testing.T) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "x"))
 	if err != nil {

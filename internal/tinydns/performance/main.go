@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +33,6 @@ func main() {
 	case len(args) == 4 && args[0] == "generate":
 		err = generate(args[1], args[2], args[3])
 	case len(args) == 2 && args[0] == "compile":
-		debug.SetGCPercent(50)
 		err = tinydns.Compile(args[1])
 	case len(args) == 2 && args[0] == "compilers":
 		err = compareCompilers(args[1], *runs, *large, *dnsgate)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -16,17 +17,18 @@ func processTime() time.Duration {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
-// memory is what the kernel says about this process's memory.
-func memory() string {
+// held is how much memory this process has, and has had at most, in KiB.
+type held struct{ now, most int64 }
+
+func memory() (h held) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return err.Error()
+		return h
 	}
-	var out []string
 	for line := range strings.Lines(string(status)) {
-		if strings.HasPrefix(line, "VmHWM") || strings.HasPrefix(line, "VmRSS") {
-			out = append(out, strings.Join(strings.Fields(line), " "))
-		}
+		// An error leaves zeros, which are no measurement.
+		_, _ = fmt.Sscanf(line, "VmHWM: %d", &h.most)
+		_, _ = fmt.Sscanf(line, "VmRSS: %d", &h.now)
 	}
-	return strings.Join(out, ", ")
+	return h
 }
