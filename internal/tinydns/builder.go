@@ -28,19 +28,21 @@ func (b *Builder) SetSources(before, after []*Part) {
 // name the last counts. An error, a *LineError whose File is the owner's
 // name, changes nothing. A dynamic line must not leave out an SOA serial.
 func (b *Builder) Apply(changes []Owner) error {
-	changes = sorted(changes)
-	var encoded *shelf
-	for part := range slices.Chunk(changes, applySize) {
-		var err error
-		if encoded, err = encodeOwners(part, b.Dialect); err != nil {
+	order := byName(changes)
+	var e ownerEncoder
+	e.dialect = b.Dialect
+	for places := range slices.Chunk(order, applySize) {
+		if err := e.encodeOwners(changes, places); err != nil {
 			return err
 		}
 	}
-	for part := range slices.Chunk(changes, applySize) {
-		if len(changes) > applySize { // else it is encoded still
-			encoded, _ = encodeOwners(part, b.Dialect)
+	for places := range slices.Chunk(order, applySize) {
+		if len(order) > applySize { // else they are encoded still
+			if err := e.encodeOwners(changes, places); err != nil {
+				return err
+			}
 		}
-		b.shelves = apply(b.shelves, encoded)
+		b.shelves = e.apply(b.shelves)
 	}
 	return nil
 }

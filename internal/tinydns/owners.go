@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // Owner is the data lines of one dynamic name.
@@ -22,17 +23,20 @@ const applySize = 4096
 // when the database is written.
 var errNoSerial = errors.New("a dynamic line must give the SOA serial")
 
-// sorted returns changes by name; of several with one name, the last.
-func sorted(changes []Owner) []Owner {
-	byName := func(a, b Owner) int { return cmp.Compare(a.Name, b.Name) }
-	changes = slices.Clone(changes)
-	if !slices.IsSortedFunc(changes, byName) {
-		slices.SortStableFunc(changes, byName)
+// byName returns the places of changes in the order of their names; of several
+// with one name, that of the last.
+func byName(changes []Owner) []int {
+	order := make([]int, len(changes))
+	for i := range order {
+		order[i] = i
 	}
-	last := changes[:0]
-	for i, c := range changes {
-		if i+1 == len(changes) || changes[i+1].Name != c.Name {
-			last = append(last, c)
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(strings.Compare(changes[a].Name, changes[b].Name), cmp.Compare(a, b))
+	})
+	last := order[:0]
+	for i, at := range order {
+		if i+1 == len(order) || changes[order[i+1]].Name != changes[at].Name {
+			last = append(last, at)
 		}
 	}
 	return last
@@ -53,7 +57,7 @@ type shelf struct {
 type span struct{ names, lines, records, entries uint32 }
 
 // shelfOwners is how many owners a shelf holds at most.
-const shelfOwners = 128
+const shelfOwners = 64
 
 // before is where the share of owner i begins.
 func (s *shelf) before(i int) span {
@@ -109,42 +113,58 @@ func (s *shelf) cut(i, j int) *shelf {
 	return part
 }
 
-// encodeOwners compiles changes, sorted by name.
-func encodeOwners(changes []Owner, dialect Dialect) (*shelf, error) {
-	s := new(shelf)
-	var c chunk
-	c.dialect = dialect
-	for _, change := range changes {
-		c.text = change.Lines
-		c.encode()
-		if c.err == nil && len(c.serials) > 0 {
-			c.err = errNoSerial
+func (s *shelf) reset() {
+	s.owners, s.names, s.lines = s.owners[:0], s.names[:0], s.lines[:0]
+	s.records, s.entries = s.records[:0], s.entries[:0]
+}
+
+// ownerEncoder compiles owners, and has room to sort them in. It is reused, so
+// that a change of very many makes little garbage.
+type ownerEncoder struct {
+	chunk
+	encoded shelf
+	merged  shelf
+}
+
+// encodeOwners compiles the changes at those places, which are in the order
+// of their names, into e.encoded.
+func (e *ownerEncoder) encodeOwners(changes []Owner, places []int) error {
+	s := &e.encoded
+	s.reset()
+	for _, at := range places {
+		change := changes[at]
+		e.text = change.Lines
+		e.encode()
+		if e.err == nil && len(e.serials) > 0 {
+			e.err = errNoSerial
 		}
-		if c.err != nil {
-			return nil, &LineError{change.Name, c.lines, c.err.Error()}
+		if e.err != nil {
+			return &LineError{change.Name, e.lines, e.err.Error()}
 		}
 		n := s.end()
-		for _, e := range c.entries {
-			s.entries = append(s.entries, entry{e.hash, n.records + e.pos})
+		for _, entry := range e.entries {
+			entry.pos += n.records
+			s.entries = append(s.entries, entry)
 		}
 		s.names = append(s.names, change.Name...)
 		s.lines = append(s.lines, change.Lines...)
 		if len(s.lines) > int(n.lines) && s.lines[len(s.lines)-1] != '\n' {
 			s.lines = append(s.lines, '\n')
 		}
-		s.records = append(s.records, c.records...)
+		s.records = append(s.records, e.records...)
 		if len(s.records) > maxSize || len(s.lines) > maxSize {
-			return nil, errTooBig
+			return errTooBig
 		}
 		s.owners = append(s.owners, s.end())
 	}
-	return s, nil
+	return nil
 }
 
-// merge returns the owners of old with changes i to j in their places; an
-// owner without lines goes.
-func merge(old, changes *shelf, i, j int) *shelf {
-	merged := new(shelf)
+// merge puts the owners of old into e.merged, with changes i to j in their
+// places; an owner without lines goes.
+func (e *ownerEncoder) merge(old *shelf, i, j int) {
+	merged, changes := &e.merged, &e.encoded
+	merged.reset()
 	at := 0
 	for ; i < j; i++ {
 		name := changes.name(i)
@@ -159,11 +179,10 @@ func merge(old, changes *shelf, i, j int) *shelf {
 		}
 	}
 	merged.add(old, at, len(old.owners))
-	return merged
 }
 
-// store appends s to shelves, cut evenly if it is too long for one, or joined
-// with the last one if both are short.
+// store appends a copy of s to shelves, cut evenly if it is too long for one,
+// or joined with the last one if both are short.
 func store(shelves []*shelf, s *shelf) []*shelf {
 	n := len(s.owners)
 	if last := len(shelves) - 1; last >= 0 && len(shelves[last].owners)+n <= shelfOwners/2 {
@@ -180,8 +199,9 @@ func store(shelves []*shelf, s *shelf) []*shelf {
 	return shelves
 }
 
-// apply returns shelves with changes put on them.
-func apply(shelves []*shelf, changes *shelf) []*shelf {
+// apply returns shelves with the encoded changes put on them.
+func (e *ownerEncoder) apply(shelves []*shelf) []*shelf {
+	changes := &e.encoded
 	out := make([]*shelf, 0, len(shelves)+len(changes.owners)/shelfOwners+2)
 	kept := 0
 	for i := 0; i < len(changes.owners); {
@@ -191,7 +211,8 @@ func apply(shelves []*shelf, changes *shelf) []*shelf {
 		if at < len(shelves) {
 			old = shelves[at]
 		}
-		out = store(out, merge(old, changes, i, end))
+		e.merge(old, i, end)
+		out = store(out, &e.merged)
 		kept, i = min(at+1, len(shelves)), end
 	}
 	return append(out, shelves[kept:]...)
