@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-
-	"dnsgate/internal/tinydns"
 )
 
 // CheckTinydns reads what NewTinydns and its first Publish would read, changes
@@ -15,6 +13,10 @@ import (
 func CheckTinydns(o TinydnsOptions) (faults []error) {
 	o, err := o.complete()
 	if err != nil {
+		return []error{fmt.Errorf("tinydns: %w", err)}
+	}
+	t := new(Tinydns)
+	if err := t.assemble(o); err != nil {
 		return []error{fmt.Errorf("tinydns: %w", err)}
 	}
 	info, err := os.Stat(o.Root)
@@ -30,7 +32,7 @@ func CheckTinydns(o TinydnsOptions) (faults []error) {
 	if len(o.Rebuild) > 0 {
 		return faults
 	}
-	return append(faults, checkSources(o)...)
+	return append(faults, checkSources(t.sources)...)
 }
 
 // checkEdited reads the data file that dnsgate edits.
@@ -45,11 +47,7 @@ func checkEdited(o TinydnsOptions) []error {
 	return nil
 }
 
-func checkSources(o TinydnsOptions) (faults []error) {
-	s := &sources{patterns: o.Sources, dialect: tinydns.Stock, except: func(path string) bool { return sameFile(path, o.Path) }}
-	if o.AAAA == "fefe" {
-		s.dialect = tinydns.Fefe
-	}
+func checkSources(s *sources) (faults []error) {
 	paths, err := s.find()
 	if err != nil {
 		faults = append(faults, err)

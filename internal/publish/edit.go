@@ -45,15 +45,21 @@ const (
 type operatorFile struct {
 	path string
 	log  *slog.Logger
-	last stamp // as it was when it was right
-	kept bool  // what a killed run left has been looked at
+	last stamp // as it was when it was right; only dnsgate could have written it if ours
+	ours bool
+	kept bool // what a killed run left has been looked at
 }
 
 // unchanged reports whether the file is as edit left it.
 func (o *operatorFile) unchanged() bool {
 	now, err := stampAt(o.path)
-	return err == nil && now == o.last
+	return err == nil && (now == o.last || o.wrote(now))
 }
+
+// wrote reports whether a version of this stamp is the one that edit wrote:
+// under a name that nobody knew, so that not even a coarse clock can give its
+// stamp to somebody else's write.
+func (o *operatorFile) wrote(at stamp) bool { return o.ours && at.sameWrite(o.last) }
 
 // edit replaces the file with what change makes of its content. It returns the
 // file's path if there was anything to change.
@@ -80,14 +86,16 @@ func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte
 			return nil, err
 		}
 		if bytes.Equal(next, base) {
+			o.ours = o.wrote(at)
 			o.last = at
 			return nil, nil
 		}
-		done, err := replace(ctx, path, o.log, version{base, at}, next)
+		written, done, err := replace(ctx, path, o.log, version{base, at}, next)
 		if err != nil {
 			return nil, err
 		}
 		if done {
+			o.last, o.ours = written, true
 			return []string{o.path}, nil
 		}
 	}
@@ -123,41 +131,50 @@ type version struct {
 	stamp   stamp
 }
 
-// replace puts next in the place of base. It returns false if an editor was
-// quicker; the file is then as the editor left it.
-func replace(ctx context.Context, path string, log *slog.Logger, base version, next []byte) (bool, error) {
+// replace puts next in the place of base, and returns its stamp. It returns
+// false if an editor was quicker; the file is then as the editor left it.
+func replace(ctx context.Context, path string, log *slog.Logger, base version, next []byte) (written stamp, done bool, err error) {
 	swap, err := prepare(path, next)
 	if err != nil {
-		return false, err
+		return stamp{}, false, err
+	}
+	if written, err = stampAt(swap); err != nil {
+		return stamp{}, false, err
 	}
 	now, err := stampAt(path)
 	if err != nil || now != base.stamp {
 		os.Remove(swap)
-		return false, err
+		return stamp{}, false, err
 	}
 	if err := exchange(swap, path); err != nil {
 		os.Remove(swap)
-		return false, fmt.Errorf("replacing %s: %w", path, err)
+		return stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	step(Exchanged, path)
-	if untouched(ctx, swap, base) {
-		step(durable.Renamed, path)
-		if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
-			return true, fmt.Errorf("replacing %s: %w", path, err)
-		}
-		step(durable.FolderSynced, path)
-		return true, os.Remove(swap)
+	if !untouched(ctx, swap, base) {
+		return stamp{}, false, putBack(ctx, swap, path, log, next)
 	}
+	step(durable.Renamed, path)
+	if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
+		return stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
+	}
+	step(durable.FolderSynced, path)
+	return written, true, os.Remove(swap)
+}
+
+// putBack puts the editor's version, at swap, back to path, where next is, and
+// removes that unless an editor has changed it already.
+func putBack(ctx context.Context, swap, path string, log *slog.Logger, next []byte) error {
 	if err := exchange(swap, path); err != nil {
 		keep(swap, path, log, conflict, err)
-		return false, fmt.Errorf("putting back %s: %w", path, err)
+		return fmt.Errorf("putting back %s: %w", path, err)
 	}
 	ours, _, err := readSettled(ctx, swap)
 	if err != nil || !bytes.Equal(ours, next) {
 		keep(swap, path, log, conflict, err)
-		return false, nil
+		return nil
 	}
-	return false, os.Remove(swap)
+	return os.Remove(swap)
 }
 
 // prepare writes next to a file of its own beside path, whole and synced.
@@ -183,13 +200,18 @@ func prepare(path string, next []byte) (swap string, err error) {
 	return swap, nil
 }
 
-// exchange swaps the files at two paths. Where the file system cannot, a
-// version that is renamed over b between the last two steps is lost.
+// exchange swaps the files at two paths.
 func exchange(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
-	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) && !errors.Is(err, unix.EOPNOTSUPP) {
-		return err
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
+		return exchangeByLink(a, b)
 	}
+	return err
+}
+
+// exchangeByLink is for file systems that cannot exchange. A version that is
+// renamed over b between its first two steps is lost.
+func exchangeByLink(a, b string) error {
 	old := a + oldSuffix
 	if err := os.Link(b, old); err != nil {
 		return err
@@ -209,10 +231,13 @@ func untouched(ctx context.Context, path string, base version) bool {
 		return false
 	}
 	defer f.Close()
-	if openForWriting(f) == opened {
+	switch openForWriting(f) {
+	case opened:
 		return false
+	case unknown:
+		sleep(ctx, stampStep) // who opened it before the exchange may still write
 	}
-	now, err := readAll(ctx, f)
+	now, err := readAll(f)
 	return err == nil && bytes.Equal(now, base.content)
 }
 

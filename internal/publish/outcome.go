@@ -83,6 +83,9 @@ func (r *runner) forgive(done round) {
 	if done.whole {
 		clear(r.failed)
 	}
+	if len(r.failed) == 0 {
+		return
+	}
 	for _, h := range done.hosts {
 		delete(r.failed, h.Name)
 	}

@@ -88,7 +88,10 @@ func openForWriting(f *os.File) openness {
 // that.
 func readSettled(ctx context.Context, path string) ([]byte, stamp, error) {
 	for deadline := time.Now().Add(editorPatience); ; sleep(ctx, glance) {
-		content, at, err := readOnce(ctx, path)
+		if err := ctx.Err(); err != nil {
+			return nil, stamp{}, err
+		}
+		content, at, err := readOnce(path)
 		if err != nil || content != nil {
 			return content, at, err
 		}
@@ -99,7 +102,7 @@ func readSettled(ctx context.Context, path string) ([]byte, stamp, error) {
 }
 
 // readOnce returns no content when the file is being written.
-func readOnce(ctx context.Context, path string) ([]byte, stamp, error) {
+func readOnce(path string) ([]byte, stamp, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, stamp{}, err
@@ -120,7 +123,7 @@ func readOnce(ctx context.Context, path string) ([]byte, stamp, error) {
 			return nil, stamp{}, nil
 		}
 	}
-	content, err := readAll(ctx, f)
+	content, err := readAll(f)
 	if err != nil {
 		return nil, stamp{}, err
 	}
@@ -133,10 +136,7 @@ func readOnce(ctx context.Context, path string) ([]byte, stamp, error) {
 
 // readAll reads f from its start to its end; the result is never nil without
 // an error.
-func readAll(ctx context.Context, f *os.File) ([]byte, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
+func readAll(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -147,6 +147,12 @@ func readAll(ctx context.Context, f *os.File) ([]byte, error) {
 		err = nil
 	}
 	return content[:n], err
+}
+
+// sameWrite reports whether s and o are of one version, renamed perhaps.
+func (s stamp) sameWrite(o stamp) bool {
+	o.ctime = s.ctime
+	return s == o
 }
 
 // old reports whether the version is so old that no later one has its stamp.

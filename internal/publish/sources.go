@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,11 +19,13 @@ type sources struct {
 	patterns []string               // absolute; the files of a pattern are in order of name
 	also     string                 // a path that comes last if no pattern matches it; "": none
 	except   func(path string) bool // files that are none of them, though a pattern matches
+	wrote    func(stamp) bool       // tells a version that dnsgate itself wrote; nil: there is none
 	builds   bool                   // a command makes some of them: they may be missing
 	dialect  tinydns.Dialect
 
 	compiled map[string]compiledSource
-	order    []string
+	order    []string // as load last returned them
+	news     bool     // something was compiled that load has not returned yet
 }
 
 type compiledSource struct {
@@ -32,25 +35,28 @@ type compiledSource struct {
 }
 
 // load compiles what changed, and returns all parts in order. A source that is
-// wrong, or named without a pattern and missing, is an error; then those
-// before it stay as they are known.
+// wrong, or named without a pattern and missing, is an error.
 func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool, err error) {
+	if s.compiled == nil {
+		s.compiled = make(map[string]compiledSource)
+	}
 	paths, err := s.find()
 	if err != nil {
 		return nil, false, err
 	}
 	compiled := make(map[string]compiledSource, len(paths))
-	changed = !slices.Equal(paths, s.order)
 	for _, path := range paths {
 		c, anew, err := s.compile(ctx, path)
 		if err != nil {
+			maps.Copy(s.compiled, compiled) // so that the next try is quicker
 			return nil, false, err
 		}
-		changed = changed || anew
+		s.news = s.news || anew
 		compiled[path] = c
 		parts = append(parts, c.part)
 	}
-	s.compiled, s.order = compiled, paths
+	changed = s.news || !slices.Equal(paths, s.order)
+	s.compiled, s.order, s.news = compiled, paths, false
 	return parts, changed, nil
 }
 
@@ -126,7 +132,8 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 			return known, false, err
 		}
 		if part != nil {
-			return compiledSource{at, at.old(time.Now()), part}, true, nil
+			sure := at.old(time.Now()) || s.wrote != nil && s.wrote(at)
+			return compiledSource{at, sure, part}, true, nil
 		}
 		if time.Now().After(deadline) {
 			return known, false, fmt.Errorf("source %s: somebody has it open for writing, or changes it all the time", path)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -31,6 +33,7 @@ type TinydnsOptions struct {
 // Tinydns is the Target that writes tinydns data, and has data.cdb built.
 type Tinydns struct {
 	lock    *rootLock
+	sources *sources
 	writer  writer
 	builder builder
 	verify  *verifier // nil: none
@@ -72,6 +75,12 @@ func NewTinydns(o TinydnsOptions) (*Tinydns, error) {
 	}
 	if _, err := t.lock.hold(); err != nil {
 		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	if o.Write == "hosts" {
+		if err := os.Mkdir(o.Path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			t.lock.close()
+			return nil, fmt.Errorf("tinydns: %w", err)
+		}
 	}
 	t.sweep()
 	watched := slices.Clone(o.Sources)
@@ -133,17 +142,18 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 	lines := &tinydns.Builder{Dialect: form.dialect} // those outside of all sources
 	from := &sources{patterns: o.Sources, dialect: form.dialect, builds: len(o.Rebuild) > 0}
 	from.except = func(string) bool { return false }
+	t.sources = from
 	own := func() string { return o.Path }
 	switch o.Write {
 	case "file":
 		t.writer = &fileWriter{path: o.Path, form: form, lines: lines}
 		from.except = func(path string) bool { return sameFile(path, o.Path) }
 	case "section":
-		t.writer = newSectionWriter(o.Path, form, o.Logger)
-		from.also = o.Path
+		w := newSectionWriter(o.Path, form, o.Logger)
+		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
 	case "rewrite":
-		t.writer = newRewriteWriter(o.Path, o.Logger)
-		from.also = o.Path
+		w := newRewriteWriter(o.Path, o.Logger)
+		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
 	case "hosts":
 		w := newHostsWriter(o.Path, form, lines, len(o.Rebuild) > 0)
 		t.writer, from.except, own = w, w.owns, w.anyFile

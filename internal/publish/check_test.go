@@ -1,0 +1,67 @@
+package publish
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCheckFindsWhatPublishWould(t *testing.T) {
+	for name, c := range map[string]struct {
+		how    string
+		files  map[string]string
+		faults []string
+	}{
+		"clean":            {"file", map[string]string{"data": zone}, nil},
+		"clean section":    {"section", map[string]string{"data": emptySection}, nil},
+		"a broken source":  {"file", map[string]string{"data": zone + "?\n"}, []string{"/data:3: unrecognized"}},
+		"a missing source": {"file", nil, []string{"/data does not exist"}},
+		"no markers":       {"section", map[string]string{"data": zone}, []string{"/data:3: there is no line"}},
+		"both": {"section", map[string]string{"data": sectionStart + "\n?\n"},
+			[]string{"/data:3: there is no line", "/data:2: unrecognized"}},
+		"nothing to rewrite": {"rewrite", nil, []string{"/data: no such file", "/data does not exist"}},
+		"no writer":          {"append", nil, []string{`write is "append"`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			for file, content := range c.files {
+				write(t, filepath.Join(root, file), content)
+			}
+			o := TinydnsOptions{Root: root, Write: c.how, Path: "data", Sources: []string{"data"}}
+			if c.how == "file" {
+				o.Path = "dnsgate"
+			}
+			before := snapshot(t, root)
+			faults := CheckTinydns(o)
+			if len(faults) != len(c.faults) {
+				t.Fatalf("got %v", faults)
+			}
+			for i, want := range c.faults {
+				if got := fmt.Sprint(faults[i]); !strings.Contains(got, want) {
+					t.Errorf("got %s, not %s", got, want)
+				}
+			}
+			if after := snapshot(t, root); after != before {
+				t.Error("checking changed something")
+			}
+		})
+	}
+}
+
+func TestExchangeWithoutTheSystemCall(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	write(t, a, "first")
+	write(t, b, "second")
+	if err := exchangeByLink(a, b); err != nil {
+		t.Fatal(err)
+	}
+	if read(t, a) != "second" || read(t, b) != "first" {
+		t.Error("they are not exchanged")
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
+		t.Errorf("left are %v", entries)
+	}
+}
