@@ -66,6 +66,16 @@ type Connections struct {
 	Sessions        int    `json:"sessions"`
 	Accepted        uint64 `json:"accepted"` // since the start
 	Refused         uint64 `json:"refused"`  // over a limit, or without a good key
+
+	Penalized int       `json:"penalized"` // sources refused for now
+	Penalties []Penalty `json:"penalties"` // those refused the longest
+}
+
+// Penalty is a source that is refused for a while.
+type Penalty struct {
+	Source string    `json:"source"` // a network
+	Until  time.Time `json:"until"`
+	Why    string    `json:"why"`
 }
 
 // Session is who asks, as far as it is proven.
