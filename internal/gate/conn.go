@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,7 +12,9 @@ import (
 
 // conn is a client's connection. It keeps the deadlines itself: the SSH
 // library clears and renews them at each byte, so what it asks for is
-// ignored.
+// ignored. It bounds what a client can make the library hold: before the
+// login by the length of packets, after it by reading no further ahead than
+// the work has come.
 type conn struct {
 	net.Conn
 	gate     *Gate
@@ -20,14 +23,25 @@ type conn struct {
 	accepted time.Time
 	quickAck func()
 
-	loginBytes int // read before the key was proven; belongs to the reader
-	offers     int // accepted keys that were offered; belongs to the reader
+	early      []byte // read, not yet given to the library; belongs to the reader
+	loginBytes int    // read before the key was proven; belongs to the reader
+	expired    bool   // the login took too long; belongs to the reader
+	tried      bool   // the client tried to log in; belongs to the login
+	offers     int    // accepted keys that were offered; belongs to the login
+	exchanges  int    // of keys; belongs to the key exchange
 	proven     atomic.Bool
 	opens      atomic.Int32 // channels being opened or open
 	refused    atomic.Int32 // channels refused
 
 	mu       sync.Mutex
-	running  int // commands
+	moved    sync.Cond // one of these changed
+	running  int       // commands
+	batches  int       // of them that read their input
+	waiting  int       // channels that have no command yet
+	unasked  int       // bytes read since a channel waits, or since the last command
+	writing  bool
+	unsent   int // bytes read since that write began
+	closed   bool
 	released bool
 }
 
@@ -36,6 +50,7 @@ func newConn(g *Gate, nc net.Conn, source netip.Addr, limits *Limits) *conn {
 		Conn: nc, gate: g, source: source, limits: limits,
 		accepted: time.Now(), quickAck: quickAcker(nc),
 	}
+	c.moved.L = &c.mu
 	nc.SetDeadline(c.accepted.Add(limits.LoginGraceTime))
 	return c
 }
@@ -45,21 +60,121 @@ func (c *conn) SetDeadline(time.Time) error      { return nil }
 func (c *conn) SetReadDeadline(time.Time) error  { return nil }
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 
-var errLoginBytes = errors.New("too many bytes before the login")
+var (
+	errLoginBytes  = errors.New("too many bytes before the login")
+	errLoginPacket = errors.New("too long a packet before the login")
+)
 
 func (c *conn) Read(b []byte) (int, error) {
+	if len(c.early) > 0 {
+		n := copy(b, c.early)
+		c.early = c.early[n:]
+		return n, nil
+	}
 	if !c.proven.Load() {
-		if c.loginBytes >= maxLoginBytes {
-			return 0, errLoginBytes
-		}
-		b = b[:min(len(b), maxLoginBytes-c.loginBytes)]
+		return c.readLogin(b)
 	}
 	n, err := c.Conn.Read(b)
 	c.quickAck()
-	if !c.proven.Load() {
-		c.loginBytes += n
+	c.pace(n)
+	return n, err
+}
+
+// readLogin reads for a client whose key is not proven yet. The library makes
+// room for as much as a packet says it is long, then asks for all of that at
+// once: so b tells the packet's length, encrypted or not.
+func (c *conn) readLogin(b []byte) (int, error) {
+	if len(b) > maxLoginPacket {
+		return 0, errLoginPacket
+	}
+	if c.loginBytes >= maxLoginBytes {
+		return 0, errLoginBytes
+	}
+	into := b
+	if len(b) == 1 {
+		into = make([]byte, 256) // the version line, which it reads byte by byte
+	}
+	n, err := c.Conn.Read(into[:min(len(into), maxLoginBytes-c.loginBytes)])
+	c.quickAck()
+	c.loginBytes += n
+	c.expired = errors.Is(err, os.ErrDeadlineExceeded)
+	if len(b) < n {
+		c.early = into[copy(b, into[:n]):n]
+		n = len(b)
 	}
 	return n, err
+}
+
+// Write tells pace that the client is to read.
+func (c *conn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	c.writing, c.unsent = true, 0
+	c.mu.Unlock()
+	n, err := c.Conn.Write(b)
+	c.mu.Lock()
+	c.writing = false
+	c.moved.Broadcast()
+	c.mu.Unlock()
+	return n, err
+}
+
+// Close may be called by any goroutine, and again.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.moved.Broadcast()
+	c.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// pace counts n bytes read, and holds the reader back while what it read
+// would only pile up. Else the library would hold 2 MiB for each channel, and
+// 256 KiB for each answer that the client does not take.
+func (c *conn) pace(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unasked += n
+	c.unsent += n
+	if !c.ahead() {
+		return
+	}
+	defer time.AfterFunc(c.limits.IdleTimeout, func() { c.Close() }).Stop()
+	for c.ahead() && !c.closed {
+		c.moved.Wait()
+	}
+}
+
+// ahead reports whether the reader is too far ahead of the writer, or of a
+// channel that waits for its command. A batch's input may be in between.
+func (c *conn) ahead() bool {
+	return c.writing && c.unsent > maxReadAhead ||
+		c.waiting > 0 && c.batches == 0 && c.unasked > maxReadAhead
+}
+
+// await takes a place among the channels that wait for their commands, once
+// there is one. It is false if the connection has ended.
+func (c *conn) await() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.waiting >= maxWaiting && !c.closed {
+		c.moved.Wait()
+	}
+	if c.closed {
+		return false
+	}
+	if c.waiting++; c.waiting == 1 {
+		c.unasked = 0
+	}
+	return true
+}
+
+// awaited gives the place back.
+func (c *conn) awaited() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting--
+	c.unasked = 0
+	c.moved.Broadcast()
 }
 
 // prove ends the login: the connection no longer counts as a stranger's.
@@ -67,7 +182,7 @@ func (c *conn) prove() {
 	if c.proven.Swap(true) {
 		return
 	}
-	c.gate.startups.end(c.source)
+	c.gate.startups.end(sourceNetwork(c.source))
 	c.gate.authenticated.Add(1)
 	c.setDeadline()
 }
@@ -83,17 +198,21 @@ func (c *conn) release() {
 	if c.proven.Load() {
 		c.gate.authenticated.Add(-1)
 	} else {
-		c.gate.startups.end(c.source)
+		c.gate.startups.end(sourceNetwork(c.source))
 	}
 }
 
 // begin and end enclose a command.
-func (c *conn) begin() { c.run(1) }
-func (c *conn) end()   { c.run(-1) }
+func (c *conn) begin(batch bool) { c.run(1, batch) }
+func (c *conn) end(batch bool)   { c.run(-1, batch) }
 
-func (c *conn) run(n int) {
+func (c *conn) run(n int, batch bool) {
 	c.mu.Lock()
 	c.running += n
+	if batch {
+		c.batches += n
+		c.moved.Broadcast()
+	}
 	c.mu.Unlock()
 	c.setDeadline()
 }

@@ -7,10 +7,12 @@ package gate
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +31,10 @@ type Options struct {
 	Commands *command.Gateway
 	Limits   Limits
 	Log      *slog.Logger
+
+	// PostQuantumOnly refuses clients whose key exchange a quantum computer
+	// could undo later.
+	PostQuantumOnly bool
 }
 
 // Keys says what a proven key may do; *authkeys.File is one.
@@ -44,7 +50,13 @@ type Gate struct {
 	log      *slog.Logger
 	server   *ssh.Server
 	limits   atomic.Pointer[Limits]
-	startups startups
+
+	hostKeys     []gossh.MultiAlgorithmSigner
+	keyExchanges []string
+
+	startups  counter[netip.Prefix] // connections that have not proven a key, by source
+	batches   counter[string]       // commands that read input, by key
+	penalties penalties
 
 	accepting context.Context // ends when the drain begins
 	drain     context.CancelFunc
@@ -71,7 +83,17 @@ func New(o Options) (*Gate, error) {
 		commands: o.Commands,
 		log:      o.Log,
 		open:     make(map[*conn]struct{}),
-		startups: startups{by: make(map[netip.Prefix]int)},
+	}
+	for _, key := range o.HostKeys {
+		signer, err := hostSigner(key)
+		if err != nil {
+			return nil, err
+		}
+		g.hostKeys = append(g.hostKeys, signer)
+	}
+	g.keyExchanges = keyExchanges
+	if o.PostQuantumOnly {
+		g.keyExchanges = postQuantum
 	}
 	g.accepting, g.drain = context.WithCancel(context.Background())
 	g.running, g.cancel = context.WithCancel(context.Background())
@@ -85,9 +107,6 @@ func New(o Options) (*Gate, error) {
 		ChannelHandlers:          map[string]ssh.ChannelHandler{"session": g.session, "default": g.refuseChannel},
 		RequestHandlers:          map[string]ssh.RequestHandler{},
 		SubsystemHandlers:        map[string]ssh.SubsystemHandler{},
-	}
-	for _, key := range o.HostKeys {
-		g.server.AddHostKey(key)
 	}
 	return g, nil
 }
@@ -132,9 +151,12 @@ func (g *Gate) Serve(l net.Listener) error {
 func (g *Gate) admit(nc net.Conn) {
 	limits := g.limits.Load()
 	source := sourceOf(nc)
-	if !g.startups.begin(source, limits) {
-		g.refused.Add(1)
-		nc.Close()
+	if limits.Penalties && g.penalties.refuses(sourceNetwork(source), time.Now()) {
+		g.turnAway(nc, "Not allowed at this time\r\n")
+		return
+	}
+	if !g.startups.begin(sourceNetwork(source), limits.MaxStartups, limits.PerSourceStartups) {
+		g.turnAway(nc, "Exceeded MaxStartups\r\n")
 		return
 	}
 	g.accepted.Add(1)
@@ -151,11 +173,45 @@ func (g *Gate) admit(nc net.Conn) {
 	go g.serve(c)
 }
 
+// turnAway closes a connection that is not to be, with what sshd says then.
+// A new socket has room for that, so nothing waits.
+func (g *Gate) turnAway(nc net.Conn, why string) {
+	g.refused.Add(1)
+	nc.SetDeadline(time.Now().Add(time.Second))
+	io.WriteString(nc, why)
+	nc.Close()
+}
+
 func (g *Gate) serve(c *conn) {
 	defer g.conns.Done()
 	defer g.forget(c)
-	defer g.survive("connection")
+	defer g.judge(c)
+	defer g.survive("connection", func() { g.penalize(c, crash) })
 	g.server.HandleConn(c)
+}
+
+// judge penalizes the source of a connection that ended without a login.
+func (g *Gate) judge(c *conn) {
+	switch {
+	case c.proven.Load() || g.accepting.Err() != nil:
+	case c.expired:
+		g.penalize(c, graceExceeded)
+	case c.tried:
+		g.penalize(c, authFail)
+	default:
+		g.penalize(c, noAuth)
+	}
+}
+
+func (g *Gate) penalize(c *conn, o offence) {
+	exempt := func(network netip.Prefix) bool { return network.Contains(c.source) }
+	if !c.limits.Penalties || slices.ContainsFunc(c.limits.PenaltyExempt, exempt) {
+		return
+	}
+	until, begins := g.penalties.add(sourceNetwork(c.source), o, time.Now())
+	if begins {
+		g.log.Warn("source refused for a while", "source", sourceNetwork(c.source), "until", until, "why", o.name)
+	}
 }
 
 func (g *Gate) forget(c *conn) {
@@ -166,9 +222,10 @@ func (g *Gate) forget(c *conn) {
 	delete(g.open, c)
 }
 
-// survive keeps a panic from ending the process.
-func (g *Gate) survive(where string) {
+// survive keeps a panic from ending the process, and then calls after.
+func (g *Gate) survive(where string, after func()) {
 	if p := recover(); p != nil {
+		defer after()
 		g.log.Error("bug: panic", "in", where, "panic", p, "stack", string(debug.Stack()))
 	}
 }
@@ -215,12 +272,15 @@ func (g *Gate) begin() (end func()) {
 
 // Connections says what is open now.
 func (g *Gate) Connections() command.Connections {
+	penalized, penalties := g.penalties.list(time.Now())
 	return command.Connections{
 		Unauthenticated: g.startups.count(),
 		Authenticated:   int(g.authenticated.Load()),
 		Sessions:        int(g.sessions.Load()),
 		Accepted:        g.accepted.Load(),
 		Refused:         g.refused.Load(),
+		Penalized:       penalized,
+		Penalties:       penalties,
 	}
 }
 

@@ -10,56 +10,67 @@ import (
 // Limits bounds what clients may cost. Names and meanings are those of
 // sshd_config(5), where it has them.
 type Limits struct {
-	LoginGraceTime    time.Duration // from accepting to a proven key
-	MaxStartups       int           // connections without a proven key, in all
-	PerSourceStartups int           // and from one /32 or /64
-	MaxAuthTries      int           // failures, and accepted offers, of one connection
-	MaxSessions       int           // channels open at once in one connection
-	IdleTimeout       time.Duration // of a connection that runs no command
-	MaxConnection     time.Duration // a connection's whole life
+	LoginGraceTime    time.Duration  // from accepting to a proven key
+	MaxStartups       int            // connections without a proven key, in all
+	PerSourceStartups int            // and from one /32 or /64
+	MaxAuthTries      int            // failures, and accepted offers, of one connection
+	MaxSessions       int            // channels open at once in one connection
+	IdleTimeout       time.Duration  // of a connection that runs no command, or does not take an answer
+	MaxConnection     time.Duration  // a connection's whole life
+	Penalties         bool           // refuse sources that gave trouble; see penalties
+	PenaltyExempt     []netip.Prefix // but never these
 }
 
-// Bounds that nobody needs to change.
+// Bounds that nobody needs to change. OpenSSH's client sends about 2 KiB
+// before its key is proven, the longest packet being its algorithms.
 const (
-	maxLoginBytes     = 64 << 10 // read before the key is proven; OpenSSH sends about 2 KiB
-	maxEarlyRequests  = 64       // requests of a channel before its exec; ssh sends one per SendEnv
-	maxRefusedOpens   = 256      // channels of one connection that were refused
+	maxLoginBytes     = 32 << 10  // read before the key is proven
+	maxLoginPacket    = 8 << 10   // the longest packet of these
+	maxReadAhead      = 256 << 10 // bytes read that cannot be worked on yet
+	maxWaiting        = 4         // channels of one connection that wait for their commands
+	maxEarlyRequests  = 64        // requests of a channel before its exec; ssh sends one per SendEnv
+	maxRefusedOpens   = 256       // channels of one connection that were refused
+	maxBatches        = 32        // commands that read input: the library may hold 2 MiB for each
+	maxKeyBatches     = 4         // and of one key
+	freeKeyExchanges  = 16        // of one connection; from then on one per second of its life
 	channelCloseGrace = 5 * time.Second
 )
 
-// startups counts the connections that have not proven a key.
-type startups struct {
+// counter counts what is open, in all and by key.
+type counter[K comparable] struct {
 	mu  sync.Mutex
 	all int
-	by  map[netip.Prefix]int // by source network; none is kept at 0
+	by  map[K]int // none is kept at 0
 }
 
-func (s *startups) begin(source netip.Addr, l *Limits) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	network := sourceNetwork(source)
-	if s.all >= l.MaxStartups || s.by[network] >= l.PerSourceStartups {
+// begin counts one more, unless there are so many already.
+func (c *counter[K]) begin(key K, inAll, byKey int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all >= inAll || c.by[key] >= byKey {
 		return false
 	}
-	s.all++
-	s.by[network]++
+	if c.by == nil {
+		c.by = make(map[K]int)
+	}
+	c.all++
+	c.by[key]++
 	return true
 }
 
-func (s *startups) end(source netip.Addr) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	network := sourceNetwork(source)
-	s.all--
-	if s.by[network]--; s.by[network] == 0 {
-		delete(s.by, network)
+func (c *counter[K]) end(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all--
+	if c.by[key]--; c.by[key] == 0 {
+		delete(c.by, key)
 	}
 }
 
-func (s *startups) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all
+func (c *counter[K]) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
 }
 
 // sourceNetwork is what counts as one source: an IPv4 address, or the /64

@@ -2,6 +2,8 @@ package gate
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/gliderlabs/ssh"
@@ -12,7 +14,8 @@ import (
 // groups for the key exchange (a stranger may pick the slowest), authenticated
 // ciphers, no SHA-1 anywhere.
 var (
-	keyExchanges = []string{gossh.KeyExchangeMLKEM768X25519, gossh.KeyExchangeCurve25519}
+	postQuantum  = []string{gossh.KeyExchangeMLKEM768X25519}
+	keyExchanges = append(postQuantum[:1:1], gossh.KeyExchangeCurve25519)
 	ciphers      = []string{gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM}
 	macs         = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
 	userKeys     = []string{
@@ -26,14 +29,50 @@ var (
 // let connections race for each other's identity.
 func (g *Gate) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 	c := connOf(ctx)
-	return &gossh.ServerConfig{
-		Config:                  gossh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs},
+	config := &gossh.ServerConfig{
+		Config:                  gossh.Config{KeyExchanges: g.keyExchanges, Ciphers: ciphers, MACs: macs},
 		PublicKeyAuthAlgorithms: userKeys,
 		MaxAuthTries:            c.limits.MaxAuthTries,
+		AuthLogCallback: func(_ gossh.ConnMetadata, method string, _ error) {
+			c.tried = c.tried || method != "none"
+		},
 		VerifiedPublicKeyCallback: func(_ gossh.ConnMetadata, key gossh.PublicKey, _ *gossh.Permissions, _ string) (*gossh.Permissions, error) {
 			return g.proven(c, key)
 		},
 	}
+	for _, key := range g.hostKeys {
+		config.AddHostKey(connSigner{key, c})
+	}
+	return config
+}
+
+// connSigner signs with a host key for one connection. A signature is the
+// costly part of a key exchange, which a client may ask for again and again.
+type connSigner struct {
+	gossh.MultiAlgorithmSigner
+	conn *conn
+}
+
+var errKeyExchanges = errors.New("too many key exchanges")
+
+func (s connSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*gossh.Signature, error) {
+	if s.conn.exchanges++; s.conn.exchanges > freeKeyExchanges+int(time.Since(s.conn.accepted)/time.Second) {
+		return nil, errKeyExchanges
+	}
+	return s.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+// hostSigner limits what a host key signs with: SHA-1 is not offered.
+func hostSigner(key gossh.Signer) (gossh.MultiAlgorithmSigner, error) {
+	signer, ok := key.(gossh.AlgorithmSigner)
+	if !ok {
+		return nil, fmt.Errorf("host key %s cannot choose its algorithm", gossh.FingerprintSHA256(key.PublicKey()))
+	}
+	algorithms := []string{key.PublicKey().Type()}
+	if algorithms[0] == gossh.KeyAlgoRSA {
+		algorithms = []string{gossh.KeyAlgoRSASHA256, gossh.KeyAlgoRSASHA512}
+	}
+	return gossh.NewSignerWithAlgorithms(signer, algorithms)
 }
 
 // offered answers whether a client may try to prove key. That proves nothing
@@ -41,6 +80,7 @@ func (g *Gate) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 // alone, and only say whether a security key must have been touched.
 func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	c := connOf(ctx)
+	c.tried = true
 	ctx.Permissions().Permissions = &gossh.Permissions{}
 	if _, certificate := key.(*gossh.Certificate); certificate {
 		return false // any authority could have signed it

@@ -3,6 +3,8 @@ package gate
 import (
 	"encoding/binary"
 	"io"
+	"strings"
+	"sync"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -15,8 +17,8 @@ import (
 // session serves one channel: requests until there is an exec, that command,
 // its exit status, the end. The library calls it in a goroutine of its own.
 func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel, ctx ssh.Context) {
-	defer g.survive("session")
 	c := connOf(ctx)
+	defer g.survive("session", func() { c.Close() })
 	defer c.opens.Add(-1)
 	if c.opens.Add(1) > int32(c.limits.MaxSessions) {
 		g.refuse(c, nch, gossh.ResourceShortage, "too many sessions in one connection")
@@ -27,8 +29,16 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 		g.refuse(c, nch, gossh.Prohibited, err.Error())
 		return
 	}
+	if len(nch.ExtraData()) > 0 { // RFC 4254 section 6.1; it would be held as long as the channel
+		g.refuse(c, nch, gossh.ConnectionFailed, "a session takes no further data")
+		return
+	}
+	if !c.await() {
+		return
+	}
 	ch, requests, err := nch.Accept()
 	if err != nil {
+		c.awaited()
 		return
 	}
 	defer ch.Close() // also after a panic
@@ -40,8 +50,8 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 
 // refuseChannel answers what is no session: forwardings, tunnels.
 func (g *Gate) refuseChannel(_ *ssh.Server, _ *gossh.ServerConn, nch gossh.NewChannel, ctx ssh.Context) {
-	defer g.survive("channel")
 	c := connOf(ctx)
+	defer g.survive("channel", func() { c.Close() })
 	defer c.opens.Add(-1)
 	c.opens.Add(1)
 	g.refuse(c, nch, gossh.Prohibited, "this server runs commands only")
@@ -50,7 +60,10 @@ func (g *Gate) refuseChannel(_ *ssh.Server, _ *gossh.ServerConn, nch gossh.NewCh
 // refuse answers a channel that is not to be. Each is a goroutine until its
 // answer is written, so a client that goes on, or does not read, is cut off.
 func (g *Gate) refuse(c *conn, nch gossh.NewChannel, reason gossh.RejectionReason, why string) {
-	if c.refused.Add(1) > maxRefusedOpens {
+	if n := c.refused.Add(1); n > maxRefusedOpens {
+		if n == maxRefusedOpens+1 {
+			g.log.Warn("connection closed", "source", c.source, "why", "it opens channel after channel")
+		}
 		c.Close()
 		return
 	}
@@ -64,23 +77,43 @@ type session struct {
 	key      gossh.PublicKey
 	ch       gossh.Channel
 	requests <-chan *gossh.Request
+	draining sync.WaitGroup // of what nobody reads
 }
 
 func (s *session) serve() {
 	line, shell, ok := s.awaitCommand()
-	if !ok {
-		s.finish(nil)
-		return
+	batch := ok && !shell && command.ReadsInput(line)
+	if batch {
+		s.conn.begin(batch) // first, or its input might be held back
 	}
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		for req := range s.requests {
-			req.Reply(false, nil)
-		}
-	}()
-	s.exit(s.run(line, shell))
-	s.finish(drained)
+	s.conn.awaited()
+	s.draining.Go(s.refuseRequests)
+	s.drain(s.ch.Stderr())
+	switch {
+	case batch:
+		s.exit(s.runBatch(line))
+		s.conn.end(batch)
+		s.drain(s.ch)
+	case ok:
+		s.drain(s.ch)
+		s.conn.begin(batch)
+		s.exit(s.run(line, shell))
+		s.conn.end(batch)
+	default:
+		s.drain(s.ch)
+	}
+	s.finish()
+}
+
+// drain throws a stream's input away. The library would hold up to 2 MiB.
+func (s *session) drain(r io.Reader) {
+	s.draining.Go(func() { io.Copy(io.Discard, r) })
+}
+
+func (s *session) refuseRequests() {
+	for req := range s.requests {
+		req.Reply(false, nil)
+	}
 }
 
 // awaitCommand answers requests until one asks for a command or a shell.
@@ -99,6 +132,9 @@ func (s *session) awaitCommand() (line string, shell, ok bool) {
 				return "", false, false
 			}
 			req.Reply(true, nil)
+			if len(exec.Command) > command.MaxLine { // it is refused, and need not be held for that
+				exec.Command = strings.Clone(exec.Command[:command.MaxLine+1])
+			}
 			return exec.Command, false, true
 		case "shell":
 			req.Reply(true, nil)
@@ -113,15 +149,23 @@ func (s *session) awaitCommand() (line string, shell, ok bool) {
 	return "", false, false
 }
 
+// runBatch runs a command that reads its input, unless too many do.
+func (s *session) runBatch(line string) int {
+	key := string(s.key.Marshal())
+	if !s.gate.batches.begin(key, maxBatches, maxKeyBatches) {
+		const busy = "abuse too many commands read their input already; try again in a minute\n"
+		io.WriteString(s.ch, busy)
+		io.WriteString(s.ch.Stderr(), busy)
+		return command.Abuse.Exit()
+	}
+	defer s.gate.batches.end(key)
+	return s.run(line, false)
+}
+
 // run runs the command. Its exit status is never 255, which is ssh's own.
 func (s *session) run(line string, shell bool) int {
 	g := s.gate
 	defer g.begin()()
-	s.conn.begin()
-	defer s.conn.end()
-	if !command.ReadsInput(line) {
-		go io.Copy(io.Discard, s.ch) // or up to 2 MiB of it would wait here
-	}
 	cs := &command.Session{
 		Source: s.conn.source,
 		Began:  time.Now(),
@@ -129,11 +173,23 @@ func (s *session) run(line string, shell bool) int {
 			return g.keys.Lookup(s.key, s.conn.source, time.Now())
 		},
 	}
-	std := command.Streams{In: s.ch, Out: s.ch, Err: s.ch.Stderr()}
+	std := command.Streams{In: s.ch, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
 	if shell {
 		return g.commands.Shell(cs, std)
 	}
 	return g.commands.Run(g.running, cs, line, std)
+}
+
+// output is a stream to the client. A client that does not take what it asked
+// for ends its connection.
+type output struct {
+	io.Writer
+	conn *conn
+}
+
+func (o output) Write(b []byte) (int, error) {
+	defer time.AfterFunc(o.conn.limits.IdleTimeout, func() { o.conn.Close() }).Stop()
+	return o.Writer.Write(b)
 }
 
 func (s *session) exit(status int) {
@@ -143,21 +199,8 @@ func (s *session) exit(status int) {
 
 // finish closes the channel and waits until the client has closed it too, so
 // that its place is free only when its memory is.
-func (s *session) finish(drained <-chan struct{}) {
+func (s *session) finish() {
 	s.ch.Close()
-	if drained == nil {
-		ended := make(chan struct{})
-		drained = ended
-		go func() {
-			defer close(ended)
-			for range s.requests {
-			}
-		}()
-	}
-	go io.Copy(io.Discard, s.ch)
-	select {
-	case <-drained:
-	case <-time.After(channelCloseGrace):
-		s.conn.Close()
-	}
+	defer time.AfterFunc(channelCloseGrace, func() { s.conn.Close() }).Stop()
+	s.draining.Wait()
 }

@@ -1,0 +1,161 @@
+package gate_test
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/ed25519"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gliderlabs/ssh"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// TestMain is the naive server when it is asked to be.
+func TestMain(m *testing.M) {
+	if os.Getenv("DNSGATE_NAIVE") != "" {
+		naive()
+	}
+	os.Exit(m.Run())
+}
+
+// naive serves until its standard input ends: what one writes with
+// gliderlabs/ssh after reading its README. Each attack is tried on it first,
+// so that the test is known to be an attack.
+func naive() {
+	hosts := map[string]string{
+		string(fixedKey(1).PublicKey().Marshal()): "mine.example.com",
+		string(fixedKey(2).PublicKey().Marshal()): "other.example.com",
+	}
+	server := &ssh.Server{
+		PublicKeyHandler: func(ctx ssh.Context, key ssh.PublicKey) bool {
+			if cert, ok := key.(*gossh.Certificate); ok {
+				key = cert.Key
+			}
+			host, ok := hosts[string(key.Marshal())]
+			if ok {
+				extensions := ctx.Permissions().Extensions
+				if extensions == nil {
+					extensions = map[string]string{}
+				}
+				extensions[host] = ""
+				ctx.Permissions().Extensions = extensions
+			}
+			return ok
+		},
+		Handler: func(s ssh.Session) {
+			s.Command()
+			var may []string
+			for host := range s.Permissions().Extensions {
+				may = append(may, host)
+			}
+			slices.Sort(may)
+			fmt.Fprintln(s, s.Context().User(), "may update", strings.Join(may, " "))
+		},
+	}
+	server.AddHostKey(fixedKey(9))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(listener.Addr())
+	go server.Serve(listener)
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+func fixedKey(n byte) gossh.Signer {
+	signer, err := gossh.NewSignerFromKey(ed25519.NewKeyFromSeed(bytes.Repeat([]byte{n}, 32)))
+	if err != nil {
+		panic(err)
+	}
+	return signer
+}
+
+// naiveServer is a running one.
+type naiveServer struct {
+	testing.TB
+	addr string
+	pid  int
+	done chan struct{} // closed when it has ended
+}
+
+func startNaive(t testing.TB) *naiveServer {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "DNSGATE_NAIVE=1", "GOTRACEBACK=none")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &naiveServer{t, strings.TrimSpace(line), cmd.Process.Pid, make(chan struct{})}
+	go func() { cmd.Wait(); close(n.done) }()
+	t.Cleanup(func() { stdin.Close(); <-n.done })
+	return n
+}
+
+func (n *naiveServer) dial() *gossh.Client {
+	n.Helper()
+	client, err := gossh.Dial("tcp", n.addr, &gossh.ClientConfig{
+		User: "root", Auth: []gossh.AuthMethod{gossh.PublicKeys(fixedKey(1))}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.Cleanup(func() { client.Close() })
+	return client
+}
+
+// rss is its memory in KiB.
+func (n *naiveServer) rss() int { return rss(n.TB, n.pid) }
+
+func rss(t testing.TB, pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	size, err := strconv.Atoi(strings.Fields(rest)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
+
+// files is how many descriptors it has open.
+func (n *naiveServer) files() int {
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.pid))
+	if err != nil {
+		n.Fatal(err)
+	}
+	return len(files)
+}
+
+// dies waits for it to end.
+func (n *naiveServer) dies() bool {
+	select {
+	case <-n.done:
+		return true
+	case <-time.After(5 * time.Second):
+		return false
+	}
+}
