@@ -38,6 +38,10 @@ const (
 	FolderSynced = "folder-synced"
 )
 
+// maxBase leaves room, within the 255 bytes of a file's name, for what makes a
+// temporary name of it.
+const maxBase = 255 - len("..XXXXXXXXXX.tmp")
+
 // File is the new content of a file, still under a temporary name. It is
 // written like any os.File, then ends with Commit or Abort.
 type File struct {
@@ -55,7 +59,9 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+"."+rand.Text()[:10]+".tmp")
+	base := filepath.Base(path)
+	base = base[:min(len(base), maxBase)]
+	temp := filepath.Join(filepath.Dir(path), "."+base+"."+rand.Text()[:10]+".tmp")
 	flags := os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
 	file, err := os.OpenFile(temp, flags, 0o600)
 	if err != nil {

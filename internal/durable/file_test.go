@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -90,6 +91,14 @@ func TestAbortLeavesNothing(t *testing.T) {
 	f.Abort()
 	if content(t, path) != "old" {
 		t.Error("the file was changed")
+	}
+	alone(t, path)
+}
+
+func TestLongestName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("n", 255))
+	if err := WriteFile(path, []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	alone(t, path)
 }
