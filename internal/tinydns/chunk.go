@@ -71,52 +71,59 @@ func encodeText(text io.Reader, dialect Dialect, serial uint32, take func(*chunk
 	work := make(chan *chunk, chunks)
 	order := make(chan *chunk, chunks)
 	free := make(chan *chunk, chunks)
-	stop := make(chan struct{})
 	for range chunks {
 		c := &chunk{done: make(chan struct{}, 1)}
 		c.dialect, c.serial = dialect, serial
 		free <- c
 	}
 
-	var workersDone sync.WaitGroup
+	var running sync.WaitGroup
 	for range workers {
-		workersDone.Go(func() {
+		running.Go(func() {
 			for c := range work {
 				c.encode()
 				c.done <- struct{}{}
 			}
 		})
 	}
+	stop := make(chan struct{})
 	var readErr error
-	go func() {
+	running.Go(func() {
 		defer close(order)
 		defer close(work)
 		readErr = readChunks(text, free, stop, func(c *chunk) {
 			order <- c
 			work <- c
 		})
-	}()
+	})
 
-	var err error
-	line := 0
-	for c := range order {
-		<-c.done
-		if err == nil {
-			if err = take(c); err == nil && c.err != nil {
-				err = &lineFault{line + c.lines, c.err}
-			}
-			if err != nil {
-				close(stop)
-			}
-			line += c.lines
-		}
-		free <- c
+	err := takeChunks(order, free, take)
+	close(stop)
+	for range order { // what was read on after an error
 	}
-	workersDone.Wait()
+	running.Wait()
 	if err == nil && readErr != nil {
 		err = readFault{readErr}
 	}
 	return err
+}
+
+// takeChunks calls take with each chunk once it is encoded, up to the first
+// error.
+func takeChunks(order <-chan *chunk, free chan<- *chunk, take func(*chunk) error) error {
+	line := 0
+	for c := range order {
+		<-c.done
+		if err := take(c); err != nil {
+			return err
+		}
+		if c.err != nil {
+			return &lineFault{line + c.lines, c.err}
+		}
+		line += c.lines
+		free <- c
+	}
+	return nil
 }
 
 // readChunks reads text in pieces that end after a newline, or at the end.
