@@ -20,7 +20,7 @@ import (
 const long = 30 * time.Second
 
 // machine is a computer of its own on this one: network, mounts and processes
-// are apart, and what is written to /etc, /usr/local, /var, /root and /run is
+// are apart, and what is written to /etc, /usr, /var, /root and /run is
 // gone with it. Other folders are shared. All its processes end with the test.
 type machine struct {
 	pid    int
@@ -31,7 +31,7 @@ type machine struct {
 const boot = `set -e
 mount --make-rprivate /
 mount -t proc proc /proc
-for d in etc usr/local var root; do
+for d in etc usr var root; do
 	mkdir -p "$1/$d/upper" "$1/$d/work"
 	mount -t overlay overlay -o "lowerdir=/$d,upperdir=$1/$d/upper,workdir=$1/$d/work" "/$d"
 done
@@ -43,8 +43,10 @@ mount --move /mnt /dev
 echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 ip link set lo up
 busybox syslogd -n -O "$1/syslog" &
+exec 3<&0
+cat <&3 >/dev/null &
 echo ready
-exec cat >/dev/null
+wait $! # meanwhile the shell buries orphans
 `
 
 // root skips a test that needs the superuser, except in CI.
@@ -124,6 +126,7 @@ func (m *machine) command(ctx context.Context, env []string, args ...string) *ex
 	enter := []string{"-t", strconv.Itoa(m.pid), "-m", "-n", "-p", "--", "env", "-i"}
 	cmd := exec.CommandContext(ctx, "nsenter", append(append(enter, env...), args...)...)
 	cmd.Dir = "/"
+	cmd.WaitDelay = 5 * time.Second // for who keeps stdout open behind its caller's back
 	return cmd
 }
 
@@ -166,6 +169,12 @@ func (m *machine) background(t *testing.T, env []string, args ...string) *output
 	go func() { cmd.Wait(); close(done) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return out
+}
+
+// listens tells whether a program on m waits for TCP connections to port.
+func (m *machine) listens(t *testing.T, port string) bool {
+	t.Helper()
+	return m.must(t, "ss", "-Hltn", "sport = :"+port) != ""
 }
 
 // log returns the lines that dnsgate-push wrote to m's system log.
