@@ -3,7 +3,8 @@ package tinydns
 import (
 	"os"
 	"slices"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // writeSize is how much is written at once, and syncSize how much is left
@@ -51,8 +52,8 @@ func (w *pieceWriter) put(b []byte) error {
 	n, err := w.file.WriteAt(b, w.at)
 	w.at += int64(n)
 	if err == nil && w.at-w.synced >= syncSize {
-		const start = 2 // SYNC_FILE_RANGE_WRITE; a hint, so errors do not matter
-		_ = syscall.SyncFileRange(int(w.file.Fd()), w.synced, w.at-w.synced, start)
+		// A hint; so an error does not matter.
+		_ = unix.SyncFileRange(int(w.file.Fd()), w.synced, w.at-w.synced, unix.SYNC_FILE_RANGE_WRITE)
 		w.synced = w.at
 	}
 	return err
