@@ -22,10 +22,11 @@ func (r *run) batch(dryRun bool) error {
 		defer close(finished)
 		b.answer(waiting)
 	}()
-	err := b.read(waiting)
-	close(waiting)
-	<-finished
-	return err
+	defer func() {
+		close(waiting)
+		<-finished
+	}()
+	return b.read(waiting)
 }
 
 type batch struct {
@@ -91,7 +92,10 @@ func (b *batch) start(text string, err error) *batchLine {
 	l := &batchLine{err: err, done: make(chan struct{})}
 	var c change
 	if err == nil {
-		c, l.err = b.prepare(l, text)
+		l.err = b.run.survive(func() (err error) {
+			c, err = b.prepare(l, text)
+			return err
+		})
 	}
 	if l.err != nil {
 		close(l.done)
@@ -108,12 +112,15 @@ func (b *batch) start(text string, err error) *batchLine {
 	}
 	go func() {
 		defer close(l.done)
-		done, err := b.run.transact(c)
-		if l.err = err; err == nil {
-			for _, d := range done {
-				l.reply += l.update.reply(d)
+		l.err = b.run.survive(func() error {
+			done, err := b.run.transact(c)
+			if err == nil {
+				for _, d := range done {
+					l.reply += l.update.reply(d)
+				}
 			}
-		}
+			return err
+		})
 	}()
 	return l
 }
@@ -182,7 +189,9 @@ func (b *batch) settle(l *batchLine) {
 	}
 	if l.err != nil {
 		explain(b.run.out, io.Discard, l.err)
-		b.run.worst = max(b.run.worst, exitStatus(l.err))
+		if exit := exitStatus(l.err); exit > b.run.worst {
+			b.run.worst, b.run.record.code = exit, asFault(l.err).Code
+		}
 		return
 	}
 	b.run.out.WriteString(l.reply)

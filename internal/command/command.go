@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -104,7 +105,7 @@ func (g *Gateway) Run(ctx context.Context, s *Session, line string, std Streams)
 		out:    bufio.NewWriter(std.Out),
 		record: record{line: line},
 	}
-	err := r.dispatch(line)
+	err := r.survive(func() error { return r.dispatch(line) })
 	if err != nil {
 		explain(r.out, std.Err, err)
 	}
@@ -112,6 +113,18 @@ func (g *Gateway) Run(ctx context.Context, s *Session, line string, std Streams)
 	exit := max(exitStatus(err), r.worst)
 	r.log(err, time.Since(began))
 	return exit
+}
+
+// survive runs f, and makes a panic an error: a bug ends one command, or one
+// line of a batch, and not the process.
+func (r *run) survive(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.gate.Log.Error("bug: panic", "command", r.record.verb, "panic", p, "stack", string(debug.Stack()))
+			err = errBug
+		}
+	}()
+	return f()
 }
 
 // run is one command on its way.

@@ -68,6 +68,9 @@ func fault(code Code, format string, args ...any) error {
 	return &Fault{code, soften(fmt.Sprintf(format, args...))}
 }
 
+// errBug is what a panic becomes.
+var errBug = fault(Outage, "the gateway met a bug, and its log says more; please tell its operator")
+
 // successWords are what clients search replies for, some with strstr.
 var successWords = regexp.MustCompile(`(?i:good|nochg)|OK|\b(?i:ok)\b`)
 
@@ -94,8 +97,11 @@ func asFault(err error) *Fault {
 }
 
 func exitStatus(err error) int {
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, errBug):
+		return exitBug
 	}
 	return asFault(err).Code.Exit()
 }
