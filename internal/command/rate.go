@@ -31,23 +31,24 @@ func (r *Rates) Set(perMinute int) {
 	r.perMinute = perMinute
 }
 
-// take counts one update of each name, or of none and returns how long to
-// wait.
-func (r *Rates) take(fingerprint string, names []records.Name) time.Duration {
+// take counts one update of each name, or of none, and returns how long to
+// wait and for which.
+func (r *Rates) take(fingerprint string, names []records.Name) (wait time.Duration, busiest records.Name) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.perMinute == 0 {
-		return 0
+		return 0, ""
 	}
 	now := r.now()
 	step := time.Minute / time.Duration(r.perMinute)
-	var wait time.Duration
 	for _, name := range names {
 		whole := r.whole[rateKey(fingerprint, name)]
-		wait = max(wait, whole.Add(step-time.Minute).Sub(now))
+		if w := whole.Add(step - time.Minute).Sub(now); w > wait {
+			wait, busiest = w, name
+		}
 	}
 	if wait > 0 {
-		return wait
+		return wait, busiest
 	}
 	for _, name := range names {
 		key := rateKey(fingerprint, name)
@@ -58,7 +59,7 @@ func (r *Rates) take(fingerprint string, names []records.Name) time.Duration {
 		r.whole[key] = whole.Add(step)
 	}
 	r.sweep(now)
-	return 0
+	return 0, ""
 }
 
 // giveBack undoes take, for an update that failed by no fault of the client.

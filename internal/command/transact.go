@@ -62,8 +62,8 @@ func (r *run) transact(c change) ([]outcome, error) {
 
 func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
 	if !c.dryRun && !c.unrated {
-		if wait := g.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
-			return nil, fault(Abuse, "too many updates; try again in %d seconds", int(wait.Seconds())+1)
+		if wait, name := g.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
+			return nil, fault(Abuse, "too many updates of %s; try again in %d seconds", name, int(wait.Seconds())+1)
 		}
 	}
 	done, err := g.settle(ctx, c)
@@ -163,7 +163,9 @@ func (g *Gateway) published(ctx context.Context, names []records.Name, revision 
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fault(DNSError, "stored, but the gateway stopped before it was published; that follows when it is back")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fault(DNSError, "stored, but not published within %s; the gateway goes on trying", g.PublishTimeout)
 	}
 	return fault(DNSError, "stored, but not published: %v; the gateway goes on trying", err)
