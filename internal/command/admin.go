@@ -28,14 +28,39 @@ func writeJSON(w io.Writer, v any) error {
 
 // Status is what "status" shows.
 type Status struct {
-	Version     string             `json:"version"`
-	Started     time.Time          `json:"started"`
-	Revision    uint64             `json:"revision"`
-	Hosts       int                `json:"hosts"`
-	Keys        int                `json:"keys"`
-	Refused     []string           `json:"refused_lines"` // of authorized_keys
-	Connections Connections        `json:"connections"`
-	Publishers  []records.Progress `json:"publishers"`
+	Version     string      `json:"version"`
+	Started     time.Time   `json:"started"`
+	Revision    uint64      `json:"revision"`
+	Hosts       int         `json:"hosts"`
+	Keys        int         `json:"keys"`
+	Refused     []string    `json:"refused_lines"` // of authorized_keys
+	Connections Connections `json:"connections"`
+	Publishers  []Publisher `json:"publishers"`
+}
+
+// Publisher is records.Progress in words of JSON; what there is not is left
+// out.
+type Publisher struct {
+	Name          string    `json:"name"`
+	Revision      uint64    `json:"revision"`
+	Known         uint64    `json:"known_revision"`
+	Pending       int       `json:"pending"`
+	Failed        int       `json:"failed"`
+	PendingSince  time.Time `json:"pending_since,omitzero"`
+	LastError     string    `json:"last_error,omitempty"`
+	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	NextTry       time.Time `json:"next_try,omitzero"`
+	Publications  uint64    `json:"rounds"`
+	Failures      uint64    `json:"failed_rounds"`
+	LastDuration  float64   `json:"last_round_seconds"`
+}
+
+func publisher(p records.Progress) Publisher {
+	return Publisher{
+		Name: p.Name, Revision: p.Revision, Known: p.Known, Pending: p.Pending, Failed: p.Failed,
+		PendingSince: p.PendingSince, LastError: p.LastError, LastErrorTime: p.LastErrorTime, NextTry: p.NextTry,
+		Publications: p.Publications, Failures: p.Failures, LastDuration: p.LastDuration.Seconds(),
+	}
 }
 
 func (g *Gateway) state() Status {
@@ -48,7 +73,10 @@ func (g *Gateway) state() Status {
 		Keys:        len(grants),
 		Refused:     []string{},
 		Connections: g.Connections(),
-		Publishers:  g.Publishers.Progress(),
+		Publishers:  []Publisher{},
+	}
+	for _, p := range g.Publishers.Progress() {
+		st.Publishers = append(st.Publishers, publisher(p))
 	}
 	for _, f := range faults {
 		st.Refused = append(st.Refused, f.String())
@@ -86,10 +114,10 @@ func (r *run) status(words []string) error {
 	return nil
 }
 
-func writeProgress(w io.Writer, p records.Progress, revision uint64) {
+func writeProgress(w io.Writer, p Publisher, revision uint64) {
 	fmt.Fprintf(w, "publisher %s: revision %d (%d behind), %d hosts pending, %d rounds, %d failed, last took %s\n",
 		p.Name, p.Revision, revision-min(revision, p.Revision), p.Pending, p.Publications, p.Failures,
-		p.LastDuration.Round(10*time.Microsecond))
+		time.Duration(p.LastDuration*float64(time.Second)).Round(10*time.Microsecond))
 	if p.LastError != "" {
 		fmt.Fprintf(w, "  last error (%s): %s\n", p.LastErrorTime.UTC().Format(time.RFC3339), oneLine(p.LastError))
 	}
@@ -224,8 +252,8 @@ func (r *run) adminHistory(words []string) error {
 }
 
 func (r *run) reload(words []string) error {
-	if len(words) > 0 {
-		return fault(BadCommand, "reload takes no words")
+	if err := noWords("reload", words); err != nil {
+		return err
 	}
 	if err := r.gate.Reload(r.ctx); err != nil {
 		return fault(Outage, "not reloaded, all stays as it was: %v", err)
@@ -235,8 +263,8 @@ func (r *run) reload(words []string) error {
 }
 
 func (r *run) rebuild(words []string) error {
-	if len(words) > 0 {
-		return fault(BadCommand, "rebuild takes no words")
+	if err := noWords("rebuild", words); err != nil {
+		return err
 	}
 	if err := r.gate.Publishers.Rebuild(r.ctx); err != nil {
 		return fault(DNSError, "%v; the gateway goes on trying", err)
@@ -246,8 +274,8 @@ func (r *run) rebuild(words []string) error {
 }
 
 func (r *run) backup(words []string) error {
-	if len(words) > 0 {
-		return fault(BadCommand, "backup takes no words")
+	if err := noWords("backup", words); err != nil {
+		return err
 	}
 	if err := r.gate.Store.Backup(r.out); err != nil {
 		return fault(Outage, "the backup is not whole: %v", err)

@@ -35,8 +35,8 @@ func (c *counts) copy() map[[2]string]uint64 {
 
 // metrics runs "metrics": OpenMetrics text, version 1.0.0.
 func (r *run) metrics(words []string) error {
-	if len(words) > 0 {
-		return fault(BadCommand, "metrics takes no words")
+	if err := noWords("metrics", words); err != nil {
+		return err
 	}
 	st, w := r.gate.state(), r.out
 	by := r.gate.counts.copy()
@@ -84,7 +84,7 @@ func writePublisherMetrics(w io.Writer, st Status) {
 		}},
 		{"dnsgate_publisher_rounds", "counter", "Rounds that ended without a failure.", func(i int) any { return st.Publishers[i].Publications }},
 		{"dnsgate_publisher_failures", "counter", "Rounds that failed, even in part.", func(i int) any { return st.Publishers[i].Failures }},
-		{"dnsgate_publisher_last_round_seconds", "gauge", "How long the last round took.", func(i int) any { return st.Publishers[i].LastDuration.Seconds() }},
+		{"dnsgate_publisher_last_round_seconds", "gauge", "How long the last round took.", func(i int) any { return st.Publishers[i].LastDuration }},
 	}
 	for _, m := range gauges {
 		family(w, m.name, m.kind, m.help)

@@ -133,7 +133,10 @@ func writeChanges(w io.Writer, changes []records.Change) {
 }
 
 // whoami runs "whoami".
-func (r *run) whoami([]string) error {
+func (r *run) whoami(words []string) error {
+	if err := noWords("whoami", words); err != nil {
+		return err
+	}
 	grants := strings.Join(r.grant.Patterns(), " ")
 	if r.grant.Admin {
 		grants = "(admin)"
@@ -143,12 +146,18 @@ func (r *run) whoami([]string) error {
 	return nil
 }
 
-func (r *run) help([]string) error {
+func (r *run) help(words []string) error {
+	if err := noWords("help", words); err != nil {
+		return err
+	}
 	r.out.WriteString(usage(r.verbs()))
 	return nil
 }
 
-func (r *run) version([]string) error {
+func (r *run) version(words []string) error {
+	if err := noWords("version", words); err != nil {
+		return err
+	}
 	fmt.Fprintf(r.out, "dnsgate %s\n", r.gate.Version)
 	return nil
 }

@@ -44,6 +44,14 @@ func takeFlags(words []string, known ...string) (flags map[string]bool, rest []s
 	return flags, words, nil
 }
 
+// noWords refuses words after a command that takes none.
+func noWords(verb string, words []string) error {
+	if len(words) > 0 {
+		return fault(BadCommand, "%s takes no words", verb)
+	}
+	return nil
+}
+
 func contains(list []string, s string) bool {
 	for _, l := range list {
 		if l == s {
