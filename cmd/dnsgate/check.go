@@ -39,7 +39,7 @@ is none, 78 otherwise.`,
 
 // check tells every fault.
 func check(configFile string, tell func(any)) {
-	cfg, err := config.Load(configFile)
+	cfg, err := loadConfig(configFile)
 	var faults config.Faults
 	switch {
 	case errors.As(err, &faults):

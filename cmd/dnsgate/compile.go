@@ -14,7 +14,7 @@ func compileCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "compile",
 		Short: "Compile data to data.cdb, as djb's tinydns-data does",
-		Args:  arguments(0, 0),
+		Args:  cobra.ArbitraryArgs, // tinydns-data minds none
 	}
 	dir := c.Flags().StringP("directory", "C", ".", "`DIR` of data and data.cdb")
 	c.RunE = func(c *cobra.Command, _ []string) error {
@@ -31,6 +31,8 @@ func getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "get TYPE NAME [CLIENT-IP]",
 		Short: "Answer a query from data.cdb here, as tinydns-get does",
+
+		DisableFlagParsing: true, // nor does tinydns-get know any
 		RunE: func(c *cobra.Command, args []string) error {
 			err := tinydns.Get(c.OutOrStdout(), ".", args, time.Now())
 			switch {

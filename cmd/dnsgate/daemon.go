@@ -23,8 +23,9 @@ import (
 // the slowest of them allows itself.
 const publishTimeout = 15 * time.Second
 
-// drainTimeout is how long commands may take to end when the gateway stops.
-const drainTimeout = 8 * time.Second
+// drainTimeout is how long commands may take to end when the gateway stops. A
+// publisher may take 4 s more for its last round, and all of it 10 s.
+const drainTimeout = 5 * time.Second
 
 // daemon is a gateway: what serve and quickstart run.
 type daemon struct {
@@ -40,35 +41,35 @@ type daemon struct {
 	config *config.Config
 }
 
-// newDaemon opens everything that configFile names. Close ends it.
-func newDaemon(configFile string, log *slog.Logger) (d *daemon, err error) {
-	cfg, err := config.Load(configFile)
-	if err != nil {
-		return nil, &exit{exConfig, err}
-	}
-	hostKeys, err := loadHostKeys(cfg.HostKeys)
-	if err != nil {
-		return nil, &exit{exConfig, err}
-	}
-	d = &daemon{log: log, configFile: configFile, config: cfg}
-	defer func() {
-		if err != nil {
-			d.Close()
-		}
-	}()
-	if d.keys, err = authkeys.Open(cfg.AuthorizedKeys, log); err != nil {
-		return nil, &exit{exConfig, err}
-	}
-	if d.store, err = records.Open(cfg.State, log); err != nil {
-		return nil, &exit{exIO, fmt.Errorf("opening the store: %w", err)}
-	}
-	if d.publishers, err = newPublishers(cfg, d.store, log); err != nil {
-		return nil, &exit{exConfig, err}
-	}
-	if err := d.assemble(hostKeys); err != nil {
-		return nil, &exit{exConfig, err}
+// newDaemon opens everything that cfg, read from configFile, names. Close ends
+// it.
+func newDaemon(configFile string, cfg *config.Config, log *slog.Logger) (*daemon, error) {
+	d := &daemon{log: log, configFile: configFile, config: cfg}
+	if err := d.open(); err != nil {
+		d.Close()
+		return nil, err
 	}
 	return d, nil
+}
+
+func (d *daemon) open() error {
+	hostKeys, err := loadHostKeys(d.config.HostKeys)
+	if err != nil {
+		return &exit{exConfig, err}
+	}
+	if d.keys, err = authkeys.Open(d.config.AuthorizedKeys, d.log); err != nil {
+		return &exit{exConfig, err}
+	}
+	if d.store, err = records.Open(d.config.State, d.log); err != nil {
+		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
+	}
+	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
+		return &exit{exConfig, err}
+	}
+	if err := d.assemble(hostKeys); err != nil {
+		return &exit{exConfig, err}
+	}
+	return nil
 }
 
 func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {

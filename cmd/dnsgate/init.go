@@ -152,9 +152,9 @@ func newPrivateKey(comment string) ([]byte, error) {
 
 // announce prints what clients and the name server need to know.
 func (s *setup) announce(out io.Writer) error {
-	cfg, err := config.Load(filepath.Join(s.dir, configName))
+	cfg, err := loadConfig(filepath.Join(s.dir, configName))
 	if err != nil {
-		return &exit{exConfig, err}
+		return err
 	}
 	signer, err := loadHostKey(filepath.Join(s.dir, hostKeyName))
 	if err != nil {
@@ -203,6 +203,18 @@ func sshfpLine(host string, key gossh.PublicKey) string {
 	const kind, day = 44, 86400
 	line := tinydns.AppendGeneric(nil, host, kind, append([]byte{4, 2}, sum[:]...), day, 0)
 	return strings.TrimSpace(string(line))
+}
+
+// sshEscape keeps ssh from finding tokens in a path (ssh_config(5), TOKENS).
+func sshEscape(path string) string { return strings.ReplaceAll(path, "%", "%%") }
+
+// sshQuote quotes a path for an option of ssh that takes several.
+func sshQuote(path string) string {
+	path = sshEscape(path)
+	if !strings.ContainsAny(path, " \t\"\\'#") {
+		return path
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(path) + `"`
 }
 
 // shellQuote quotes s for a POSIX shell, where it needs it.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"dnsgate/internal/authkeys"
-	"dnsgate/internal/config"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -15,10 +14,7 @@ import (
 
 func keyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "key", Short: "Add, list and remove authorized keys", Args: arguments(1, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			return &exit{exUsage, fmt.Errorf("there is no dnsgate key %s; there is add, list and remove", args[0])}
-		},
+		Use: "key", Short: "Add, list and remove authorized keys", Args: cobra.ArbitraryArgs, RunE: noCommand,
 	}
 	configFile := c.PersistentFlags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
 	c.AddCommand(keyAddCommand(configFile), keyListCommand(configFile), keyRemoveCommand(configFile))
@@ -75,9 +71,9 @@ func grantOf(flags *pflag.FlagSet, hosts []string, admin bool) (authkeys.Grant, 
 }
 
 func addKey(c *cobra.Command, configFile string, grant authkeys.Grant) error {
-	cfg, err := config.Load(configFile)
+	cfg, err := loadConfig(configFile)
 	if err != nil {
-		return &exit{exConfig, err}
+		return err
 	}
 	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), authkeys.MaxLine))
 	if err != nil {
@@ -112,9 +108,9 @@ func keyListCommand(configFile *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "Print fingerprint, comment and grants of each key", Args: arguments(0, 0),
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := config.Load(*configFile)
+			cfg, err := loadConfig(*configFile)
 			if err != nil {
-				return &exit{exConfig, err}
+				return err
 			}
 			set, faults, err := authkeys.Load(cfg.AuthorizedKeys)
 			if err != nil {
@@ -135,9 +131,9 @@ func keyRemoveCommand(configFile *string) *cobra.Command {
 	return &cobra.Command{
 		Use: "remove FINGERPRINT", Short: "Remove a key's line", Args: arguments(1, 1),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := config.Load(*configFile)
+			cfg, err := loadConfig(*configFile)
 			if err != nil {
-				return &exit{exConfig, err}
+				return err
 			}
 			err = authkeys.Remove(cfg.AuthorizedKeys, args[0])
 			if errors.Is(err, authkeys.ErrUnknown) {

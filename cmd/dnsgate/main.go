@@ -9,6 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
+
+	"dnsgate/internal/config"
 
 	"github.com/spf13/cobra"
 )
@@ -73,18 +76,66 @@ func commands() *cobra.Command {
 It maps each authorized key to the hostnames that it may update, stores every
 change durably, publishes it to tinydns, BIND, Knot or PowerDNS, and answers
 "good" only then. Begin with: dnsgate quickstart`,
+		Version:           version(),
+		Args:              cobra.ArbitraryArgs,
+		RunE:              noCommand,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	root.SetVersionTemplate("dnsgate {{.Version}}\n")
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
 		compileCommand(), getCommand(), restoreCommand(), importCommand(), versionCommand(), completionCommand(), manCommand())
 	return root
 }
 
+// noCommand is what a command that only has subcommands does.
+func noCommand(c *cobra.Command, args []string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	said := "a command is missing"
+	if len(args) > 0 {
+		said = fmt.Sprintf("there is no command %q", c.CommandPath()+" "+args[0])
+	}
+	return &exit{exUsage, fmt.Errorf("%s; there is %s; see %s --help", said, strings.Join(names, ", "), c.CommandPath())}
+}
+
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Print what a command does",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil {
+				return noCommand(c.Root(), args)
+			}
+			if len(rest) > 0 && about.HasSubCommands() {
+				return noCommand(about, rest)
+			}
+			return about.Help()
+		},
+	}
+}
+
 // configFlag adds --config to c.
 func configFlag(c *cobra.Command) *string {
 	return c.Flags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
+}
+
+// loadConfig reads the configuration; its error has the exit status.
+func loadConfig(file string) (*config.Config, error) {
+	cfg, err := config.Load(file)
+	if errors.Is(err, os.ErrNotExist) {
+		err = fmt.Errorf("%w; make one with dnsgate init DIR, or name another with --config FILE", err)
+	}
+	if err != nil {
+		return nil, &exit{exConfig, err}
+	}
+	return cfg, nil
 }
 
 // logFlag adds --log-format to c, and returns what makes the logger.
@@ -104,8 +155,11 @@ func logFlag(c *cobra.Command) func(io.Writer) (*slog.Logger, error) {
 // arguments checks how many there are; most < 0 is any number.
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) < least || most >= 0 && len(args) > most {
-			return &exit{exUsage, fmt.Errorf("usage: %s", c.UseLine())}
+		switch {
+		case len(args) < least:
+			return &exit{exUsage, fmt.Errorf("an argument is missing; usage: %s", c.UseLine())}
+		case most >= 0 && len(args) > most:
+			return &exit{exUsage, fmt.Errorf("%q is one argument too many; usage: %s", args[most], c.UseLine())}
 		}
 		return nil
 	}

@@ -34,9 +34,12 @@ type runningSet struct {
 
 func newPublishers(cfg *config.Config, store *records.Bolt, log *slog.Logger) (*publishers, error) {
 	p := &publishers{store: store, log: log}
-	var err error
-	p.running, err = p.start(cfg)
-	return p, err
+	running, err := p.start(cfg)
+	if err != nil {
+		return nil, err
+	}
+	p.running = running
+	return p, nil
 }
 
 func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
@@ -112,12 +115,14 @@ func (p *publishers) current() *runningSet {
 }
 
 // replace stops the running set and starts that of cfg, or the old one again
-// if that cannot be. The same settings change nothing.
+// if that cannot be. The same settings change nothing, unless that set could
+// not start again.
 func (p *publishers) replace(cfg *config.Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	old := p.running
-	if reflect.DeepEqual(old.config.TinyDNS, cfg.TinyDNS) && reflect.DeepEqual(old.config.RFC2136, cfg.RFC2136) {
+	same := reflect.DeepEqual(old.config.TinyDNS, cfg.TinyDNS) && reflect.DeepEqual(old.config.RFC2136, cfg.RFC2136)
+	if same && old.ctx.Err() == nil {
 		return nil
 	}
 	old.stop()
@@ -168,9 +173,6 @@ func (p *publishers) Progress() []records.Progress { return p.current().Progress
 // Close publishes what is pending and ends the set.
 func (p *publishers) Close() {
 	s := p.current()
-	if s == nil {
-		return
-	}
 	s.stop()
 	<-s.done
 }

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"dnsgate/internal/authkeys"
-	"dnsgate/internal/config"
 	"dnsgate/internal/tinydns"
 
 	"github.com/spf13/cobra"
@@ -70,15 +69,20 @@ func (q *quickstart) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDaemon(q.path(configName), q.log)
+	cfg, err := loadConfig(q.path(configName))
+	if err != nil {
+		return err
+	}
+	listeners, err := listen(cfg.Listen)
+	if err != nil {
+		return &exit{exUnavailable, fmt.Errorf("%w; is it running already? else change listen in %s", err, q.path(configName))}
+	}
+	defer closeAll(listeners)
+	d, err := newDaemon(q.path(configName), cfg, q.log)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	listeners, err := listen(d.config.Listen)
-	if err != nil {
-		return &exit{exUnavailable, fmt.Errorf("%w; is it running already? else change listen in %s", err, q.path(configName))}
-	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	served := make(chan error, 1)
@@ -114,9 +118,9 @@ func (q *quickstart) prepare() (gossh.Signer, error) {
 	if err != nil {
 		return nil, &exit{exConfig, fmt.Errorf("%s: %w", q.path(hostKeyName), err)}
 	}
-	cfg, err := config.Load(q.path(configName))
+	cfg, err := loadConfig(q.path(configName))
 	if err != nil {
-		return nil, &exit{exConfig, err}
+		return nil, err
 	}
 	known := knownHostsLine("127.0.0.1", portOf(cfg.Listen), host.PublicKey()) + "\n"
 	if err := os.WriteFile(q.path("known_hosts"), []byte(known), 0o644); err != nil {
@@ -188,8 +192,8 @@ func (q *quickstart) try(address string, client gossh.Signer) error {
 	if err != nil {
 		return err
 	}
-	q.say("\nNow you, in another terminal:\n\n  ssh -F none -i %s -o IdentitiesOnly=yes -o UserKnownHostsFile=%s -o StrictHostKeyChecking=yes -p %s %s update %s\n",
-		shellQuote(q.path("client_key")), shellQuote(q.path("known_hosts")), port, host, quickNext)
+	q.say("\nNow you, in another terminal:\n\n  ssh -F none -i %s -o IdentitiesOnly=yes -o %s -o StrictHostKeyChecking=yes -p %s %s update %s\n",
+		shellQuote(sshEscape(q.path("client_key"))), shellQuote("UserKnownHostsFile="+sshQuote(q.path("known_hosts"))), port, host, quickNext)
 	q.say("Then look at %s, %s and %s.\nServing until you press Ctrl-C; run the same command to start again.\n",
 		q.path(keysName), q.path("root/dnsgate"), q.path(configName))
 	return nil

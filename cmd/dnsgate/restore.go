@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"dnsgate/internal/config"
 	"dnsgate/internal/records"
 
 	"github.com/spf13/cobra"
@@ -22,9 +21,9 @@ func restoreCommand() *cobra.Command {
 	}
 	configFile := configFlag(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		cfg, err := config.Load(*configFile)
+		cfg, err := loadConfig(*configFile)
 		if err != nil {
-			return &exit{exConfig, err}
+			return err
 		}
 		err = records.Restore(cfg.State, c.InOrStdin())
 		var bad *records.BackupError

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -39,36 +40,48 @@ the sockets that systemd opened for it.`,
 func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	d, err := newDaemon(configFile, log)
+	hup := make(chan os.Signal, 1) // from the start on: without, SIGHUP ends the process
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	cfg, err := loadConfig(configFile)
+	if err != nil {
+		return err
+	}
+	listeners, err := listen(cfg.Listen) // before anything is written
+	if err != nil {
+		return &exit{exUnavailable, err}
+	}
+	defer closeAll(listeners)
+	d, err := newDaemon(configFile, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	listeners, err := listen(d.config.Listen)
-	if err != nil {
-		return &exit{exUnavailable, err}
-	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
-	go func() {
-		for {
-			select {
-			case <-hup:
-				sd.SdNotify(false, sd.SdNotifyReloading)
-				d.reload(ctx) // logs what is wrong
-				sd.SdNotify(false, sd.SdNotifyReady)
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+	ctx, cancel := context.WithCancel(ctx)
+	var reloading sync.WaitGroup
+	defer reloading.Wait()
+	defer cancel()
+	reloading.Go(func() { d.reloadOn(ctx, hup) })
 	for _, l := range listeners {
 		log.Info("listening", "address", l.Addr().String())
 	}
 	sd.SdNotify(false, sd.SdNotifyReady)
 	defer sd.SdNotify(false, sd.SdNotifyStopping)
 	return d.serve(ctx, listeners)
+}
+
+// reloadOn reloads at each signal until ctx ends.
+func (d *daemon) reloadOn(ctx context.Context, hup <-chan os.Signal) {
+	for {
+		select {
+		case <-hup:
+			sd.SdNotify(false, sd.SdNotifyReloading)
+			d.reload(ctx) // logs what is wrong
+			sd.SdNotify(false, sd.SdNotifyReady)
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // listen takes the sockets that systemd passed, or else opens addresses.
@@ -79,14 +92,18 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 	for _, address := range addresses {
 		l, err := net.Listen("tcp", address)
 		if err != nil {
-			for _, l := range listeners {
-				l.Close()
-			}
+			closeAll(listeners)
 			return nil, err
 		}
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
 }
 
 func activated() ([]net.Listener, error) {
