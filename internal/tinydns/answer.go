@@ -7,7 +7,7 @@ import (
 
 // answer looks up what tinydns would answer to one query.
 type answer struct {
-	db     *Reader
+	db     *reader
 	lo     [2]byte // the client's location
 	now    uint64  // TAI64
 	random random
@@ -24,7 +24,7 @@ type answer struct {
 // respond answers the query for kind at name, in lower case, as tinydns does
 // for the client. Without an answer, or where the database is damaged, it
 // returns nil: tinydns does not reply then.
-func respond(db *Reader, name []byte, kind uint16, client [4]byte, m *message, now time.Time) *message {
+func respond(db *reader, name []byte, kind uint16, client [4]byte, m *message, now time.Time) *message {
 	a := &answer{db: db, now: uint64(taiEpoch + now.Unix()), message: m}
 	if !a.locate(client) || !a.answer(name, kind) || a.failed {
 		return nil

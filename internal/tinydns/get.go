@@ -38,11 +38,11 @@ func Get(w io.Writer, dir string, args []string, now time.Time) error {
 			return ErrUsage
 		}
 	}
-	db := NewReader(strings.NewReader(""), 0) // what tinydns makes of no database
+	db := newReader(strings.NewReader(""), 0) // what tinydns makes of no database
 	if file, err := os.OpenFile(filepath.Join(dir, "data.cdb"), os.O_RDONLY|syscall.O_NONBLOCK, 0); err == nil {
 		defer file.Close()
 		if info, err := file.Stat(); err == nil {
-			db = NewReader(file, info.Size())
+			db = newReader(file, info.Size())
 		}
 	}
 
@@ -58,7 +58,7 @@ func Get(w io.Writer, dir string, args []string, now time.Time) error {
 }
 
 // lookUp is respond, but for the type that tinydns refuses.
-func lookUp(db *Reader, name []byte, kind uint16, client [4]byte, now time.Time) *message {
+func lookUp(db *reader, name []byte, kind uint16, client [4]byte, now time.Time) *message {
 	m := newMessage(name, kind)
 	if kind == typeAXFR {
 		m.bytes[3] |= 4 // not implemented

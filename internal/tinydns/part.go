@@ -28,13 +28,6 @@ type Part struct {
 	serials [][]byte
 }
 
-// Size is the number of bytes that the Part's records take in a database,
-// without their share of the hash tables.
-func (p *Part) Size() int64 { return p.size }
-
-// Records is the number of records in the Part.
-func (p *Part) Records() int { return len(p.index.entries) }
-
 // Encode compiles text, which errors call file. An error is a *LineError, or
 // what the reader returned. It works in parallel, and may be called by any
 // number of goroutines.

@@ -9,18 +9,18 @@ import (
 // errFormat is found in a database that is damaged, or none.
 var errFormat = errors.New("not a whole constant database")
 
-// Reader looks keys up in a constant database. It checks every position
+// reader looks keys up in a constant database. It checks every position
 // against the size, so that no content can do harm.
-type Reader struct {
+type reader struct {
 	file io.ReaderAt
 	size int64
 }
 
-// NewReader reads a database of size bytes.
-func NewReader(file io.ReaderAt, size int64) *Reader { return &Reader{file, size} }
+// newReader reads a database of size bytes.
+func newReader(file io.ReaderAt, size int64) *reader { return &reader{file, size} }
 
 // read fills buf from pos on.
-func (r *Reader) read(buf []byte, pos uint32) error {
+func (r *reader) read(buf []byte, pos uint32) error {
 	if int64(pos)+int64(len(buf)) > r.size {
 		return errFormat
 	}
@@ -34,7 +34,7 @@ func (r *Reader) read(buf []byte, pos uint32) error {
 // search goes through the entries of one key, in the order in which they
 // were added.
 type search struct {
-	reader *Reader
+	reader *reader
 	key    []byte
 	hash   uint32
 	table  uint32 // position
@@ -43,7 +43,7 @@ type search struct {
 	left   uint32 // slots not yet looked at
 }
 
-func (r *Reader) search(key []byte) (*search, error) {
+func (r *reader) search(key []byte) (*search, error) {
 	s := &search{reader: r, key: key, hash: hashOf(key)}
 	var head [8]byte
 	if err := r.read(head[:], s.hash%tableCount*8); err != nil {

@@ -200,7 +200,7 @@ func FuzzDatabase(f *testing.F) {
 		if len(cdb) > 0 {
 			cdb[int(flip)%len(cdb)] ^= byte(flip >> 8)
 		}
-		db := NewReader(bytes.NewReader(cdb), int64(len(cdb)))
+		db := newReader(bytes.NewReader(cdb), int64(len(cdb)))
 		var out strings.Builder
 		if m := lookUp(db, wire, kind, [4]byte{127, 0, 0, 1}, time.Unix(1700000000, 0)); m != nil {
 			if err := printMessage(&out, m.bytes); err != nil && !errors.Is(err, errPacket) {
