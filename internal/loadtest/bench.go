@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -57,6 +58,7 @@ func (b *bench) describe() {
 
 // starter is how one of the servers comes up.
 type starter struct {
+	name  string // for -only
 	needs string // a program; the server is left out without it
 	start func(s *scene, folder string) (*server, error)
 }
@@ -74,6 +76,9 @@ func (b *bench) startAll(s *scene, starters ...starter) (servers []*server, stop
 		}
 	}()
 	for _, st := range starters {
+		if b.only != "" && !slices.Contains(strings.Split(b.only, ","), st.name) {
+			continue
+		}
 		if _, missing := exec.LookPath(st.needs); st.needs != "" && missing != nil {
 			fmt.Printf("(left out: %v)\n", missing)
 			continue
@@ -119,8 +124,8 @@ func (b *bench) rates() error {
 		return err
 	}
 	servers, stop, err := b.startAll(s,
-		starter{"", startFloor}, starter{"", b.startGateway},
-		starter{"tinydns-data", b.startSSHD}, starter{"dropbear", b.startDropbear}, starter{"named", b.startBIND})
+		starter{"floor", "", startFloor}, starter{"dnsgate", "", b.startGateway},
+		starter{"sshd", "tinydns-data", b.startSSHD}, starter{"dropbear", "dropbear", b.startDropbear}, starter{"named", "named", b.startBIND})
 	if err != nil {
 		return err
 	}
@@ -128,7 +133,11 @@ func (b *bench) rates() error {
 	if i := slices.IndexFunc(servers, func(s *server) bool { return s.update == nil }); i >= 0 {
 		servers = slices.Replace(servers, i, i+1, servers[i].byLibrary(), servers[i].byNsupdate())
 	}
-	for _, clients := range []int{1, 8, 32} {
+	for word := range strings.SplitSeq(b.clients, ",") {
+		clients, err := strconv.Atoi(word)
+		if err != nil {
+			return err
+		}
 		loads, err := b.measureAll(servers, clients)
 		if err != nil {
 			return err
@@ -163,8 +172,8 @@ func (b *bench) sizes() error {
 		if err != nil {
 			return err
 		}
-		servers, stop, err := b.startAll(s, starter{"", b.startGateway},
-			starter{"tinydns-data", b.startSSHD}, starter{"dropbear", b.startDropbear})
+		servers, stop, err := b.startAll(s, starter{"dnsgate", "", b.startGateway},
+			starter{"sshd", "tinydns-data", b.startSSHD}, starter{"dropbear", "dropbear", b.startDropbear})
 		if err != nil {
 			return err
 		}
@@ -188,8 +197,8 @@ func (b *bench) once() error {
 	if err != nil {
 		return err
 	}
-	servers, stop, err := b.startAll(s, starter{"", startFloor}, starter{"", b.startGateway},
-		starter{"tinydns-data", b.startSSHD}, starter{"dropbear", b.startDropbear})
+	servers, stop, err := b.startAll(s, starter{"floor", "", startFloor}, starter{"dnsgate", "", b.startGateway},
+		starter{"sshd", "tinydns-data", b.startSSHD}, starter{"dropbear", "dropbear", b.startDropbear})
 	if err != nil {
 		return err
 	}

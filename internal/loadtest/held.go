@@ -21,7 +21,7 @@ func (b *bench) held() error {
 		return err
 	}
 	s.wide = true
-	servers, stop, err := b.startAll(s, starter{"", b.startGateway})
+	servers, stop, err := b.startAll(s, starter{"dnsgate", "", b.startGateway})
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,8 @@ type options struct {
 	hosts   int           // host records of the large store
 	idle    int           // connections held open
 	kex     string        // the client's key exchange
+	clients string        // how many at once, apart by commas
+	only    string        // servers to measure; "": all
 }
 
 func main() {
@@ -43,6 +45,8 @@ func main() {
 	flag.IntVar(&o.hosts, "hosts", 1_000_000, "host records of the large store")
 	flag.IntVar(&o.idle, "idle", 1000, "connections that are held open")
 	flag.StringVar(&o.kex, "kex", "curve25519-sha256", "the clients' key exchange; that of Debian 12's ssh is the default")
+	flag.StringVar(&o.clients, "clients", "1,8,32", "how many clients at once, for the section rates")
+	flag.StringVar(&o.only, "only", "", "`words` of the servers to measure: floor,dnsgate,sshd,dropbear,named; all without")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: loadtest -dnsgate BINARY [flags] [%s]...\n", strings.Join(sectionNames(), "|"))
 		flag.PrintDefaults()
