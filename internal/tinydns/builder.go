@@ -52,7 +52,11 @@ func (b *Builder) Clear() { b.shelves = nil }
 
 // WriteLines writes the lines of all owners, sorted by name.
 func (b *Builder) WriteLines(w io.Writer) error {
-	buf := make([]byte, 0, writeSize)
+	size := 0
+	for _, s := range b.shelves {
+		size += len(s.lines)
+	}
+	buf := make([]byte, 0, min(size, writeSize))
 	for _, s := range b.shelves {
 		if len(buf) > 0 && len(buf)+len(s.lines) > cap(buf) {
 			if _, err := w.Write(buf); err != nil {
