@@ -17,7 +17,7 @@ import (
 )
 
 // long is how long a test waits for what must come.
-const long = 30 * time.Second
+const long = 90 * time.Second
 
 // machine is a computer of its own on this one: network, mounts and processes
 // are apart, and what is written to /etc, /usr, /var, /root and /run is
@@ -41,6 +41,7 @@ for d in null zero full urandom random tty; do touch /mnt/$d; mount --bind /dev/
 ln -s /proc/self/fd /mnt/fd
 mount --move /mnt /dev
 echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
+echo 1 >/proc/sys/net/ipv6/conf/default/keep_addr_on_down
 ip link set lo up
 busybox syslogd -n -O "$1/syslog" &
 exec 3<&0
@@ -142,7 +143,7 @@ func (m *machine) run(t *testing.T, args ...string) result {
 // runIn runs a command with exactly this environment and stdin on /dev/null.
 func (m *machine) runIn(t *testing.T, env []string, args ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*long)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*long)
 	defer cancel()
 	return finish(t, m.command(ctx, env, args...))
 }
@@ -218,7 +219,7 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 // wait waits until what holds.
 func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(long); ; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(long); ; time.Sleep(100 * time.Millisecond) {
 		if holds() {
 			return
 		}

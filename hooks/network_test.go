@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +112,8 @@ func (n *network) serve(t *testing.T) {
 		cmd.Process.Kill()
 		<-ended
 		if t.Failed() {
-			t.Logf("the gateway said:\n%s\nhome's system log:\n%s", said, n.home.log(t))
+			lists := regexp.MustCompile(`(?m)^.* command=list .*\n`)
+			t.Logf("the gateway said:\n%s\nhome's system log:\n%s", lists.ReplaceAllString(said.String(), ""), n.home.log(t))
 		}
 	})
 	wait(t, "the gateway listens", func() bool {

@@ -1,0 +1,171 @@
+package hooks_test
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// acmeURL is where pebble, the ACME server of Let's Encrypt for tests, listens
+// on the gateway's machine.
+const acmeURL = "https://acme.example.test:14000/dir"
+
+// newACME starts tinydns on what the gateway writes, and an ACME server that
+// believes it.
+func newACME(t *testing.T) *network {
+	t.Helper()
+	needs(t, "tinydns", "openssl")
+	n := newNetwork(t)
+	pebble := goInstall(t, "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1")
+
+	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n", 0o644)
+	n.gate.background(t, []string{"IP=" + gate4, "UID=0", "GID=0", "ROOT=" + n.dir + "/root"}, "tinydns")
+	n.gate.must(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+		"-subj", "/CN=acme.example.test", "-addext", "subjectAltName=DNS:acme.example.test",
+		"-keyout", n.dir+"/acme.key", "-out", n.dir+"/acme.crt")
+	n.gate.write(t, n.dir+"/pebble.json", `{"pebble": {"listenAddress": "`+gate4+`:14000", "managementListenAddress": "127.0.0.1:15000",
+		"certificate": "`+n.dir+`/acme.crt", "privateKey": "`+n.dir+`/acme.key", "httpPort": 80, "tlsPort": 443}}`, 0o644)
+	said := n.gate.background(t, []string{"PEBBLE_VA_NOSLEEP=1"}, pebble, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", gate4+":53")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("pebble said:\n%s", said)
+		}
+	})
+	wait(t, "pebble listens", func() bool { return n.gate.listens(t, "14000") })
+
+	n.home.must(t, "sh", "-c", "echo "+gate4+" acme.example.test >>/etc/hosts; echo nameserver "+gate4+" >/etc/resolv.conf; cp "+n.dir+"/acme.crt /root/acme.crt")
+	return n
+}
+
+// goInstall builds a program from the Go module proxy, not from this module.
+func goInstall(t *testing.T, pkg string) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "install", pkg)
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Logf("%s", out)
+		absent(t, pkg)
+	}
+	program, _, _ := strings.Cut(filepath.Base(pkg), "@")
+	return filepath.Join(dir, program)
+}
+
+// issued checks that file on home is a certificate for the host and for all
+// names below it, and that no challenge is left.
+func (n *network) issued(t *testing.T, file string) {
+	t.Helper()
+	block, _ := pem.Decode([]byte(n.home.must(t, "cat", file)))
+	if block == nil {
+		t.Fatalf("%s holds no certificate", file)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	must(t, err)
+	slices.Sort(cert.DNSNames)
+	if names := strings.Join(cert.DNSNames, " "); names != "*.home.example.test home.example.test" {
+		t.Errorf("the certificate is for %s", names)
+	}
+	n.expect(t, "")
+	if history := n.ssh(t, "history"); !strings.Contains(history, "_acme-challenge.home.example.test") {
+		t.Errorf("no challenge was published:\n%s", history)
+	}
+}
+
+func TestDehydrated(t *testing.T) {
+	needs(t, "dehydrated", "curl")
+	n := newACME(t)
+	for name, chain := range map[string]string{"one": "no", "all": "yes"} {
+		dir := "/root/" + name
+		n.home.write(t, dir+"/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR="+dir+"\nHOOK_CHAIN="+chain+"\n", 0o644)
+		n.home.must(t, "dehydrated", "-f", dir+"/config", "--register", "--accept-terms")
+		n.home.must(t, "dehydrated", "-f", dir+"/config", "-c", "-t", "dns-01", "-k", here(t, "acme/dehydrated"),
+			"-d", "home.example.test", "-d", "*.home.example.test")
+		n.issued(t, dir+"/certs/home.example.test/cert.pem")
+	}
+}
+
+func TestLego(t *testing.T) {
+	needs(t, "lego")
+	n := newACME(t)
+	env := append(path, "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_PATH="+here(t, "acme/lego"))
+	r := n.home.runIn(t, env, "lego", "--path", "/root/lego", "--server", acmeURL, "--accept-tos", "--email", "you@example.test",
+		"--dns", "exec", "--dns.resolvers", gate4+":53", "-d", "home.example.test", "-d", "*.home.example.test", "run")
+	if r.status != 0 {
+		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	n.issued(t, "/root/lego/certificates/home.example.test.crt")
+}
+
+func TestCertbot(t *testing.T) {
+	needs(t, "certbot")
+	n := newACME(t)
+	r := n.home.runIn(t, append(path, "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
+		"--manual-auth-hook", here(t, "acme/certbot-auth"), "--manual-cleanup-hook", here(t, "acme/certbot-cleanup"),
+		"--agree-tos", "--register-unsafely-without-email", "--server", acmeURL, "--config-dir", "/root/certbot",
+		"--work-dir", "/root/certbot", "--logs-dir", "/root/certbot", "-d", "home.example.test", "-d", "*.home.example.test")
+	if r.status != 0 {
+		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	n.issued(t, "/root/certbot/live/home.example.test/cert.pem")
+}
+
+// TestACMEHooks calls the hooks as their clients do: with operations that they
+// must leave alone, values side by side, and a gateway that says no.
+func TestACMEHooks(t *testing.T) {
+	n := newNetwork(t, "retry 0")
+	const one, two = "Vw0-a_bC1dEfGhIjKlMnOpQrStUvWxYz0123456789A", "-leading_hyphen-QrStUvWxYz0123456789AbCdEfG"
+	text := func(values ...string) string {
+		for i, v := range values {
+			values[i] = `_acme-challenge.home.example.test. TXT "` + v + `"`
+		}
+		slices.Sort(values)
+		return strings.Join(values, ", ")
+	}
+	dehydrated, lego := here(t, "acme/dehydrated"), here(t, "acme/lego")
+	acmesh := func(call, name, value string) []string {
+		return []string{"sh", "-c", `. "$1"; "$2" "$3" "$4"`, "acme.sh", here(t, "acme/dns_dnsgate.sh"), call, name, value}
+	}
+	steps := []struct {
+		env    []string
+		args   []string
+		status int
+		want   string
+	}{
+		{nil, []string{dehydrated, "startup_hook"}, 0, ""},
+		{nil, []string{dehydrated, "this_hookscript_is_broken__dehydrated_is_working_fine__please_ignore_unknown_hooks_in_your_script"}, 0, ""},
+		{nil, []string{dehydrated, "deploy_cert", "home.example.test", "key", "cert", "full", "chain", "1"}, 0, ""},
+		{nil, []string{dehydrated, "deploy_challenge", "home.example.test", "token", one}, 0, text(one)},
+		{nil, []string{dehydrated, "clean_challenge", "home.example.test", "token", one}, 0, ""},
+		{nil, []string{dehydrated, "deploy_challenge", "home.example.test", "t", one, "home.example.test", "t", two}, 0, text(one, two)},
+		{nil, []string{dehydrated, "clean_challenge", "home.example.test", "t", one, "home.example.test", "t", two}, 0, ""},
+		{nil, []string{dehydrated, "deploy_challenge", "other.example.test", "token", one}, 77, ""},
+		{nil, []string{dehydrated, "deploy_challenge", "home.example.test", "token", "$(id)"}, 65, ""},
+		{nil, []string{lego, "present", "_acme-challenge.home.example.test.", one}, 0, text(one)},
+		{nil, []string{lego, "present", "_acme-challenge.home.example.test.", two}, 0, text(one, two)},
+		{nil, []string{lego, "cleanup", "_acme-challenge.home.example.test.", one}, 0, text(two)},
+		{nil, []string{lego, "timeout"}, 0, text(two)},
+		{nil, []string{lego, "present", "--", "home.example.test", "token", "keyauth"}, 64, text(two)},
+		{[]string{"CERTBOT_DOMAIN=home.example.test", "CERTBOT_VALIDATION=" + one}, []string{here(t, "acme/certbot-auth")}, 0, text(one, two)},
+		{[]string{"CERTBOT_DOMAIN=home.example.test", "CERTBOT_VALIDATION=" + one, "CERTBOT_AUTH_OUTPUT="}, []string{here(t, "acme/certbot-cleanup")}, 0, text(two)},
+		{[]string{"CERTBOT_DOMAIN=other.example.test", "CERTBOT_VALIDATION=" + one}, []string{here(t, "acme/certbot-auth")}, 77, text(two)},
+		{nil, acmesh("dns_dnsgate_rm", "_acme-challenge.home.example.test", two), 0, ""},
+		{nil, acmesh("dns_dnsgate_add", "_acme-challenge.home.example.test", one), 0, text(one)},
+		{nil, acmesh("dns_dnsgate_add", "_acme-challenge.home.example.test", two), 0, text(one, two)},
+		{nil, acmesh("dns_dnsgate_rm", "_acme-challenge.home.example.test", one), 0, text(two)},
+		{nil, acmesh("dns_dnsgate_add", "_acme-challenge.other.example.test", one), 77, text(two)},
+	}
+	for _, step := range steps {
+		r := n.home.runIn(t, append(step.env, path...), step.args...)
+		if r.status != step.status {
+			t.Errorf("%q: status %d, want %d\n%s%s", step.args, r.status, step.status, r.stdout, r.stderr)
+		}
+		if got := n.records(t); got != step.want {
+			t.Errorf("%q: records %s, want %s", step.args, got, step.want)
+		}
+	}
+}

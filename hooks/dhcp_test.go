@@ -1,0 +1,62 @@
+package hooks_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// newLAN gives home a second interface, lan0, where the gateway's machine is
+// router and gives out addresses.
+func newLAN(t *testing.T, conf ...string) *network {
+	t.Helper()
+	needs(t, "dnsmasq")
+	n := newNetwork(t, conf...)
+	link(t, n.gate, n.home, "lan0")
+	n.gate.must(t, "ip", "addr", "add", "203.0.113.1/24", "dev", "lan0")
+	n.gate.must(t, "ip", "addr", "add", "2001:db8:0:7::1/64", "dev", "lan0")
+	return n
+}
+
+// lease makes dnsmasq give out this address, and this prefix by router
+// advertisements.
+func (n *network) lease(t *testing.T, address, prefix string) {
+	t.Helper()
+	n.gate.must(t, "sh", "-c", "! [ -s /run/dnsmasq ] || kill $(cat /run/dnsmasq); rm -f /run/leases")
+	n.gate.must(t, "dnsmasq", "--conf-file=/dev/null", "--port=0", "--interface=lan0", "--bind-interfaces", "--no-ping",
+		"--pid-file=/run/dnsmasq", "--dhcp-leasefile=/run/leases", "--dhcp-authoritative", "--user=root",
+		"--dhcp-range="+address+","+address+",2m", "--enable-ra", "--dhcp-range="+prefix+",ra-only,64,10m", "--ra-param=lan0,4,600")
+}
+
+// TestDhclient follows a lease that changes.
+func TestDhclient(t *testing.T) {
+	needs(t, "dhclient")
+	n := newLAN(t, "address argument")
+	install(t, n.home, "### dhclient", 0)
+	for _, address := range []string{"203.0.113.50", "203.0.113.60"} {
+		n.lease(t, address, "2001:db8:0:7::")
+		n.home.run(t, "sh", "-c", "kill $(cat /run/dhclient.pid)")
+		n.home.must(t, "dhclient", "-4", "-1", "-pf", "/run/dhclient.pid", "-lf", "/run/dhclient.leases", "lan0")
+		n.expect(t, "A "+address)
+	}
+	if log := n.home.log(t); strings.Count(log, "good ") != 2 {
+		t.Errorf("pushes:\n%s", log)
+	}
+}
+
+// TestDhcpcd follows a lease that changes, and a router's advertisement.
+func TestDhcpcd(t *testing.T) {
+	needs(t, "dhcpcd")
+	n := newLAN(t, "address interface lan0")
+	install(t, n.home, "### dhcpcd", 0)
+	n.home.must(t, "sh", "-c", "echo 'slaac hwaddr' >>/etc/dhcpcd.conf; mkdir -p /run/dhcpcd")
+	n.home.must(t, "sh", "-c", "ip link set lan0 down && ip link set lan0 address 02:00:00:00:00:07 && ip link set lan0 up")
+	n.lease(t, "203.0.113.50", "2001:db8:0:7::")
+	said := n.home.background(t, path, "dhcpcd", "-B", "--noarp", "lan0")
+	n.expect(t, "A 203.0.113.50, AAAA 2001:db8:0:7:0:ff:fe00:7")
+	n.lease(t, "203.0.113.60", "2001:db8:0:7::")
+	n.home.must(t, "dhcpcd", "--rebind", "lan0")
+	n.expect(t, "A 203.0.113.60, AAAA 2001:db8:0:7:0:ff:fe00:7")
+	if t.Failed() {
+		t.Log(said)
+	}
+}
