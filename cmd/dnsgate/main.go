@@ -86,7 +86,7 @@ change durably, publishes it to tinydns, BIND, Knot or PowerDNS, and answers
 	root.SetVersionTemplate("dnsgate {{.Version}}\n")
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
-		compileCommand(), getCommand(), restoreCommand(), importCommand(), versionCommand(), completionCommand(), manCommand())
+		compileCommand(), getCommand(), restoreCommand(), importCommand(), pushCommand(), versionCommand(), completionCommand(), manCommand())
 	return root
 }
 

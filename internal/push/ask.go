@@ -1,0 +1,92 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"strings"
+)
+
+// ask sends a command and judges the answer, which must have a line for each
+// host; lines = 0 is any number. It returns nil when each of them is good or
+// nochg, what mayPass when it may go better later, and another *Fault for good.
+func (p *push) ask(ctx context.Context, way family, lines int, words ...string) error {
+	command := strings.Join(words, " ")
+	if len(command) > maxCommand {
+		return fault(exConfig, "the command is longer than %d bytes; use fewer hosts in one file", maxCommand)
+	}
+	gateway, port := p.conf.Gateway, p.conf.Port
+	p.talk.step("sending %q to %s port %d", command, gateway, port)
+	answer, err := p.client.run(ctx, way, command)
+	switch {
+	case errors.Is(err, errHostKey):
+		return fault(exConfig, "%s port %d: the host key is not the one in %s: %s", gateway, port, p.conf.KnownHosts, explain(answer, err))
+	case errors.Is(err, errNoLogin):
+		return fault(exNotYours, "%s port %d does not accept the key %s: %s", gateway, port, p.client.keyName(), explain(answer, err))
+	case isTimeout(err):
+		return p.passing(ctx, "%s port %d: no answer in time", gateway, port)
+	case errors.Is(err, errNoGateway), errors.Is(err, errTooLong):
+		return p.noGateway(answer, err)
+	case err != nil:
+		return p.passing(ctx, "%s port %d cannot be reached: %s", gateway, port, explain(answer, err))
+	}
+	switch answer.status {
+	case 0:
+		acknowledged := strings.Split(strings.TrimSuffix(answer.stdout, "\n"), "\n")
+		if !isAcknowledgement(acknowledged, lines) {
+			return p.noGateway(answer, nil)
+		}
+		p.talk.reply(acknowledged)
+		return nil
+	case 64, 65, 69, 70, 74, 77, 78:
+		return fault(answer.status, "%s refused: %s", gateway, explain(answer, nil))
+	case exTemp:
+		p.insist = true
+		return p.passing(ctx, "%s: %s", gateway, explain(answer, nil))
+	}
+	return p.noGateway(answer, nil)
+}
+
+func (p *push) noGateway(answer reply, err error) error {
+	return fault(exUnavailable, "%s answered as no dnsgate gateway does, with status %d: %q", p.conf.Gateway, answer.status, explain(answer, err))
+}
+
+func (k *client) keyName() string {
+	if k.agent {
+		return "of the agent"
+	}
+	return k.conf.Key
+}
+
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &network) && network.Timeout()
+}
+
+func isAcknowledgement(reply []string, lines int) bool {
+	for _, line := range reply {
+		if !isPrintable(line) || !strings.HasPrefix(line, "good ") && !strings.HasPrefix(line, "nochg ") {
+			return false
+		}
+	}
+	return lines == 0 || lines == len(reply)
+}
+
+// explain returns, fit to be shown, the reply's first line, or the last one
+// of stderr, or else what went wrong on our side.
+func explain(answer reply, err error) string {
+	first, _, _ := strings.Cut(answer.stdout, "\n")
+	said := strings.TrimSpace(answer.stderr)
+	last := said[strings.LastIndexByte(said, '\n')+1:]
+	switch {
+	case first != "":
+		return clip(first)
+	case last != "":
+		return clip(last)
+	case err != nil:
+		return clip(strings.TrimPrefix(err.Error(), "ssh: "))
+	}
+	return "it said nothing"
+}

@@ -1,0 +1,278 @@
+package push
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is what push.conf says; hooks/README.md describes its keys.
+type Config struct {
+	Gateway        string
+	Port           int
+	User           string
+	Key            string
+	KnownHosts     string
+	HostKeyAlias   string
+	Hosts          []string
+	Family         string // "4", "6" or "both"
+	Address        Source
+	Address6       Source // its Kind is "": as Address
+	IPv6           string // "stable", "temporary" or "any"
+	Prefix         int    // bits; 0: none
+	Private        bool
+	Fresh          time.Duration
+	Retry          time.Duration
+	ConnectTimeout time.Duration
+	State          string
+	file           string
+}
+
+// Source is where addresses come from.
+type Source struct {
+	Kind  string   // "peer", "interface", "argument", "file" or "command"
+	Words []string // what follows it: a name, a path, a command
+}
+
+const (
+	maxFile = 65536 // bytes
+	maxLine = 1024
+)
+
+func defaults() Config {
+	return Config{
+		Port: 2222, User: "dnsgate",
+		Key: defaultKeys() + "/id_ed25519", KnownHosts: defaultKeys() + "/known_hosts",
+		Family: "both", Address: Source{Kind: "peer"}, IPv6: "stable",
+		Fresh: time.Hour, Retry: 5 * time.Minute, ConnectTimeout: 10 * time.Second,
+	}
+}
+
+func readConfig(file string) (Config, error) {
+	text, err := readTrusted(file)
+	if err != nil {
+		return Config{}, err
+	}
+	if len(text) > maxFile {
+		return Config{}, fault(exConfig, "%s: longer than %d bytes", file, maxFile)
+	}
+	return parseConfig(file, string(text))
+}
+
+// parseConfig reads push.conf. Its errors begin with "file:line: ".
+func parseConfig(file, text string) (Config, error) {
+	c := defaults()
+	c.file = file
+	seen := map[string]bool{}
+	number := 0
+	for line := range strings.SplitSeq(text, "\n") {
+		number++
+		if wrong := c.readLine(strings.TrimSuffix(line, "\r"), seen); wrong != "" {
+			return Config{}, fault(exConfig, "%s:%d: %s", file, number, wrong)
+		}
+	}
+	return c, nil
+}
+
+// readLine returns what is wrong with a line, or "".
+func (c *Config) readLine(line string, seen map[string]bool) string {
+	if len(line) > maxLine {
+		return fmt.Sprintf("longer than %d bytes", maxLine)
+	}
+	if !isPrintable(strings.ReplaceAll(line, "\t", " ")) {
+		return "a byte that is not printable ASCII"
+	}
+	words := strings.Fields(line)
+	if len(words) == 0 || words[0][0] == '#' {
+		return ""
+	}
+	key, values := words[0], words[1:]
+	if len(values) == 0 {
+		return fmt.Sprintf(`"%s" has no value`, key)
+	}
+	for _, word := range words {
+		if !consistsOf(word, "/._@+=,:*-") {
+			return "only letters, digits and / . _ @ + = , : * - may stand in a value; a comment has a line of its own"
+		}
+	}
+	if seen[key] && key != "hosts" {
+		return fmt.Sprintf("%q is given twice", key)
+	}
+	seen[key] = true
+	return c.set(key, values)
+}
+
+func (c *Config) set(key string, values []string) string {
+	switch key {
+	case "hosts":
+		for _, host := range values {
+			if !isHostname(strings.TrimPrefix(host, "*.")) {
+				return fmt.Sprintf("%q is not a hostname", host)
+			}
+		}
+		c.Hosts = append(c.Hosts, values...)
+		return ""
+	case "address":
+		return c.Address.set(key, values)
+	case "address6":
+		return c.Address6.set(key, values)
+	}
+	if len(values) > 1 {
+		return fmt.Sprintf("%q takes one word", key)
+	}
+	s, ok := c.settings()[key]
+	if !ok {
+		return fmt.Sprintf("unknown key %q", key)
+	}
+	if !s.set(values[0]) {
+		return fmt.Sprintf("%q must be %s", key, s.mustBe)
+	}
+	return ""
+}
+
+func (s *Source) set(key string, words []string) string {
+	*s = Source{words[0], words[1:]}
+	switch {
+	case len(words) == 1 && (s.Kind == "peer" || s.Kind == "argument"):
+	case len(words) == 2 && s.Kind == "interface":
+		if !isInterface(words[1]) {
+			return fmt.Sprintf("%q is not an interface's name", words[1])
+		}
+	case len(words) == 2 && s.Kind == "file", len(words) >= 2 && s.Kind == "command":
+		if !isPath(words[1]) {
+			return fmt.Sprintf(`"%s %s" needs an absolute path`, key, s.Kind)
+		}
+	default:
+		return fmt.Sprintf("%q must be peer, argument, interface NAME, file PATH or command PATH [WORD...]", key)
+	}
+	return ""
+}
+
+// setting is a key with a value of one word.
+type setting struct {
+	mustBe string
+	set    func(word string) bool
+}
+
+func (c *Config) settings() map[string]setting {
+	return map[string]setting{
+		"gateway":         {"a hostname or an address", text(&c.Gateway, isGateway)},
+		"port":            {"a number from 1 to 65535", number(&c.Port, 1, 65535)},
+		"user":            {"a user's name", text(&c.User, isLogin)},
+		"key":             {"an absolute path", text(&c.Key, isPath)},
+		"known_hosts":     {"an absolute path", text(&c.KnownHosts, isPath)},
+		"host_key_alias":  {"a name", text(&c.HostKeyAlias, isLogin)},
+		"state":           {"an absolute path", text(&c.State, isPath)},
+		"family":          {"4, 6 or both", text(&c.Family, oneOf("4", "6", "both"))},
+		"ipv6":            {"stable, temporary or any", text(&c.IPv6, oneOf("stable", "temporary", "any"))},
+		"prefix":          {"a number from 1 to 127", number(&c.Prefix, 1, 127)},
+		"private":         {"yes or no", yesNo(&c.Private)},
+		"client":          {"auto, openssh, dbclient or plink", oneOf("auto", "openssh", "dbclient", "plink")}, // the script's
+		"fresh":           {"a number of seconds up to 2592000", seconds(&c.Fresh, 0, 2592000)},
+		"retry":           {"a number of seconds up to 86400", seconds(&c.Retry, 0, 86400)},
+		"connect_timeout": {"a number of seconds from 1 to 120", seconds(&c.ConnectTimeout, 1, 120)},
+	}
+}
+
+func text(to *string, ok func(string) bool) func(string) bool {
+	return func(word string) bool {
+		*to = word
+		return ok(word)
+	}
+}
+
+func oneOf(choices ...string) func(string) bool {
+	return func(word string) bool { return slices.Contains(choices, word) }
+}
+
+func yesNo(to *bool) func(string) bool {
+	return func(word string) bool {
+		*to = word == "yes"
+		return *to || word == "no"
+	}
+}
+
+func number(to *int, low, high int) func(string) bool {
+	return func(word string) bool {
+		*to, _ = strconv.Atoi(word)
+		return isNumber(word, low, high)
+	}
+}
+
+func seconds(to *time.Duration, low, high int) func(string) bool {
+	return func(word string) bool {
+		n, _ := strconv.Atoi(word)
+		*to = time.Duration(n) * time.Second
+		return isNumber(word, low, high)
+	}
+}
+
+func isNumber(word string, low, high int) bool {
+	if word == "" || len(word) > 9 || strings.Trim(word, "0123456789") != "" || word[0] == '0' && word != "0" {
+		return false
+	}
+	n, err := strconv.Atoi(word)
+	return err == nil && low <= n && n <= high
+}
+
+// consistsOf reports whether s has only letters, digits and the bytes of others.
+func consistsOf(s, others string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !isLetterOrDigit(r) && !strings.ContainsRune(others, r) })
+}
+
+func isLetterOrDigit(r rune) bool {
+	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+}
+
+// isHostname reports whether s is a hostname of at least two labels (RFC 1123).
+func isHostname(s string) bool {
+	labels := strings.Split(s, ".")
+	for _, label := range labels {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' || !consistsOf(label, "-") {
+			return false
+		}
+	}
+	return len(labels) >= 2 && len(s) <= 253 && strings.Trim(labels[len(labels)-1], "0123456789") != ""
+}
+
+func isGateway(s string) bool {
+	addr, err := netip.ParseAddr(s)
+	isAddress := err == nil && addr.Zone() == "" && !(addr.Is6() && strings.Contains(s, "."))
+	return isAddress || isHostname(s) || isHostname(s+".x") && !strings.Contains(s, ".")
+}
+
+func isLogin(s string) bool {
+	return s != "" && !strings.ContainsRune(".-", rune(s[0])) && consistsOf(s, "._-")
+}
+
+// isInterface follows Linux, where a name has at most 15 bytes.
+func isInterface(s string) bool {
+	return s != "" && len(s) <= 15 && isLetterOrDigit(rune(s[0])) && consistsOf(s, "._:@-")
+}
+
+// isPath reports whether s is an absolute path; slashes also lead from folder
+// to folder on Windows.
+func isPath(s string) bool {
+	s = s[len(volume(s)):]
+	return len(s) > 1 && s[0] == '/' && consistsOf(s, "/._@+=,:-")
+}
+
+// isPrintable reports whether s is printable ASCII.
+func isPrintable(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// clip makes any text fit to be shown: printable, and not long.
+func clip(s string) string {
+	s = s[:min(len(s), 200)]
+	b := []byte(s)
+	for i, c := range b {
+		if c < ' ' || c > '~' {
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}

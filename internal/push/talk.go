@@ -1,0 +1,68 @@
+package push
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// Talk says who hears what.
+//
+//   - error: what a person must mend. To Err; from the background, to the
+//     system log.
+//   - outcome: what the gateway answered, and failures that may pass. To Err if
+//     Verbose or Service, else to the system log.
+//   - step: to Err if Verbose.
+//
+// Whole replies go to Out if Verbose. If Quiet, nothing is said. Its methods
+// may be called at any time.
+type Talk struct {
+	Out, Err io.Writer
+	Verbose  bool
+	Service  bool // what is said again and again, is said once
+	Quiet    bool
+
+	detached bool
+	mu       sync.Mutex
+	last     string
+}
+
+const prefix = "dnsgate push: "
+
+func (t *Talk) background() { t.detached, t.Verbose = true, false }
+
+// Error tells what a person must mend.
+func (t *Talk) Error(err error) { t.say(true, t.detached, clip(err.Error())) }
+
+func (t *Talk) outcome(format string, args ...any) {
+	t.say(false, !t.Verbose && !t.Service, fmt.Sprintf(format, args...))
+}
+
+func (t *Talk) step(format string, args ...any) {
+	if t.Verbose && !t.Quiet {
+		fmt.Fprintf(t.Err, prefix+format+"\n", args...)
+	}
+}
+
+func (t *Talk) say(urgent, toLog bool, text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.Quiet, t.Service && !t.Verbose && text == t.last:
+	case toLog:
+		systemLog(urgent, text)
+	default:
+		fmt.Fprintln(t.Err, prefix+text)
+	}
+	t.last = text
+}
+
+// reply shows what the gateway acknowledged.
+func (t *Talk) reply(lines []string) {
+	if t.Verbose && !t.Quiet {
+		fmt.Fprintln(t.Out, strings.Join(lines, "\n"))
+	} else {
+		t.outcome("%s", strings.Join(lines, ";"))
+	}
+}
