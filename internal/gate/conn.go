@@ -23,12 +23,12 @@ type conn struct {
 	accepted time.Time
 	quickAck func()
 
-	early      []byte // read, not yet given to the library; belongs to the reader
-	loginBytes int    // read before the key was proven; belongs to the reader
-	expired    bool   // the login took too long; belongs to the reader
-	tried      bool   // the client tried to log in; belongs to the login
-	offers     int    // accepted keys that were offered; belongs to the login
-	exchanges  int    // of keys; belongs to the key exchange
+	early      []byte      // read, not yet given to the library; belongs to the reader
+	loginBytes int         // read before the key was proven; belongs to the reader
+	tried      bool        // the client tried to log in; belongs to the login
+	offers     int         // accepted keys that were offered; belongs to the login
+	exchanges  int         // of keys; belongs to the key exchange
+	expired    atomic.Bool // the login took too long
 	proven     atomic.Bool
 	opens      atomic.Int32 // channels being opened or open
 	refused    atomic.Int32 // channels refused
@@ -38,7 +38,7 @@ type conn struct {
 	running  int       // commands
 	batches  int       // of them that read their input
 	waiting  int       // channels that have no command yet
-	unasked  int       // bytes read since a channel waits, or since the last command
+	unasked  int       // bytes read while channels wait, since the last command, but for requests
 	writing  bool
 	unsent   int // bytes read since that write began
 	closed   bool
@@ -97,7 +97,9 @@ func (c *conn) readLogin(b []byte) (int, error) {
 	n, err := c.Conn.Read(into[:min(len(into), maxLoginBytes-c.loginBytes)])
 	c.quickAck()
 	c.loginBytes += n
-	c.expired = errors.Is(err, os.ErrDeadlineExceeded)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.expired.Store(true)
+	}
 	if len(b) < n {
 		c.early = into[copy(b, into[:n]):n]
 		n = len(b)
@@ -166,6 +168,14 @@ func (c *conn) await() bool {
 		c.unasked = 0
 	}
 	return true
+}
+
+// asked tells of a request of n bytes that a waiting channel has dealt with.
+func (c *conn) asked(n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unasked -= n
+	c.moved.Broadcast()
 }
 
 // awaited gives the place back.

@@ -194,7 +194,7 @@ func (g *Gate) serve(c *conn) {
 func (g *Gate) judge(c *conn) {
 	switch {
 	case c.proven.Load() || g.accepting.Err() != nil:
-	case c.expired:
+	case c.expired.Load():
 		g.penalize(c, graceExceeded)
 	case c.tried:
 		g.penalize(c, authFail)

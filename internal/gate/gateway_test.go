@@ -56,7 +56,7 @@ type gateway struct {
 func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 	t.Helper()
 	folder := t.TempDir()
-	g := &gateway{TB: t, owner: newKey(t), hostKey: newKey(t), keysFile: filepath.Join(folder, "authorized_keys"), log: new(logBuffer)}
+	g := &gateway{TB: t, owner: newKey(t), keysFile: filepath.Join(folder, "authorized_keys"), log: new(logBuffer)}
 	log := slog.New(slog.NewTextHandler(g.log, nil))
 	g.write(grant(g.owner, "home.example.com"))
 	var err error
@@ -66,7 +66,7 @@ func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 	t.Cleanup(g.keys.Close)
 	commands := g.commands(folder, log)
 	options := gate.Options{
-		HostKeys: []gossh.Signer{g.hostKey}, Keys: g.keys, Commands: commands, Log: log,
+		HostKeys: []gossh.Signer{newKey(t)}, Keys: g.keys, Commands: commands, Log: log,
 		Limits: gate.Limits{
 			LoginGraceTime: 20 * time.Second, MaxStartups: 2000, PerSourceStartups: 2000, MaxAuthTries: 6,
 			MaxSessions: 10, IdleTimeout: 30 * time.Second, MaxConnection: 10 * time.Minute,
@@ -75,6 +75,7 @@ func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 	for _, f := range change {
 		f(&options)
 	}
+	g.hostKey = options.HostKeys[0]
 	if g.Gate, err = gate.New(options); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func (g *gateway) update() {
 		g.Fatalf("a normal login: %v", err)
 	}
 	defer client.Close()
-	address := fmt.Sprintf("203.0.113.%d", g.updates.Add(1)%200+1)
+	address := fmt.Sprintf("198.51.100.%d", g.updates.Add(1)%200+1)
 	g.expect(client, "update "+address, "good "+address+" home.example.com\n")
 }
 

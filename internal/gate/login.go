@@ -55,6 +55,11 @@ type connSigner struct {
 
 var errKeyExchanges = errors.New("too many key exchanges")
 
+// Sign signs with the only algorithm of the key's type.
+func (s connSigner) Sign(rand io.Reader, data []byte) (*gossh.Signature, error) {
+	return s.SignWithAlgorithm(rand, data, s.PublicKey().Type())
+}
+
 func (s connSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*gossh.Signature, error) {
 	if s.conn.exchanges++; s.conn.exchanges > freeKeyExchanges+int(time.Since(s.conn.accepted)/time.Second) {
 		return nil, errKeyExchanges

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,8 @@ func TestMain(m *testing.M) {
 
 // naive serves until its standard input ends: what one writes with
 // gliderlabs/ssh after reading its README. Each attack is tried on it first,
-// so that the test is known to be an attack.
+// so that the test is known to be an attack. Asked by a line of input, it
+// collects garbage and says how many goroutines it has.
 func naive() {
 	hosts := map[string]string{
 		string(fixedKey(1).PublicKey().Marshal()): "mine.example.com",
@@ -68,7 +70,10 @@ func naive() {
 	}
 	fmt.Println(listener.Addr())
 	go server.Serve(listener)
-	io.Copy(io.Discard, os.Stdin)
+	for asked := bufio.NewScanner(os.Stdin); asked.Scan(); {
+		runtime.GC()
+		fmt.Println(runtime.NumGoroutine())
+	}
 	os.Exit(0)
 }
 
@@ -83,9 +88,11 @@ func fixedKey(n byte) gossh.Signer {
 // naiveServer is a running one.
 type naiveServer struct {
 	testing.TB
-	addr string
-	pid  int
-	done chan struct{} // closed when it has ended
+	addr   string
+	pid    int
+	stdin  io.Writer
+	stdout *bufio.Reader
+	done   chan struct{} // closed when it has ended
 }
 
 func startNaive(t testing.TB) *naiveServer {
@@ -103,11 +110,12 @@ func startNaive(t testing.TB) *naiveServer {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	lines := bufio.NewReader(stdout)
+	addr, err := lines.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &naiveServer{t, strings.TrimSpace(line), cmd.Process.Pid, make(chan struct{})}
+	n := &naiveServer{t, strings.TrimSpace(addr), cmd.Process.Pid, stdin, lines, make(chan struct{})}
 	go func() { cmd.Wait(); close(n.done) }()
 	t.Cleanup(func() { stdin.Close(); <-n.done })
 	return n
@@ -125,29 +133,32 @@ func (n *naiveServer) dial() *gossh.Client {
 	return client
 }
 
-// rss is its memory in KiB.
-func (n *naiveServer) rss() int { return rss(n.TB, n.pid) }
-
-func rss(t testing.TB, pid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+// rss is the memory, in MiB, that it holds after collecting garbage.
+func (n *naiveServer) rss() int {
+	n.goroutines()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.pid))
 	if err != nil {
-		t.Fatal(err)
+		n.Fatal(err)
 	}
 	_, rest, _ := strings.Cut(string(status), "VmRSS:")
 	size, err := strconv.Atoi(strings.Fields(rest)[0])
 	if err != nil {
-		t.Fatal(err)
+		n.Fatal(err)
 	}
-	return size
+	return size >> 10
 }
 
-// files is how many descriptors it has open.
-func (n *naiveServer) files() int {
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", n.pid))
+func (n *naiveServer) goroutines() int {
+	fmt.Fprintln(n.stdin)
+	line, err := n.stdout.ReadString('\n')
 	if err != nil {
 		n.Fatal(err)
 	}
-	return len(files)
+	count, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		n.Fatal(err)
+	}
+	return count
 }
 
 // dies waits for it to end.

@@ -65,6 +65,7 @@ func dialRaw(t testing.TB, addr string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { nc.Close() })
+	nc.(*net.TCPConn).SetWriteBuffer(1 << 20)
 	nc.SetDeadline(time.Now().Add(30 * time.Second))
 	c := &raw{Conn: nc, r: bufio.NewReader(nc)}
 	fmt.Fprint(c, rawVersion+"\r\n")

@@ -124,6 +124,7 @@ func (s *session) awaitCommand() (line string, shell, ok bool) {
 		if n++; n > maxEarlyRequests {
 			return "", false, false
 		}
+		s.conn.asked(len(req.Payload))
 		switch req.Type {
 		case "exec":
 			var exec struct{ Command string } // RFC 4254 section 6.5
