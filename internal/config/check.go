@@ -72,6 +72,23 @@ func checkServer(s string) error {
 	return checkPort(port, 1)
 }
 
+// parseNetwork reads an address, or a network whose host bits are zero.
+func parseNetwork(s string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" && !addr.Is4In6() {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	network, err := netip.ParsePrefix(s)
+	if err != nil || network != network.Masked() || network.Addr().Is4In6() {
+		return netip.Prefix{}, errors.New(`must be an address or a network, such as "192.0.2.7" or "2001:db8::/32", with no bits set behind its length`)
+	}
+	return network, nil
+}
+
+func checkNetwork(s string) error {
+	_, err := parseNetwork(s)
+	return err
+}
+
 func checkPort(port string, low int) error {
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || int(n) < low {

@@ -6,6 +6,7 @@
 package config
 
 import (
+	"net/netip"
 	"path/filepath"
 	"time"
 )
@@ -18,6 +19,8 @@ type Config struct {
 	AuthorizedKeys string   // path
 	State          string   // path of the store's folder
 	TTL            uint32   // seconds, of a record whose grant says nothing else
+
+	PostQuantumOnly bool // refuse clients that have no post-quantum key exchange
 
 	Limits  Limits
 	TinyDNS *TinyDNS // nil: no tinydns
@@ -35,6 +38,9 @@ type Limits struct {
 	IdleTimeout       time.Duration // without a command running
 	MaxConnection     time.Duration // a connection's whole life
 	UpdatesPerMinute  int           // per key and hostname, with an equal burst
+
+	Penalties     bool           // refuse, for a while, sources that gave trouble
+	PenaltyExempt []netip.Prefix // but never these
 }
 
 // WriteMode is how dynamic records get into a tinydns data file.
@@ -103,6 +109,8 @@ func defaults() *Config {
 			IdleTimeout:       30 * time.Second,
 			MaxConnection:     10 * time.Minute,
 			UpdatesPerMinute:  30,
+			Penalties:         true,
+			PenaltyExempt:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},
 	}
 }

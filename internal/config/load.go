@@ -74,6 +74,7 @@ func (c *Config) read(t *table) {
 	t.number("ttl", &ttl, 0, 1<<31-1) // RFC 2181 section 8
 	c.TTL = uint32(ttl)
 
+	t.flag("post_quantum_only", &c.PostQuantumOnly)
 	if limits := t.table("limits"); limits != nil {
 		c.Limits.read(limits)
 	}
@@ -96,6 +97,8 @@ func (l *Limits) read(t *table) {
 	t.duration("idle_timeout", &l.IdleTimeout, time.Second, 24*time.Hour)
 	t.duration("max_connection", &l.MaxConnection, time.Second, 30*24*time.Hour)
 	t.number("updates_per_minute", &l.UpdatesPerMinute, 1, 1_000_000)
+	t.flag("penalties", &l.Penalties)
+	t.networks("penalty_exempt", &l.PenaltyExempt)
 	t.unknown()
 }
 

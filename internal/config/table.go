@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -132,6 +133,33 @@ func (t *table) duration(key string, into *time.Duration, low, high time.Duratio
 		return
 	}
 	*into = d
+}
+
+func (t *table) flag(key string, into *bool) {
+	value, ok := t.get(key)
+	if !ok {
+		return
+	}
+	flag, ok := value.(bool)
+	if !ok {
+		t.fault(key, "must be true or false, without quotes, not %s", kind(value))
+		return
+	}
+	*into = flag
+}
+
+// networks reads a list of addresses and CIDR networks.
+func (t *table) networks(key string, into *[]netip.Prefix) {
+	if !t.has(key) {
+		return
+	}
+	var texts []string
+	t.list(key, &texts, distinct(checkNetwork))
+	*into = nil
+	for _, text := range texts {
+		network, _ := parseNetwork(text)
+		*into = append(*into, network)
+	}
 }
 
 // choice reads a text that must be one of the given.
