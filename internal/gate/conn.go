@@ -68,7 +68,9 @@ var (
 func (c *conn) Read(b []byte) (int, error) {
 	if len(c.early) > 0 {
 		n := copy(b, c.early)
-		c.early = c.early[n:]
+		if c.early = c.early[n:]; len(c.early) == 0 {
+			c.early = nil // it is not needed again
+		}
 		return n, nil
 	}
 	if !c.proven.Load() {

@@ -136,16 +136,7 @@ func (n *naiveServer) dial() *gossh.Client {
 // rss is the memory, in MiB, that it holds after collecting garbage.
 func (n *naiveServer) rss() int {
 	n.goroutines()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.pid))
-	if err != nil {
-		n.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	size, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		n.Fatal(err)
-	}
-	return size >> 10
+	return residentKiB(n, n.pid) >> 10
 }
 
 func (n *naiveServer) goroutines() int {
