@@ -79,6 +79,20 @@ func (f keyFile) read() (tsigKey, error) {
 	return key, nil
 }
 
+// ReadTSIG reads a TSIG key as NewRFC2136 does with the same three options, for
+// other requests to its server. secret is base64. Errors never quote it.
+func ReadTSIG(path, name, algorithm string) (keyName, keyAlgorithm, secret string, err error) {
+	f, err := newKeyFile(path, name, algorithm)
+	if err != nil {
+		return "", "", "", err
+	}
+	key, err := f.read()
+	if err != nil {
+		return "", "", "", err
+	}
+	return key.name, key.algorithm, base64.StdEncoding.EncodeToString(key.secret), nil
+}
+
 // complete adds what the configuration says, which must not contradict the file.
 func (f keyFile) complete(key tsigKey) (tsigKey, error) {
 	switch {

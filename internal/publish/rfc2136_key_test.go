@@ -92,6 +92,22 @@ func TestRFC2136KeyFile(t *testing.T) {
 	}
 }
 
+func TestReadTSIG(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tsig.key")
+	if err := os.WriteFile(path, []byte(keyStatementText("Gateway.", "hmac-sha512", testSecret)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name, algorithm, secret, err := ReadTSIG(path, "", "")
+	if err != nil || name != "gateway" || algorithm != "hmac-sha512" || secret != testSecret {
+		t.Errorf("got %s %s, %v", name, algorithm, err)
+	}
+	for _, set := range [][2]string{{"other", ""}, {"", "hmac-md5"}, {"a..b", ""}} {
+		if _, _, secret, err := ReadTSIG(path, set[0], set[1]); err == nil || secret != "" {
+			t.Errorf("%v is accepted", set)
+		}
+	}
+}
+
 func TestRFC2136KeyFileAccess(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "tsig.key")
