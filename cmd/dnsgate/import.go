@@ -1,13 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strings"
 	"time"
 
 	"dnsgate/internal/migrate"
+	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 
 	"github.com/spf13/cobra"
@@ -22,26 +24,26 @@ func importCommand() *cobra.Command {
     dnsgate import hosts FOLDER          one tinydns-data file per host
     dnsgate import section DATA          the lines between the markers of a data file
     dnsgate import rewrite DATA HOST...  the + and = lines of these hosts
-    dnsgate import zone ZONE@SERVER      a zone, by AXFR
+    dnsgate import zone ZONE@SERVER [HOST...]
+                                         a zone, or these hosts of it, by AXFR
     dnsgate import hostkeys FILE         hostnames, TTLs and shared keys
 
 The addresses come to standard output, as dnsgate restore takes them. What to
 write into dnsgate.toml and authorized_keys, and what was left out, comes to
-standard error. Of hostkeys, which has no addresses, the templates come to
+standard error; a secret is never printed. Of hostkeys, which has no addresses, the templates come to
 standard output.`,
 		Args: arguments(2, -1),
 	}
-	name := c.Flags().String("tsig-name", "", "`NAME` of the key for the transfer")
-	algorithm := c.Flags().String("tsig-algorithm", "hmac-sha256", "its `ALGORITHM`")
-	secretFile := c.Flags().String("tsig-secret-file", "", "`FILE` of its secret, in base64")
+	secretFile := c.Flags().String("tsig-secret-file", "", "`FILE` with the key for the transfer: a key statement, or a secret in base64")
+	name := c.Flags().String("tsig-name", "", "the key's `NAME`, where the file has none")
+	algorithm := c.Flags().String("tsig-algorithm", "", "its `ALGORITHM`, where the file has none (default hmac-sha256)")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		key := migrate.Key{Name: *name, Algorithm: *algorithm}
+		key := migrate.Key{File: *secretFile}
 		if *secretFile != "" {
-			secret, err := os.ReadFile(*secretFile)
-			if err != nil {
-				return &exit{exIO, err}
+			var err error
+			if key.Name, key.Algorithm, key.Secret, err = publish.ReadTSIG(*secretFile, *name, *algorithm); err != nil {
+				return &exit{exConfig, err}
 			}
-			key.Secret = strings.TrimSpace(string(secret))
 		}
 		found, err := readSetup(args, key)
 		if err != nil {
@@ -54,20 +56,22 @@ standard output.`,
 
 func readSetup(args []string, key migrate.Key) (*migrate.Setup, error) {
 	kind, source, names := args[0], args[1], args[2:]
-	if len(names) > 0 && kind != "rewrite" {
-		return nil, &exit{exUsage, fmt.Errorf("only import rewrite takes hosts")}
+	if len(names) > 0 && kind != "rewrite" && kind != "zone" {
+		return nil, &exit{exUsage, fmt.Errorf("only import rewrite and import zone take hosts")}
 	}
 	var found *migrate.Setup
-	var err error
+	hosts, err := parseNames(names)
+	if err != nil {
+		return nil, &exit{exUsage, err}
+	}
 	switch kind {
 	case "hosts":
 		found, err = migrate.HostFiles(source)
 	case "section":
 		found, err = migrate.Section(source)
 	case "rewrite":
-		var hosts []records.Name
-		if hosts, err = parseNames(names); err != nil {
-			return nil, &exit{exUsage, err}
+		if len(hosts) == 0 {
+			return nil, &exit{exUsage, fmt.Errorf("import rewrite needs the hosts whose lines are to be read")}
 		}
 		found, err = migrate.Lines(source, hosts)
 	case "zone":
@@ -75,16 +79,29 @@ func readSetup(args []string, key migrate.Key) (*migrate.Setup, error) {
 		if !ok {
 			return nil, &exit{exUsage, fmt.Errorf("%q is not ZONE@SERVER, such as dyn.example.com@127.0.0.1:53", source)}
 		}
-		found, err = migrate.Zone(server, zone, key)
+		if found, err = migrate.Zone(server, zone, key); err == nil && len(hosts) > 0 {
+			found.Only(hosts)
+		}
 	case "hostkeys":
 		found, err = migrate.Hostkeys(source)
 	default:
 		return nil, &exit{exUsage, fmt.Errorf("there is no import %s; see dnsgate import --help", kind)}
 	}
-	if err != nil {
-		return nil, &exit{exData, err}
+	return found, importError(kind, err)
+}
+
+// importError tells a source that cannot be read from one that holds nonsense.
+func importError(kind string, err error) error {
+	var path *fs.PathError
+	switch {
+	case err == nil:
+		return nil
+	case kind == "zone":
+		return &exit{exUnavailable, err}
+	case errors.As(err, &path):
+		return &exit{exIO, err}
 	}
-	return found, nil
+	return &exit{exData, err}
 }
 
 func parseNames(words []string) (names []records.Name, err error) {
@@ -95,16 +112,13 @@ func parseNames(words []string) (names []records.Name, err error) {
 		}
 		names = append(names, name)
 	}
-	if len(names) == 0 {
-		err = fmt.Errorf("import rewrite needs the hosts whose lines are to be read")
-	}
-	return names, err
+	return names, nil
 }
 
 // tell prints the machine's part to out, and the person's to about.
 func tell(found *migrate.Setup, kind string, out, about io.Writer) error {
-	for _, line := range found.LeftOut {
-		fmt.Fprintln(about, line)
+	for _, remark := range found.Remarks {
+		fmt.Fprintln(about, remark)
 	}
 	if kind == "hostkeys" {
 		return found.WriteTemplates(out)

@@ -1,16 +1,17 @@
 // Package migrate reads what people's dynamic DNS runs on now, so that it can
-// move to dnsgate: names, TTLs and addresses. It changes nothing, prints no
+// move to dnsgate: names, TTLs and addresses. It changes nothing, keeps no
 // secret, and trusts nothing it reads: what is not a hostname with addresses
-// is left out, and said so by its place.
+// to publish is left out, and said so by its place.
 package migrate
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
-	"time"
+	"strconv"
 
 	"dnsgate/internal/records"
 )
@@ -18,7 +19,7 @@ import (
 // Setup is what was found.
 type Setup struct {
 	Hosts   []Host   // by name
-	LeftOut []string // "file:line: why", in the order met
+	Remarks []string // "file:line: what to know", in the order met
 	Config  string   // the part of dnsgate.toml that goes with it
 }
 
@@ -30,14 +31,30 @@ type Host struct {
 	Addresses []netip.Addr
 }
 
-// collector gathers hosts line by line.
+const (
+	// maxHosts bounds what is read of a source.
+	maxHosts = 4_000_000
+
+	// maxRemarks is how many are worth reading.
+	maxRemarks = 1000
+
+	// maxAddresses of one family is what a host may have (contract section 5).
+	maxAddresses = 8
+)
+
+// collector gathers hosts as they are met.
 type collector struct {
 	hosts   map[records.Name]*Host
-	leftOut []string
+	remarks []string
+	unsaid  int // remarks beyond maxRemarks
 }
 
-func (c *collector) skip(file string, line int, format string, args ...any) {
-	c.leftOut = append(c.leftOut, fmt.Sprintf("%s:%d: left out: %s", file, line, fmt.Sprintf(format, args...)))
+func (c *collector) remark(file string, line int, format string, args ...any) {
+	if len(c.remarks) >= maxRemarks {
+		c.unsaid++
+		return
+	}
+	c.remarks = append(c.remarks, fmt.Sprintf("%s:%d: %s", file, line, fmt.Sprintf(format, args...)))
 }
 
 // host returns the host of that name, new if need be.
@@ -51,82 +68,67 @@ func (c *collector) host(name records.Name) *Host {
 	return c.hosts[name]
 }
 
-// setTTL keeps the first TTL, and the smallest where there are several.
+// setTTL keeps the smallest TTL: a record set has only one (RFC 2181 section
+// 5.2).
 func (h *Host) setTTL(ttl uint32) {
 	if !h.HasTTL || ttl < h.TTL {
 		h.TTL, h.HasTTL = ttl, true
 	}
 }
 
-func (h *Host) add(addr netip.Addr) {
-	if !slices.Contains(h.Addresses, addr) {
-		h.Addresses = append(h.Addresses, addr)
+// add gives h an address, unless dnsgate would not publish it.
+func (h *Host) add(addr netip.Addr) error {
+	addr = addr.Unmap()
+	if err := records.CheckAddress(addr, true); err != nil {
+		return err
 	}
+	if slices.Contains(h.Addresses, addr) {
+		return nil
+	}
+	same := 0
+	for _, a := range h.Addresses {
+		if a.Is4() == addr.Is4() {
+			same++
+		}
+	}
+	if same == maxAddresses {
+		return fmt.Errorf("%s is one address too many: a host has at most %d of a family", addr, maxAddresses)
+	}
+	h.Addresses = append(h.Addresses, addr)
+	return nil
+}
+
+// private reports whether h has an address that only --private lets through.
+func (h *Host) private() bool {
+	return slices.ContainsFunc(h.Addresses, func(a netip.Addr) bool { return records.CheckAddress(a, false) != nil })
 }
 
 func (c *collector) setup(config string) *Setup {
-	s := &Setup{LeftOut: c.leftOut, Config: config}
+	s := &Setup{Remarks: c.remarks, Config: config}
+	if c.unsaid > 0 {
+		s.Remarks = append(s.Remarks, fmt.Sprintf("and %d more remarks", c.unsaid))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
 		s.Hosts = append(s.Hosts, *c.hosts[name])
 	}
 	return s
 }
 
-// WriteBackup writes the addresses in the format of "backup", for "dnsgate
-// restore". now is when they were read.
-func (s *Setup) WriteBackup(w io.Writer, now time.Time) error {
-	b := records.NewBackupWriter(w)
-	var revision uint64
-	for _, h := range s.Hosts {
-		if len(h.Addresses) == 0 {
-			continue
-		}
-		revision++
-		var rs []records.Record
-		for _, a := range h.Addresses {
-			rs = append(rs, records.Record{Addr: a})
-		}
-		records.Sort(rs)
-		err := b.Write(records.Change{
-			Revision: revision, Time: now.UTC().Truncate(time.Second), Name: h.Name,
-			New: rs, TTL: h.ttl(), Key: "import", Source: "-",
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return b.Close(revision)
+// Only keeps those hosts, and their wildcards, that are named.
+func (s *Setup) Only(names []records.Name) {
+	s.Hosts = slices.DeleteFunc(s.Hosts, func(h Host) bool { return !slices.Contains(names, h.Name.Host()) })
 }
 
-func (h Host) ttl() uint32 {
-	if h.HasTTL {
-		return h.TTL
-	}
-	return 300
-}
-
-// WriteTemplates writes a line of authorized_keys for each hostname, still to
-// be given its key. A wildcard goes with its host.
-func (s *Setup) WriteTemplates(w io.Writer) error {
-	known := make(map[records.Name]bool)
-	for _, h := range s.Hosts {
-		known[h.Name] = true
-	}
-	for _, h := range s.Hosts {
-		if h.Name.IsWildcard() && known[h.Name.Host()] {
-			continue
-		}
-		names, flags := string(h.Name), ""
-		if star := "*." + h.Name; known[star] {
-			names += " " + string(star)
-		}
-		if h.HasTTL {
-			flags = fmt.Sprintf("--ttl=%d ", h.TTL)
-		}
-		_, err := fmt.Fprintf(w, "#command=\"dnsgate allow %s%s\" ssh-ed25519 PUT-THE-PUBLIC-KEY-HERE %s\n", flags, names, h.Name.Host())
-		if err != nil {
-			return err
+// tinydnsConfig is the [tinydns] table for data at path. Where the root has a
+// Makefile, make goes on building data.cdb.
+func tinydnsConfig(path, write string) string {
+	root, base := filepath.Split(filepath.Clean(path))
+	root = filepath.Clean(root)
+	config := fmt.Sprintf("[tinydns]\nroot = %s\nwrite = %q\npath = %s\n", strconv.Quote(root), write, strconv.Quote(base))
+	for _, name := range []string{"GNUmakefile", "makefile", "Makefile"} {
+		if _, err := os.Stat(filepath.Join(root, name)); err == nil {
+			return config + "sources = []  # further files that make reads: a change to one runs it\nrebuild = [\"make\"]\n"
 		}
 	}
-	return nil
+	return config + "sources = []  # further data files, compiled together with it\n"
 }

@@ -16,48 +16,75 @@ import (
 // Key signs a zone transfer (RFC 8945). The zero Key signs nothing.
 type Key struct {
 	Name, Algorithm, Secret string // Secret in base64
+	File                    string // where it is from
 }
 
 // Zone reads the addresses of a zone from server, "host:port", by AXFR (RFC
-// 5936).
+// 5936). With a key, answers that it does not sign are refused.
 func Zone(server, zone string, key Key) (*Setup, error) {
 	if _, _, err := net.SplitHostPort(server); err != nil {
 		server = net.JoinHostPort(server, "53")
 	}
-	if _, err := records.ParseName(zone); err != nil {
-		return nil, fmt.Errorf("zone: %w", err)
+	apex := strings.ToLower(strings.TrimSuffix(zone, "."))
+	if _, ok := dns.IsDomainName(apex); !ok || apex == "" {
+		return nil, fmt.Errorf("%q is not a zone", zone)
 	}
+	failed := func(err error) error { return fmt.Errorf("transferring %s from %s: %w", apex, server, err) }
 	transfer := &dns.Transfer{DialTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 10 * time.Second}
 	query := new(dns.Msg)
-	query.SetAxfr(dns.Fqdn(zone))
+	query.SetAxfr(dns.Fqdn(apex))
 	if key.Name != "" {
 		transfer.TsigSecret = map[string]string{dns.CanonicalName(key.Name): key.Secret}
 		query.SetTsig(dns.CanonicalName(key.Name), dns.Fqdn(key.Algorithm), 300, time.Now().Unix())
 	}
 	envelopes, err := transfer.In(query, server)
 	if err != nil {
-		return nil, fmt.Errorf("transferring %s from %s: %w", zone, server, err)
+		return nil, failed(err)
 	}
-	var c collector
-	n := 0
+	c := zoneCollector{zone: apex}
 	for e := range envelopes {
-		if e.Error != nil {
-			return nil, fmt.Errorf("transferring %s from %s: %w; does the server allow this address (or key) to transfer it?", zone, server, e.Error)
+		if err == nil { // else only wait for the end
+			err = c.take(e)
 		}
-		for _, rr := range e.RR {
-			n++
-			c.rr(zone, n, rr)
+		if err != nil {
+			transfer.Close()
 		}
 	}
-	config := fmt.Sprintf("[[rfc2136]]\nserver = %s\nzone = %s\n", strconv.Quote(server), strconv.Quote(strings.TrimSuffix(zone, ".")))
-	if key.Name != "" {
-		config += fmt.Sprintf("tsig_name = %s\ntsig_algorithm = %s\ntsig_secret_file = \"tsig.secret\"\n",
-			strconv.Quote(key.Name), strconv.Quote(key.Algorithm))
+	if err != nil {
+		return nil, failed(err)
 	}
-	return c.setup(config), nil
+	return c.setup(zoneConfig(server, apex, key)), nil
 }
 
-func (c *collector) rr(zone string, n int, rr dns.RR) {
+// zoneConfig always has a key: dnsgate signs every update.
+func zoneConfig(server, zone string, key Key) string {
+	if key.Name == "" {
+		key = Key{Name: "dnsgate", Algorithm: "hmac-sha256", File: "tsig.secret"}
+	}
+	return fmt.Sprintf("[[rfc2136]]\nserver = %s\nzone = %s\ntsig_name = %s\ntsig_algorithm = %s\ntsig_secret_file = %s  # mode 0600\n",
+		strconv.Quote(server), strconv.Quote(zone), strconv.Quote(strings.TrimSuffix(key.Name, ".")),
+		strconv.Quote(key.Algorithm), strconv.Quote(key.File))
+}
+
+// zoneCollector takes the records of one zone, numbered as they come.
+type zoneCollector struct {
+	collector
+	zone string
+	n    int
+}
+
+func (c *zoneCollector) take(e *dns.Envelope) error {
+	if e.Error != nil {
+		return fmt.Errorf("%w; does the server let this address, or this key, transfer the zone?", e.Error)
+	}
+	for _, rr := range e.RR {
+		c.n++
+		c.rr(rr)
+	}
+	return c.room()
+}
+
+func (c *zoneCollector) rr(rr dns.RR) {
 	var addr netip.Addr
 	switch rr := rr.(type) {
 	case *dns.A:
@@ -67,12 +94,19 @@ func (c *collector) rr(zone string, n int, rr dns.RR) {
 	default:
 		return
 	}
-	name, err := records.ParseOwner(rr.Header().Name)
-	if err != nil || !addr.IsValid() {
-		c.skip(zone, n, "%v", err)
+	owner := strings.ToLower(strings.TrimSuffix(rr.Header().Name, "."))
+	name, err := records.ParseOwner(owner)
+	if err == nil && owner != c.zone && !strings.HasSuffix(owner, "."+c.zone) {
+		err = fmt.Errorf("%s is not in the zone", name)
+	}
+	if err != nil {
+		c.remark(c.zone, c.n, "left out: %v", err)
 		return
 	}
 	h := c.host(name)
-	h.add(addr)
+	if err := h.add(addr); err != nil {
+		c.remark(c.zone, c.n, "left out: %s: %v", name, err)
+		return
+	}
 	h.setTTL(rr.Header().Ttl)
 }
