@@ -14,28 +14,32 @@ import (
 // on the gateway's machine.
 const acmeURL = "https://acme.example.test:14000/dir"
 
-// newACME starts tinydns on what the gateway writes, and an ACME server that
-// believes it.
+// newACME starts djb's name servers on what the gateway writes, and an ACME
+// server that believes them.
 func newACME(t *testing.T) *network {
 	t.Helper()
-	needs(t, "tinydns", "openssl")
+	needs(t, "tinydns", "axfrdns", "tcpserver", "openssl")
 	n := newNetwork(t)
 	pebble := goInstall(t, "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1")
 
 	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n", 0o644)
-	n.gate.background(t, []string{"IP=" + gate4, "UID=0", "GID=0", "ROOT=" + n.dir + "/root"}, "tinydns")
+	env := append(slices.Clone(path), "IP="+gate4, "UID=0", "GID=0", "ROOT="+n.dir+"/root", "AXFR=")
+	n.gate.background(t, env, "tinydns")
+	n.gate.background(t, env, "tcpserver", "-HR", "-l0", gate4, "53", "axfrdns") // pebble asks over TCP
 	n.gate.must(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
 		"-subj", "/CN=acme.example.test", "-addext", "subjectAltName=DNS:acme.example.test",
 		"-keyout", n.dir+"/acme.key", "-out", n.dir+"/acme.crt")
 	n.gate.write(t, n.dir+"/pebble.json", `{"pebble": {"listenAddress": "`+gate4+`:14000", "managementListenAddress": "127.0.0.1:15000",
 		"certificate": "`+n.dir+`/acme.crt", "privateKey": "`+n.dir+`/acme.key", "httpPort": 80, "tlsPort": 443}}`, 0o644)
-	said := n.gate.background(t, []string{"PEBBLE_VA_NOSLEEP=1"}, pebble, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", gate4+":53")
+	said := n.gate.background(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, pebble, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", gate4+":53")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("pebble said:\n%s", said)
 		}
 	})
-	wait(t, "pebble listens", func() bool { return n.gate.listens(t, "14000") })
+	wait(t, "pebble and the name servers listen", func() bool {
+		return n.gate.listens(t, "14000") && n.gate.listens(t, "53") && n.gate.must(t, "ss", "-Hlun", "sport = :53") != ""
+	})
 
 	n.home.must(t, "sh", "-c", "echo "+gate4+" acme.example.test >>/etc/hosts; echo nameserver "+gate4+" >/etc/resolv.conf; cp "+n.dir+"/acme.crt /root/acme.crt")
 	return n
@@ -92,7 +96,7 @@ func TestDehydrated(t *testing.T) {
 func TestLego(t *testing.T) {
 	needs(t, "lego")
 	n := newACME(t)
-	env := append(path, "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_PATH="+here(t, "acme/lego"))
+	env := append(slices.Clone(path), "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_PATH="+here(t, "acme/lego"))
 	r := n.home.runIn(t, env, "lego", "--path", "/root/lego", "--server", acmeURL, "--accept-tos", "--email", "you@example.test",
 		"--dns", "exec", "--dns.resolvers", gate4+":53", "-d", "home.example.test", "-d", "*.home.example.test", "run")
 	if r.status != 0 {
@@ -104,7 +108,7 @@ func TestLego(t *testing.T) {
 func TestCertbot(t *testing.T) {
 	needs(t, "certbot")
 	n := newACME(t)
-	r := n.home.runIn(t, append(path, "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
+	r := n.home.runIn(t, append(slices.Clone(path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
 		"--manual-auth-hook", here(t, "acme/certbot-auth"), "--manual-cleanup-hook", here(t, "acme/certbot-cleanup"),
 		"--agree-tos", "--register-unsafely-without-email", "--server", acmeURL, "--config-dir", "/root/certbot",
 		"--work-dir", "/root/certbot", "--logs-dir", "/root/certbot", "-d", "home.example.test", "-d", "*.home.example.test")
@@ -160,7 +164,7 @@ func TestACMEHooks(t *testing.T) {
 		{nil, acmesh("dns_dnsgate_add", "_acme-challenge.other.example.test", one), 77, text(two)},
 	}
 	for _, step := range steps {
-		r := n.home.runIn(t, append(step.env, path...), step.args...)
+		r := n.home.runIn(t, slices.Concat(step.env, path), step.args...)
 		if r.status != step.status {
 			t.Errorf("%q: status %d, want %d\n%s%s", step.args, r.status, step.status, r.stdout, r.stderr)
 		}

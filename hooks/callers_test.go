@@ -3,6 +3,7 @@ package hooks_test
 import (
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -261,7 +262,7 @@ func TestUnits(t *testing.T) {
 		{"--user", "verify", "/etc/systemd/system/dnsgate-push-file.path", "/etc/systemd/system/dnsgate-push-file.service"},
 		{"security", "--offline=true", "--threshold=25", "/etc/systemd/system/dnsgate-push.service"},
 	} {
-		r := m.runIn(t, append(path, "XDG_RUNTIME_DIR=/run/user/0"), append([]string{"systemd-analyze"}, args...)...)
+		r := m.runIn(t, append(slices.Clone(path), "XDG_RUNTIME_DIR=/run/user/0"), append([]string{"systemd-analyze"}, args...)...)
 		if r.status != 0 || r.stderr != "" {
 			t.Errorf("systemd-analyze %q: status %d\n%s%s", args, r.status, r.stdout, r.stderr)
 		}
