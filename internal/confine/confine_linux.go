@@ -1,0 +1,90 @@
+package confine
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/landlock-lsm/go-landlock/landlock"
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// Apply confines the process, all its threads, and what it will run, for
+// good. What the kernel lacks is logged and left out. Sockets and files that
+// are open stay so: listeners must be open already.
+func Apply(r Rules, log *slog.Logger) error {
+	if err := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("confining: setting no_new_privs: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, new(unix.Rlimit)); err != nil {
+		return fmt.Errorf("confining: forbidding core dumps: %w", err)
+	}
+	abi, err := ll.LandlockGetABIVersion()
+	if err != nil {
+		log.Warn("not confined to files and ports, the kernel has no Landlock", "error", err)
+		return nil
+	}
+	rules, err := r.landlock()
+	if err != nil {
+		return fmt.Errorf("confining: %w", err)
+	}
+	if err := r.config().BestEffort().Restrict(rules...); err != nil {
+		return fmt.Errorf("confining: %w", err)
+	}
+	if abi < 4 {
+		log.Warn("confined to its files, but not to ports: the kernel's Landlock is too old", "abi", abi)
+		return nil
+	}
+	log.Info("confined to its files and ports", "abi", abi, "read", r.Read, "write", r.Write, "connect", r.Connect)
+	return nil
+}
+
+// config is what is confined at all. Later versions of Landlock confine UDP,
+// with which name servers are asked, and sockets, with which systemd is told.
+func (r Rules) config() landlock.Config {
+	c := landlock.V5
+	if r.Commands {
+		c.HandledAccessNet = 0
+	}
+	return c
+}
+
+const (
+	readFile   = landlock.AccessFSSet(ll.AccessFSReadFile)
+	readFolder = readFile | ll.AccessFSReadDir
+	change     = readFolder | ll.AccessFSWriteFile | ll.AccessFSTruncate | ll.AccessFSMakeReg | ll.AccessFSMakeDir |
+		ll.AccessFSRemoveFile | ll.AccessFSRemoveDir
+)
+
+func (r Rules) landlock() (rules []landlock.Rule, err error) {
+	for _, path := range r.Read {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		access := readFile
+		if info.IsDir() {
+			access = readFolder
+		}
+		rules = append(rules, landlock.PathAccess(access, path))
+	}
+	rules = append(rules, landlock.PathAccess(change, r.Write...))
+	if r.Resolve { // resolv.conf may be another file tomorrow, in either folder
+		rules = append(rules, landlock.PathAccess(readFolder, "/etc", "/run/systemd/resolve").IgnoreIfMissing())
+	}
+	if r.Commands {
+		return append(rules,
+			landlock.RODirs("/"),
+			landlock.RWDirs("/tmp", "/var/tmp").WithRefer().IgnoreIfMissing(),
+			landlock.RWFiles("/dev/null", "/dev/zero", "/dev/full", "/dev/tty").WithIoctlDev().IgnoreIfMissing(),
+		), nil
+	}
+	for _, port := range r.Connect {
+		rules = append(rules, landlock.ConnectTCP(port))
+	}
+	if r.Resolve {
+		rules = append(rules, landlock.ConnectTCP(53))
+	}
+	return rules, nil
+}

@@ -1,0 +1,239 @@
+package confine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	ll "github.com/landlock-lsm/go-landlock/landlock/syscall"
+	"golang.org/x/sys/unix"
+)
+
+// TestMain confines itself when a test has started it for that, since
+// nothing takes it back.
+func TestMain(m *testing.M) {
+	if folder := os.Getenv("CONFINE_FOLDER"); folder != "" {
+		confined(folder, os.Getenv("CONFINE_COMMANDS") != "")
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// confined tries everything and says how it went.
+func confined(folder string, commands bool) {
+	allowed, refused := listen(), listen()
+	err := Apply(Rules{
+		Read:     []string{filepath.Join(folder, "config"), filepath.Join(folder, "keys")},
+		Write:    []string{filepath.Join(folder, "state"), filepath.Join(folder, "root")},
+		Connect:  []uint16{uint16(allowed.Addr().(*net.TCPAddr).Port)},
+		Commands: commands,
+	}, slog.New(slog.NewTextHandler(os.Stdout, nil)))
+	say("apply", err)
+	say("no_new_privs", everyThread(func() error {
+		if on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || on != 1 {
+			return fmt.Errorf("%d, %w", on, err)
+		}
+		return nil
+	}))
+	say("core dumps", func() error {
+		var l unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_CORE, &l); err != nil || l.Max != 0 {
+			return fmt.Errorf("%v, %w", l, err)
+		}
+		return nil
+	}())
+	read := func(path string) error {
+		_, err := os.ReadFile(filepath.Join(folder, path))
+		return err
+	}
+	write := func(path string) error { return os.WriteFile(filepath.Join(folder, path), []byte("x"), 0o600) }
+	say("read config", read("config/sub/file"))
+	say("list config", func() error { _, err := os.ReadDir(filepath.Join(folder, "config")); return err }())
+	say("write config", write("config/file"))
+	say("remove config", os.Remove(filepath.Join(folder, "config/sub/file")))
+	say("read keys", read("keys"))
+	say("read beside", read("beside"))
+	say("read beside, every thread", everyThread(func() error { return read("beside") }))
+	say("write beside", write("new"))
+	say("write state", write("state/file"))
+	say("replace state", func() error {
+		if err := write("state/tmp"); err != nil {
+			return err
+		}
+		return os.Rename(filepath.Join(folder, "state/tmp"), filepath.Join(folder, "state/file"))
+	}())
+	say("exchange root", func() error {
+		write("root/a")
+		write("root/b")
+		return unix.Renameat2(unix.AT_FDCWD, filepath.Join(folder, "root/a"), unix.AT_FDCWD, filepath.Join(folder, "root/b"), unix.RENAME_EXCHANGE)
+	}())
+	say("folder in root", os.Mkdir(filepath.Join(folder, "root/hosts"), 0o755))
+	say("socket in root", func() error {
+		l, err := net.Listen("unix", filepath.Join(folder, "root/socket"))
+		if err == nil {
+			l.Close()
+		}
+		return err
+	}())
+	say("connect", dial(allowed))
+	say("connect elsewhere", dial(refused))
+	for _, c := range []struct{ name, script string }{
+		{"command", "cat /etc/passwd >root/copy 2>/dev/null && ls /usr >/dev/null"},
+		{"command, temporary file", "f=$(mktemp) && rm $f"},
+		{"command, write beside", "echo x >beside"},
+	} {
+		cmd := exec.Command("/bin/sh", "-c", c.script)
+		cmd.Dir = folder
+		say(c.name, cmd.Run())
+	}
+}
+
+func say(what string, err error) {
+	switch {
+	case err == nil:
+		fmt.Printf("%s: ok\n", what)
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.As(err, new(*exec.ExitError)):
+		fmt.Printf("%s: refused\n", what)
+	default:
+		fmt.Printf("%s: %v\n", what, err)
+	}
+}
+
+func listen() net.Listener {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	return l
+}
+
+func dial(l net.Listener) error {
+	var d net.Dialer
+	d.SetMultipathTCP(false)
+	c, err := d.Dial("tcp", l.Addr().String())
+	if err == nil {
+		c.Close()
+	}
+	return err
+}
+
+// everyThread runs f on many threads at once.
+func everyThread(f func() error) error {
+	errs := make(chan error, 20)
+	var all, done sync.WaitGroup
+	all.Add(20)
+	for range 20 {
+		done.Go(func() {
+			runtime.LockOSThread() // and it ends with its thread
+			all.Done()
+			all.Wait()
+			errs <- f()
+		})
+	}
+	done.Wait()
+	close(errs)
+	var first error
+	for err := range errs {
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+func TestConfined(t *testing.T) {
+	abi, err := ll.LandlockGetABIVersion()
+	if err != nil || abi < 4 {
+		t.Skipf("the kernel's Landlock has version %d: %v", abi, err)
+	}
+	const always = `apply: ok
+no_new_privs: ok
+core dumps: ok
+read config: ok
+list config: ok
+write config: refused
+remove config: refused
+read keys: ok
+`
+	const writes = `write beside: refused
+write state: ok
+replace state: ok
+exchange root: ok
+folder in root: ok
+socket in root: refused
+connect: ok
+`
+	for name, c := range map[string]struct{ commands, want string }{
+		"without commands": {"", always + "read beside: refused\nread beside, every thread: refused\n" + writes +
+			"connect elsewhere: refused\ncommand: refused\ncommand, temporary file: refused\ncommand, write beside: refused\n"},
+		"with commands": {"yes", always + "read beside: ok\nread beside, every thread: ok\n" + writes +
+			"connect elsewhere: ok\ncommand: ok\ncommand, temporary file: ok\ncommand, write beside: refused\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := run(t, c.commands)
+			log, said, _ := strings.Cut(out, "\n")
+			if !strings.Contains(log, "confined to its files and ports") {
+				t.Errorf("log: %s", log)
+			}
+			if said != c.want {
+				t.Errorf("got\n%s\nwant\n%s", said, c.want)
+			}
+		})
+	}
+}
+
+// run starts this program to be confined in a folder with all that it tries.
+func run(t *testing.T, commands string) string {
+	folder := t.TempDir()
+	if strings.HasPrefix(folder, "/tmp/") && commands != "" {
+		folder = outside(t)
+	}
+	for _, name := range []string{"config/sub", "state", "root"} {
+		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"config/sub/file", "keys", "beside"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("x"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "CONFINE_FOLDER="+folder, "CONFINE_COMMANDS="+commands)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, &out)
+	}
+	return out.String()
+}
+
+// outside makes a folder that is not below /tmp, where commands may write.
+func outside(t *testing.T) string {
+	folder, err := os.MkdirTemp(".", "outside-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	folder, err = filepath.Abs(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func TestMissingPaths(t *testing.T) {
+	if _, err := (Rules{Read: []string{"/no/such"}}).landlock(); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing path: %v", err)
+	}
+}
