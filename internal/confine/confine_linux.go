@@ -17,7 +17,9 @@ func Apply(r Rules, log *slog.Logger) error {
 	if err := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("confining: setting no_new_privs: %w", err)
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, new(unix.Rlimit)); err != nil {
+	// The memory holds private keys: no core dumps, and no debugging by others
+	// of the same user.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("confining: forbidding core dumps: %w", err)
 	}
 	abi, err := ll.LandlockGetABIVersion()

@@ -46,9 +46,8 @@ func confined(folder string, commands bool) {
 		return nil
 	}))
 	say("core dumps", func() error {
-		var l unix.Rlimit
-		if err := unix.Getrlimit(unix.RLIMIT_CORE, &l); err != nil || l.Max != 0 {
-			return fmt.Errorf("%v, %w", l, err)
+		if on, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0); err != nil || on != 0 {
+			return fmt.Errorf("%d, %w", on, err)
 		}
 		return nil
 	}())

@@ -1,0 +1,37 @@
+package confine
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestUnit has systemd-analyze judge dist/dnsgate.service: 0 is confined to
+// nothing, 10 not at all.
+func TestUnit(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	out, err := exec.Command(analyze, "security", "--offline=true", "--no-pager", "../../dist/dnsgate.service").CombinedOutput()
+	found := regexp.MustCompile(`Overall exposure level for dnsgate.service: ([0-9.]+)`).FindSubmatch(out)
+	if found == nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	score, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil || score >= 1.5 {
+		t.Errorf("exposure %s\n%s", found[1], out)
+	}
+	out, _ = exec.Command(analyze, "verify", "--man=no", "../../dist/dnsgate.service", "../../dist/dnsgate.socket").CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "dnsgate.") && !strings.Contains(line, "is not executable") { // it is not installed
+			t.Error(line)
+		}
+	}
+}
