@@ -27,7 +27,7 @@ func Apply(r Rules, log *slog.Logger) error {
 		log.Warn("not confined to files and ports, the kernel has no Landlock", "error", err)
 		return nil
 	}
-	rules, err := r.landlock()
+	rules, err := r.landlock(abi)
 	if err != nil {
 		return fmt.Errorf("confining: %w", err)
 	}
@@ -59,7 +59,7 @@ const (
 		ll.AccessFSRemoveFile | ll.AccessFSRemoveDir
 )
 
-func (r Rules) landlock() (rules []landlock.Rule, err error) {
+func (r Rules) landlock(abi int) (rules []landlock.Rule, err error) {
 	for _, path := range r.Read {
 		info, err := os.Stat(path)
 		if err != nil {
@@ -76,9 +76,13 @@ func (r Rules) landlock() (rules []landlock.Rule, err error) {
 		rules = append(rules, landlock.PathAccess(readFolder, "/etc", "/run/systemd/resolve").IgnoreIfMissing())
 	}
 	if r.Commands {
+		write := landlock.RWDirs(append([]string{"/tmp", "/var/tmp"}, r.Write...)...).IgnoreIfMissing()
+		if abi >= 2 { // before, no file moves from folder to folder
+			write = write.WithRefer()
+		}
 		return append(rules,
 			landlock.RODirs("/"),
-			landlock.RWDirs("/tmp", "/var/tmp").WithRefer().IgnoreIfMissing(),
+			write,
 			landlock.RWFiles("/dev/null", "/dev/zero", "/dev/full", "/dev/tty").WithIoctlDev().IgnoreIfMissing(),
 		), nil
 	}

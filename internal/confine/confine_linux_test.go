@@ -77,17 +77,11 @@ func confined(folder string, commands bool) {
 		return unix.Renameat2(unix.AT_FDCWD, filepath.Join(folder, "root/a"), unix.AT_FDCWD, filepath.Join(folder, "root/b"), unix.RENAME_EXCHANGE)
 	}())
 	say("folder in root", os.Mkdir(filepath.Join(folder, "root/hosts"), 0o755))
-	say("socket in root", func() error {
-		l, err := net.Listen("unix", filepath.Join(folder, "root/socket"))
-		if err == nil {
-			l.Close()
-		}
-		return err
-	}())
 	say("connect", dial(allowed))
 	say("connect elsewhere", dial(refused))
 	for _, c := range []struct{ name, script string }{
 		{"command", "cat /etc/passwd >root/copy 2>/dev/null && ls /usr >/dev/null"},
+		{"command, file to another folder", "mkdir -p root/sub && echo x >root/sub/f && mv -n root/sub/f root/f && ln -s f root/link"},
 		{"command, temporary file", "f=$(mktemp) && rm $f"},
 		{"command, write beside", "echo x >beside"},
 	} {
@@ -169,14 +163,13 @@ write state: ok
 replace state: ok
 exchange root: ok
 folder in root: ok
-socket in root: refused
 connect: ok
 `
 	for name, c := range map[string]struct{ commands, want string }{
 		"without commands": {"", always + "read beside: refused\nread beside, every thread: refused\n" + writes +
-			"connect elsewhere: refused\ncommand: refused\ncommand, temporary file: refused\ncommand, write beside: refused\n"},
+			"connect elsewhere: refused\ncommand: refused\ncommand, file to another folder: refused\ncommand, temporary file: refused\ncommand, write beside: refused\n"},
 		"with commands": {"yes", always + "read beside: ok\nread beside, every thread: ok\n" + writes +
-			"connect elsewhere: ok\ncommand: ok\ncommand, temporary file: ok\ncommand, write beside: refused\n"},
+			"connect elsewhere: ok\ncommand: ok\ncommand, file to another folder: ok\ncommand, temporary file: ok\ncommand, write beside: refused\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out := run(t, c.commands)
@@ -232,7 +225,7 @@ func outside(t *testing.T) string {
 }
 
 func TestMissingPaths(t *testing.T) {
-	if _, err := (Rules{Read: []string{"/no/such"}}).landlock(); !errors.Is(err, os.ErrNotExist) {
+	if _, err := (Rules{Read: []string{"/no/such"}}).landlock(7); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing path: %v", err)
 	}
 }
