@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -68,13 +69,22 @@ func (k *client) run(ctx context.Context, way family, command string) (reply, er
 	if err != nil {
 		return reply{}, fmt.Errorf("opening a session: %w", err)
 	}
-	stdout, stderr := &bounded{limit: maxOutput}, &bounded{limit: maxOutput}
+	var tooLong atomic.Bool
+	full := func() { tooLong.Store(true); connection.Close() }
+	stdout, stderr := &bounded{full: full}, &bounded{full: full}
 	session.Stdout, session.Stderr = stdout, stderr
+	end := time.Now().Add(replyTimeout)
 	err = session.Run(command)
 	answer := reply{stdout: stdout.String(), stderr: stderr.String()}
-	if exit := (*ssh.ExitError)(nil); errors.As(err, &exit) {
+	var exit *ssh.ExitError
+	switch {
+	case tooLong.Load():
+		return answer, errTooLong
+	case errors.As(err, &exit):
 		answer.status = exit.ExitStatus()
 		return answer, nil
+	case err != nil && !time.Now().Before(end):
+		return answer, os.ErrDeadlineExceeded // the library only sees a connection that ended
 	}
 	return answer, err
 }
@@ -108,7 +118,7 @@ func (k *client) connect(ctx context.Context, way family) (*ssh.Client, error) {
 		conn.Close()
 		return nil, login.explain(err)
 	}
-	conn.SetDeadline(time.Now().Add(replyTimeout))
+	conn.SetDeadline(time.Now().Add(replyTimeout)) // for all that follows
 	return ssh.NewClient(sshConn, channels, requests), nil
 }
 

@@ -265,9 +265,8 @@ func isPrintable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
 }
 
-// clip makes any text fit to be shown: printable, and not long.
-func clip(s string) string {
-	s = s[:min(len(s), 200)]
+// printable replaces the bytes that may not be shown.
+func printable(s string) string {
 	b := []byte(s)
 	for i, c := range b {
 		if c < ' ' || c > '~' {
@@ -276,3 +275,6 @@ func clip(s string) string {
 	}
 	return string(b)
 }
+
+// clip makes any text fit to be shown: printable, and not long.
+func clip(s string) string { return printable(s[:min(len(s), 200)]) }

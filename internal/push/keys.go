@@ -111,12 +111,16 @@ const minRSA = 2048 // bits
 
 // modern returns a signer that never signs with SHA-1.
 func modern(signer ssh.Signer) (ssh.Signer, error) {
-	switch key := signer.PublicKey(); key.Type() {
+	key, err := ssh.ParsePublicKey(signer.PublicKey().Marshal()) // an agent's is opaque
+	if err != nil {
+		return nil, err
+	}
+	switch key.Type() {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return signer, nil
 	case ssh.KeyAlgoRSA:
-		if number, ok := key.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey); !ok || number.N.BitLen() < minRSA {
+		if key.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey).N.BitLen() < minRSA {
 			return nil, fmt.Errorf("an RSA key of less than %d bits", minRSA)
 		}
 		return ssh.NewSignerWithAlgorithms(signer.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256})

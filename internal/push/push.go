@@ -221,7 +221,9 @@ func (p *push) offline(ctx context.Context) error {
 // no address here, or no way to the gateway.
 func (p *push) update(ctx context.Context) error {
 	found, why, err := p.find(ctx)
-	if err != nil {
+	if f := (*Fault)(nil); errors.As(err, &f) && f.Status == exData {
+		return fault(exData, "%w; nothing was sent", f.Err)
+	} else if err != nil {
 		return err
 	}
 	var literal, peers []family

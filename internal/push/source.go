@@ -69,12 +69,12 @@ func (j *job) accept(text string) (addresses, error) {
 
 func (j *job) acceptWords(words []string) (addresses, error) {
 	if len(words) > maxAddresses {
-		return nil, fault(exData, "more than %d addresses; nothing was sent", maxAddresses)
+		return nil, fault(exData, "more than %d addresses", maxAddresses)
 	}
 	found := addresses{}
 	for _, word := range words {
 		if err := found.accept(word, j.conf.Private); err != nil {
-			return nil, fault(exData, "%w; nothing was sent", err)
+			return nil, &Fault{exData, err}
 		}
 	}
 	return found, nil
@@ -106,7 +106,7 @@ func (j *job) command(ctx context.Context, words []string) (addresses, string, e
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	out := &bounded{limit: maxOutput}
+	out := &bounded{full: cancel}
 	cmd := exec.CommandContext(ctx, program, words[1:]...)
 	cmd.Stdout = out
 	cmd.WaitDelay = 2 * time.Second // for who keeps its output open behind its back
@@ -121,17 +121,21 @@ func (j *job) command(ctx context.Context, words []string) (addresses, string, e
 	return found, fmt.Sprintf("%s printed no address", program), err
 }
 
-// bounded keeps what is written to it, and refuses more than limit bytes.
+// bounded keeps what is written to it, and refuses more than maxOutput bytes:
+// then it calls full. The buffer is not embedded: its ReadFrom knows no bound.
 type bounded struct {
-	bytes.Buffer
-	limit int
+	buf  bytes.Buffer
+	full func()
 }
 
 var errTooLong = errors.New("it said too much")
 
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.limit {
+	if b.buf.Len()+len(p) > maxOutput {
+		b.full()
 		return 0, errTooLong
 	}
-	return b.Buffer.Write(p)
+	return b.buf.Write(p)
 }
+
+func (b *bounded) String() string { return b.buf.String() }

@@ -33,7 +33,7 @@ const prefix = "dnsgate push: "
 func (t *Talk) background() { t.detached, t.Verbose = true, false }
 
 // Error tells what a person must mend.
-func (t *Talk) Error(err error) { t.say(true, t.detached, clip(err.Error())) }
+func (t *Talk) Error(err error) { t.say(true, t.detached, err.Error()) }
 
 func (t *Talk) outcome(format string, args ...any) {
 	t.say(false, !t.Verbose && !t.Service, fmt.Sprintf(format, args...))
@@ -41,13 +41,14 @@ func (t *Talk) outcome(format string, args ...any) {
 
 func (t *Talk) step(format string, args ...any) {
 	if t.Verbose && !t.Quiet {
-		fmt.Fprintf(t.Err, prefix+format+"\n", args...)
+		fmt.Fprintln(t.Err, prefix+printable(fmt.Sprintf(format, args...)))
 	}
 }
 
 func (t *Talk) say(urgent, toLog bool, text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	text = printable(text)
 	switch {
 	case t.Quiet, t.Service && !t.Verbose && text == t.last:
 	case toLog:

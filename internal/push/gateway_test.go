@@ -1,0 +1,534 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// dnsgate is the program, built once.
+var dnsgate string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.fuzzworker").Value.String() == "true" {
+		os.Exit(m.Run())
+	}
+	os.Exit(build(m))
+}
+
+func build(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "dnsgate")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	dnsgate = filepath.Join(dir, "dnsgate")
+	if out, err := exec.Command("go", "build", "-o", dnsgate, "dnsgate/cmd/dnsgate").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building dnsgate: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+const long = 30 * time.Second // for what must come
+
+// wait waits until what holds.
+func wait(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(long); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited %s in vain: %s", long, what)
+		}
+	}
+}
+
+// output gathers what a running program says. Its methods may be called at
+// any time.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// result is what a command left behind.
+type result struct {
+	stdout, stderr string
+	status         int
+}
+
+func finish(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+func (r result) expect(t *testing.T, status int, texts ...string) {
+	t.Helper()
+	if r.status != status {
+		t.Errorf("status %d, want %d\nstdout: %s\nstderr: %s", r.status, status, r.stdout, r.stderr)
+	}
+	for _, text := range texts {
+		if !strings.Contains(r.stdout+r.stderr, text) {
+			t.Errorf("%q was not said:\n%s%s", text, r.stdout, r.stderr)
+		}
+	}
+}
+
+func (r result) sent() string {
+	var all []string
+	for _, m := range regexp.MustCompile(`sending "([^"]*)"`).FindAllStringSubmatch(r.stderr, -1) {
+		all = append(all, m[1])
+	}
+	return strings.Join(all, "; ")
+}
+
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// machine is a folder with what a push needs.
+type machine struct {
+	dir    string
+	config string
+	base   string
+	in     []string // before each command: where to run it
+}
+
+// newMachine pushes to a port that refuses each connection, until it is told
+// another.
+func newMachine(t *testing.T, lines ...string) *machine {
+	t.Helper()
+	needs(t, "ssh-keygen")
+	dir := t.TempDir()
+	m := &machine{dir: dir, config: dir + "/push.conf"}
+	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/id")
+	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/host")
+	m.base = fmt.Sprintf("gateway 127.0.0.1\nkey %s/id\nknown_hosts %s/known_hosts\nstate %s/state\nretry 0\n", dir, dir, dir)
+	m.pin(t, "127.0.0.1", m.read(t, "host.pub"))
+	m.configure(t, append([]string{"port 1"}, lines...)...)
+	return m
+}
+
+func (m *machine) read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(m.dir, name))
+	must(t, err)
+	return string(text)
+}
+
+func (m *machine) configure(t *testing.T, lines ...string) {
+	t.Helper()
+	write(t, m.config, m.base+strings.Join(lines, "\n")+"\n", 0o644)
+}
+
+func (m *machine) pin(t *testing.T, name, key string) {
+	t.Helper()
+	write(t, m.dir+"/known_hosts", name+" "+key, 0o644)
+}
+
+func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
+	args = append(append(append([]string{}, m.in...), dnsgate, "push", "--config", m.config), args...)
+	return exec.CommandContext(ctx, args[0], args[1:]...)
+}
+
+// push runs dnsgate push as a program without a terminal does.
+func (m *machine) push(t *testing.T, args ...string) result {
+	t.Helper()
+	return finish(t, m.command(t.Context(), args...))
+}
+
+// script runs hooks/dnsgate-push with the same files.
+func (m *machine) script(t *testing.T, args ...string) result {
+	t.Helper()
+	needs(t, "dash", "ssh")
+	return finish(t, exec.CommandContext(t.Context(), "dash", append([]string{script, "--config", m.config}, args...)...))
+}
+
+// start starts a push that goes on, and returns how to end it.
+func (m *machine) start(t *testing.T, args ...string) (said *output, cmd *exec.Cmd, end func(os.Signal) int) {
+	t.Helper()
+	said = new(output)
+	cmd = m.command(context.Background(), args...)
+	cmd.Stdout, cmd.Stderr = said, said
+	must(t, cmd.Start())
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	t.Cleanup(func() { cmd.Process.Kill(); <-done })
+	return said, cmd, func(s os.Signal) int {
+		cmd.Process.Signal(s)
+		select {
+		case <-done:
+		case <-time.After(long):
+			t.Errorf("%v did not end it: %s", s, said)
+			cmd.Process.Kill()
+			<-done
+		}
+		return cmd.ProcessState.ExitCode()
+	}
+}
+
+// gate is a real gateway on loopback.
+type gate struct {
+	dir  string
+	port string
+	in   []string
+	stop func()
+}
+
+// newGate starts a gateway that m may update home and nas .example.test on.
+func newGate(t *testing.T, m *machine) *gate {
+	t.Helper()
+	g := &gate{dir: t.TempDir() + "/gate", port: "0", in: m.in}
+	run(t, dnsgate, "init", g.dir)
+	g.allow(t, m.read(t, "id.pub"), "--acme", "home.example.test", "nas.example.test")
+	g.serve(t)
+	hostKey := run(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")
+	m.base = strings.Replace(m.base, "retry 0", "port "+g.port+"\nretry 0", 1)
+	m.pin(t, "[127.0.0.1]:"+g.port, hostKey)
+	return g
+}
+
+func (g *gate) allow(t *testing.T, key string, words ...string) {
+	t.Helper()
+	cmd := exec.Command(dnsgate, append([]string{"key", "add", "--config", g.dir + "/dnsgate.toml"}, words...)...)
+	cmd.Stdin = strings.NewReader(key)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("dnsgate key add: %v: %s", err, out)
+	}
+}
+
+var listening = regexp.MustCompile(`msg=listening address=127\.0\.0\.1:(\d+)`)
+
+// serve starts the gateway, on the port that it had before.
+func (g *gate) serve(t *testing.T) {
+	t.Helper()
+	file := g.dir + "/dnsgate.toml"
+	text, err := os.ReadFile(file)
+	must(t, err)
+	text = regexp.MustCompile(`(?m)^listen .*`).ReplaceAll(text, []byte(`listen = ["127.0.0.1:`+g.port+`"]`))
+	must(t, os.WriteFile(file, text, 0o600))
+	args := append(append([]string{}, g.in...), dnsgate, "serve", "--config", file)
+	cmd, said := exec.Command(args[0], args[1:]...), new(output)
+	cmd.Stderr = said
+	must(t, cmd.Start())
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	g.stop = func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		<-done
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		<-done
+		if t.Failed() {
+			t.Logf("the gateway said:\n%s", said)
+		}
+	})
+	wait(t, "the gateway listens", func() bool { return listening.MatchString(said.String()) })
+	g.port = listening.FindStringSubmatch(said.String())[1]
+}
+
+// data is what the gateway has published.
+func (g *gate) data(t *testing.T) string {
+	text, err := os.ReadFile(g.dir + "/root/dnsgate")
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func (g *gate) has(t *testing.T, address string) bool {
+	return strings.Contains(g.data(t), ":"+address+":")
+}
+
+func TestUpdate(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	g := newGate(t, m)
+	m.configure(t, "hosts home.example.test nas.example.test")
+
+	m.push(t, "-v", "203.0.113.7").expect(t, 0, "good 203.0.113.7 home.example.test\ngood 203.0.113.7 nas.example.test\n")
+	if r := m.push(t, "203.0.113.7"); r.status != 0 || r.stdout+r.stderr != "" {
+		t.Errorf("without a terminal, it says %+v", r)
+	}
+	if r := m.push(t, "-v", "203.0.113.7"); r.sent() != "" || r.status != 0 {
+		t.Errorf("sent again: %+v", r)
+	}
+	m.push(t, "-v", "--force", "203.0.113.7").expect(t, 0, "nochg 203.0.113.7 home.example.test")
+	m.push(t, "-v", "203.0.113.7", "2001:db8::7").expect(t, 0, `sending "update home.example.test nas.example.test 2001:db8::7"`)
+	m.push(t, "-v", "--dry-run", "203.0.113.8").expect(t, 0, "good 203.0.113.8")
+	if g.has(t, "203.0.113.8") || !g.has(t, "203.0.113.7") {
+		t.Errorf("after a dry run:\n%s", g.data(t))
+	}
+	m.push(t, "-v", "203.0.113.7").expect(t, 0, "was acknowledged")
+	m.push(t, "-v", "--offline", "-4").expect(t, 0, `sending "offline -4 home.example.test nas.example.test"`)
+	if g.has(t, "203.0.113.7") || !strings.Contains(g.data(t), ":28:") {
+		t.Errorf("after going offline:\n%s", g.data(t))
+	}
+	m.push(t, "-v", "203.0.113.7").expect(t, 0, "sending", "good")
+
+	m.push(t, "-v", "--acme", "add", "*.home.example.test.", "-_x").expect(t, 0, "good home.example.test")
+	if !strings.Contains(g.data(t), "_acme-challenge.home.example.test") {
+		t.Errorf("no challenge:\n%s", g.data(t))
+	}
+	m.push(t, "-v", "--acme", "del", "_acme-challenge.home.example.test", "-_x").expect(t, 0)
+	m.push(t, "--acme", "add", "other.example.test", "x").expect(t, 77, "refused: nohost")
+	m.push(t, "--host", "other.example.test", "203.0.113.7").expect(t, 77, "refused: nohost")
+	m.push(t, "--peer", "-4").expect(t, 65, "refused: badaddr")
+	m.push(t, "203.0.113.7", "127.0.0.1").expect(t, 65, "127.0.0.1 is a loopback")
+	m.configure(t, "private yes")
+	m.push(t, "10.0.0.1").expect(t, 65, "refused: badaddr")
+	g.stop()
+	m.push(t, "-v", "203.0.113.9").expect(t, 75, "cannot be reached")
+}
+
+// TestNotes checks when an acknowledged address is known and forgotten, and
+// that the script reads the same notes.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	g := newGate(t, m)
+	m.configure(t, "hosts home.example.test")
+	note := m.dir + "/state/127.0.0.1:" + g.port + "/home.example.test/acked4"
+
+	m.push(t, "203.0.113.7", "2001:db8::7").expect(t, 0)
+	m.script(t, "-v", "203.0.113.7").expect(t, 0, "was acknowledged")
+	m.script(t, "203.0.113.8", "2001:db8:1:2:3::/64").expect(t, 0)
+	if r := m.push(t, "-v", "203.0.113.8", "2001:db8:1:2:3::/64"); r.sent() != "" {
+		t.Errorf("the script's note was not understood: %s", r.stderr)
+	}
+	now := time.Now().Unix()
+	for name, test := range map[string]struct {
+		note  string
+		fresh bool
+	}{
+		"of now":           {fmt.Sprintf("%d 203.0.113.8\n", now), true},
+		"old":              {fmt.Sprintf("%d 203.0.113.8\n", now-3601), false},
+		"of the future":    {fmt.Sprintf("%d 203.0.113.8\n", now+60), false},
+		"another address":  {fmt.Sprintf("%d 203.0.113.80\n", now), false},
+		"empty":            {"", false},
+		"no time":          {"203.0.113.8\n", false},
+		"not a time":       {"x 203.0.113.8\n", false},
+		"octal":            {fmt.Sprintf("0%d 203.0.113.8\n", now), false},
+		"not an end":       {fmt.Sprintf("%d 203.0.113.8", now), true},
+		"longer than long": {strings.Repeat("9", 1<<20), false},
+	} {
+		write(t, note, test.note, 0o600)
+		r := m.push(t, "-v", "203.0.113.8")
+		if r.status != 0 || (r.sent() == "") != test.fresh {
+			t.Errorf("a note %s: status %d, sent %q", name, r.status, r.sent())
+		}
+	}
+	g.stop()
+	m.push(t, "203.0.113.9").expect(t, 75)
+	if _, err := os.Stat(note); err == nil {
+		t.Error("the note is still there after another address was sent, and perhaps arrived")
+	}
+	left, _ := filepath.Glob(filepath.Dir(note) + "/*.*")
+	if left != nil {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestLoginFailures(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	g := newGate(t, m)
+	m.configure(t)
+	gate := "[127.0.0.1]:" + g.port
+	hostKey := run(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")
+	ours := m.read(t, "host.pub")
+	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", m.dir+"/rsa")
+	for name, test := range map[string]struct {
+		known, conf string
+		status      int
+		want        string
+	}{
+		"pinned":                      {gate + " " + hostKey, "", 0, ""},
+		"pinned without its port":     {"127.0.0.1 " + hostKey, "", 0, ""},
+		"pinned beside another key":   {gate + " " + m.read(t, "rsa.pub") + gate + " " + hostKey, "", 0, ""},
+		"pinned by its alias":         {"gate " + hostKey, "host_key_alias gate", 0, ""},
+		"another key":                 {gate + " " + ours, "", 78, "the host key is not the one in"},
+		"a key of another type":       {gate + " " + m.read(t, "rsa.pub"), "", 78, "the host key is not the one in"},
+		"another port":                {"[127.0.0.1]:1 " + hostKey, "", 78, "no key for " + gate},
+		"another name with an alias":  {gate + " " + hostKey, "host_key_alias gate", 78, "no key for gate"},
+		"revoked":                     {gate + " " + hostKey + "@revoked * " + hostKey, "", 78, "the host key is not the one in"},
+		"none":                        {"", "", 78, "no key for " + gate},
+		"nonsense":                    {gate + " ssh-ed25519 AAAA", "", 78, "known_hosts:1"},
+		"known_hosts: a missing file": {gate + " " + hostKey, "known_hosts /nowhere/known_hosts", 78, "is given twice"},
+	} {
+		m.configure(t, test.conf)
+		write(t, m.dir+"/known_hosts", test.known, 0o644)
+		r := m.push(t, "--force", "203.0.113.7")
+		r.expect(t, test.status, test.want)
+		if t.Failed() {
+			t.Fatalf("%s: failed", name)
+		}
+	}
+
+	m.pin(t, gate, hostKey)
+	needs(t, "ssh-keygen")
+	run(t, "ssh-keygen", "-q", "-H", "-f", m.dir+"/known_hosts") // hashed names
+	m.configure(t)
+	m.push(t, "--force", "203.0.113.7").expect(t, 0)
+
+	must(t, os.Rename(m.dir+"/rsa", m.dir+"/id"))
+	m.push(t, "--force", "203.0.113.7").expect(t, 77, "does not accept the key "+m.dir+"/id")
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	g := newGate(t, m)
+	m.configure(t, "hosts home.example.test")
+	good := func(name string) {
+		r := m.push(t, "--force", "203.0.113.7")
+		if r.status != 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	for _, args := range []string{"-t ecdsa -b 256", "-t ecdsa -b 384", "-t ecdsa -b 521", "-t rsa -b 2048", "-t rsa -b 3072 -m PEM", "-t ecdsa -m PEM"} {
+		os.Remove(m.dir + "/id")
+		run(t, append([]string{"ssh-keygen", "-q", "-N", "", "-f", m.dir + "/id"}, strings.Fields(args)...)...)
+		g.allow(t, m.read(t, "id.pub"), "home.example.test")
+		wait(t, "the key works", func() bool { return m.push(t, "--force", "203.0.113.7").status == 0 })
+		good(args)
+	}
+	bad := func(want string) { m.push(t, "--force", "203.0.113.7").expect(t, 78, want) }
+	must(t, os.Chmod(m.dir+"/id", 0o640))
+	bad("id: others may read it")
+	write(t, m.dir+"/id", "PuTTY-User-Key-File-3: ssh-ed25519\n", 0o600)
+	bad("not a private key in OpenSSH's format")
+	write(t, m.dir+"/id", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", 0o600)
+	bad("id: ")
+	os.Remove(m.dir + "/id")
+	bad("id: is not there")
+	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", m.dir+"/id")
+	bad("less than 2048 bits")
+	os.Remove(m.dir + "/id")
+	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", m.dir+"/id")
+	bad("needs a passphrase")
+}
+
+func TestAgent(t *testing.T) {
+	needs(t, "ssh-agent", "ssh-add")
+	m := newMachine(t)
+	g := newGate(t, m)
+	m.configure(t, "hosts home.example.test")
+	t.Setenv("SSH_AUTH_SOCK", "")
+	m.push(t, "--agent", "203.0.113.7").expect(t, 78, "SSH_AUTH_SOCK")
+	t.Setenv("SSH_AUTH_SOCK", m.dir+"/agent")
+	m.push(t, "-v", "--agent", "203.0.113.7").expect(t, 75, "asking the agent")
+	agent := exec.Command("ssh-agent", "-D", "-a", m.dir+"/agent")
+	must(t, agent.Start())
+	defer func() { agent.Process.Kill(); agent.Wait() }()
+	wait(t, "the agent is there", func() bool { _, err := os.Stat(m.dir + "/agent"); return err == nil })
+	m.push(t, "--agent", "203.0.113.7").expect(t, 77, "the agent holds no key")
+	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", m.dir+"/other")
+	g.allow(t, m.read(t, "other.pub"), "nas.example.test")
+	run(t, "ssh-add", "-q", m.dir+"/other")
+	m.push(t, "--agent", "203.0.113.7").expect(t, 77, "the agent holds no key")
+	run(t, "ssh-add", "-q", m.dir+"/id")
+	must(t, os.Remove(m.dir+"/id"))
+	m.push(t, "-v", "--agent", "203.0.113.7").expect(t, 0, "good 203.0.113.7 home")
+	must(t, os.Remove(m.dir+"/id.pub")) // now any of the agent's keys will do
+	m.push(t, "-v", "--agent", "--host", "nas.example.test", "203.0.113.7").expect(t, 0, "good 203.0.113.7 nas")
+}
+
+// silent is a server that accepts and never answers. It tells how many
+// connections were open at most.
+func silent(t *testing.T) (port string, open func() (now, most int)) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { listener.Close() })
+	var mu sync.Mutex
+	var now, most int
+	count := func(by int) {
+		mu.Lock()
+		defer mu.Unlock()
+		now += by
+		most = max(most, now)
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			count(1)
+			go func() {
+				defer count(-1)
+				defer conn.Close()
+				for buf := make([]byte, 1024); ; {
+					if _, err := conn.Read(buf); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return port, func() (int, int) {
+		mu.Lock()
+		defer mu.Unlock()
+		return now, most
+	}
+}
+
+func TestGatewayIsDown(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	begun := time.Now()
+	r := m.push(t, "-v", "--retry", "6", "203.0.113.7")
+	r.expect(t, 75, "trying again in")
+	if n := strings.Count(r.sent(), "update"); n < 2 || n > 5 || time.Since(begun) > long {
+		t.Errorf("%d attempts in %v\n%s", n, time.Since(begun), r.stderr)
+	}
+	if r := m.push(t, "203.0.113.7"); r.status != 75 || r.stderr != "" {
+		t.Errorf("what may pass is no news: %+v", r)
+	}
+	port, open := silent(t)
+	m.configure(t, "port "+port, "connect_timeout 1")
+	m.push(t, "-v", "203.0.113.7").expect(t, 75, "no answer in time")
+	wait(t, "the connection ends", func() bool { now, most := open(); return now == 0 && most == 1 })
+	m.configure(t, "port 1", "connect_timeout 1\nhost_key_alias x")
+	m.pin(t, "x", m.read(t, "host.pub"))
+	write(t, m.config, strings.Replace(m.read(t, "push.conf"), "gateway 127.0.0.1", "gateway nowhere.invalid", 1), 0o644)
+	m.push(t, "-v", "203.0.113.7").expect(t, 75, "cannot be reached")
+}

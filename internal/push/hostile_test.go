@@ -1,0 +1,163 @@
+package push
+
+import (
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// hostile is an SSH server with m's pinned key that answers as it is told.
+func hostile(t *testing.T, m *machine, answer func(conn ssh.Conn, channel ssh.Channel)) (port string) {
+	t.Helper()
+	key, err := ssh.ParsePrivateKey([]byte(m.read(t, "host")))
+	must(t, err)
+	conf := &ssh.ServerConfig{
+		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
+		BannerCallback:    func(ssh.ConnMetadata) string { return strings.Repeat("\x1b[2Jbanner\n", 1000) },
+	}
+	conf.AddHostKey(key)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			tcp, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serve(tcp, conf, answer)
+		}
+	}()
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return port
+}
+
+func serve(tcp net.Conn, conf *ssh.ServerConfig, answer func(ssh.Conn, ssh.Channel)) {
+	defer tcp.Close()
+	conn, channels, requests, err := ssh.NewServerConn(tcp, conf)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for c := range channels {
+		channel, requests, err := c.Accept()
+		if err != nil {
+			return
+		}
+		for r := range requests {
+			r.Reply(true, nil)
+			if r.Type == "exec" {
+				answer(conn, channel)
+				channel.Close()
+			}
+		}
+	}
+}
+
+// exits answers with text and a status.
+func exits(status uint32, stdout, stderr string) func(ssh.Conn, ssh.Channel) {
+	return func(_ ssh.Conn, c ssh.Channel) {
+		io.WriteString(c, stdout)
+		io.WriteString(c.Stderr(), stderr)
+		c.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{status}))
+	}
+}
+
+func endless(w func(ssh.Channel) io.Writer) func(ssh.Conn, ssh.Channel) {
+	return func(_ ssh.Conn, c ssh.Channel) {
+		for line := []byte("good 203.0.113.7 home.example.test\n"); ; {
+			if _, err := w(c).Write(line); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func TestHostileGateway(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		answer func(ssh.Conn, ssh.Channel)
+		status int
+		want   string
+	}{
+		"good":                   {exits(0, "good 203.0.113.7 home.example.test\n", ""), 0, "good 203.0.113.7"},
+		"nothing":                {exits(0, "", ""), 69, "it said nothing"},
+		"another program":        {exits(0, "Welcome to Ubuntu\n", ""), 69, "Welcome to Ubuntu"},
+		"escape sequences":       {exits(0, "good \x1b]0;x\x07\n", ""), 69, "good ?]0;x?"},
+		"escape sequences later": {exits(0, "good "+strings.Repeat("x", 300)+"\x1b[2J\n", ""), 69, "good x"},
+		"two lines for one host": {exits(0, "good 203.0.113.7 a\ngood 203.0.113.7 b\n", ""), 69, "no dnsgate gateway"},
+		"one good, one bad line": {exits(0, "good 203.0.113.7 a\nnohost\n", ""), 69, "no dnsgate gateway"},
+		"odd status":             {exits(200, "", "what?\x1b[31m\n"), 69, "what??[31m"},
+		"refusal with escapes":   {exits(65, "badaddr \x1b[2J\xff\n", ""), 65, "refused: badaddr ?[2J?"},
+		"refusal on stderr":      {exits(77, "", "one\ntwo\n"), 77, "refused: two"},
+		"later":                  {exits(75, "911 later\n", ""), 75, "911 later"},
+		"no status":              {func(ssh.Conn, ssh.Channel) {}, 75, "cannot be reached"},
+		"hangs up":               {func(c ssh.Conn, _ ssh.Channel) { c.Close() }, 75, "cannot be reached"},
+		"endless stdout":         {endless(func(c ssh.Channel) io.Writer { return c }), 69, "no dnsgate gateway"},
+		"endless stderr":         {endless(func(c ssh.Channel) io.Writer { return c.Stderr() }), 69, "no dnsgate gateway"},
+		"a flood of requests": {func(conn ssh.Conn, c ssh.Channel) {
+			for range 5000 {
+				conn.SendRequest("flood", false, make([]byte, 1000))
+				c.SendRequest("flood", false, make([]byte, 1000))
+			}
+			exits(0, "good 203.0.113.7 home.example.test\n", "")(conn, c)
+		}, 0, "good 203.0.113.7"},
+		"wants a channel of its own": {func(conn ssh.Conn, c ssh.Channel) {
+			for range 100 {
+				conn.OpenChannel("forwarded-tcpip", nil)
+			}
+			exits(0, "good 203.0.113.7 home.example.test\n", "")(conn, c)
+		}, 0, "good 203.0.113.7"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMachine(t)
+			m.configure(t, "hosts home.example.test", "host_key_alias x", "port "+hostile(t, m, test.answer))
+			m.pin(t, "x", m.read(t, "host.pub"))
+			r := m.push(t, "-v", "203.0.113.7")
+			r.expect(t, test.status, test.want)
+			if !isPrintable(strings.ReplaceAll(r.stdout+r.stderr, "\n", "")) {
+				t.Errorf("shown: %q", r.stdout+r.stderr)
+			}
+		})
+	}
+}
+
+// TestOtherServers checks what is said of servers that speak no SSH, or an old
+// one.
+func TestOtherServers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		says   string
+		status int
+	}{
+		"web server": {"HTTP/1.1 400 Bad Request\r\n\r\n", 75},
+		"noise":      {strings.Repeat("\x00\xff", 100000), 75},
+		"SSH 1":      {"SSH-1.5-old\r\n", 75},
+		"nothing":    {"", 75},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			must(t, err)
+			defer listener.Close()
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				io.WriteString(conn, test.says)
+				conn.Close()
+			}()
+			m := newMachine(t)
+			_, port, _ := net.SplitHostPort(listener.Addr().String())
+			m.configure(t, "host_key_alias x", "port "+port)
+			m.pin(t, "x", m.read(t, "host.pub"))
+			m.push(t, "-v", "203.0.113.7").expect(t, test.status, "cannot be reached")
+		})
+	}
+}
