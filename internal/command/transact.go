@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -49,9 +50,17 @@ type outcome struct {
 	old, new records.Host
 }
 
-// maxConflicts is how often a command reads again after somebody else was
-// faster.
-const maxConflicts = 100
+const (
+	maxConflicts = 100 // how often a command reads again after somebody else was faster
+	fewConflicts = 5   // how often at once
+)
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
 
 // transact brings c about: stored durably, then published everywhere. The
 // outcomes are in the order of c's names. They are returned with a DNSError
@@ -74,9 +83,14 @@ func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
 }
 
 // settle attempts c until nobody else is in the way. A conflict is never
-// overwritten blindly: an older session loses to a newer one.
+// overwritten blindly: an older session loses to a newer one. Who was unlucky a
+// few times stands back for a moment, a longer one each time, or he might be
+// for ever.
 func (g *Gateway) settle(ctx context.Context, c change) ([]outcome, error) {
-	for range maxConflicts {
+	for n := range maxConflicts {
+		if n > fewConflicts {
+			sleep(ctx, rand.N(time.Duration(n)*time.Millisecond))
+		}
 		done, err := g.attempt(ctx, c)
 		var conflict *records.Conflict
 		if !errors.As(err, &conflict) {

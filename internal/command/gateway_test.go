@@ -1,0 +1,185 @@
+package command
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dnsgate/internal/authkeys"
+	"dnsgate/internal/records"
+)
+
+// published is a Publishers that notes what was waited for. A test sets what
+// Wait does instead of returning at once.
+type published struct {
+	mu    sync.Mutex
+	waits []wait
+	wait  func(ctx context.Context) error
+}
+
+type wait struct {
+	names    []records.Name
+	revision uint64
+}
+
+func (p *published) Wait(ctx context.Context, names []records.Name, revision uint64) error {
+	p.mu.Lock()
+	p.waits = append(p.waits, wait{slices.Clone(names), revision})
+	f := p.wait
+	p.mu.Unlock()
+	if f != nil {
+		return f(ctx)
+	}
+	return nil
+}
+
+func (p *published) Progress() []records.Progress {
+	return []records.Progress{{Name: "test", LastError: "it is\ndown", NextTry: time.Unix(1800000000, 0)}}
+}
+
+func (p *published) Rebuild(ctx context.Context) error { return p.Wait(ctx, nil, 0) }
+
+// newGateway makes a gateway with a store of its own, and without a limit to
+// the rate.
+func newGateway(t testing.TB) (*Gateway, *published) {
+	t.Helper()
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := records.Open(t.TempDir(), quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &published{}
+	closed := sync.OnceValue(store.Close)
+	t.Cleanup(func() { closed() })
+	return &Gateway{
+		Store: closing{store, closed}, Publishers: p, Rates: NewRates(0), Log: quiet,
+		Version: "v1", Started: time.Now(), PublishTimeout: 10 * time.Second,
+		TTL:         func() uint32 { return 300 },
+		Reload:      func(context.Context) error { return nil },
+		Keys:        func() ([]authkeys.Grant, []authkeys.Fault) { return nil, nil },
+		Connections: func() Connections { return Connections{} },
+	}, p
+}
+
+// closing is a store that may be closed more than once.
+type closing struct {
+	*records.Bolt
+	close func() error
+}
+
+func (c closing) Close() error { return c.close() }
+
+// allow is the grant of "dnsgate allow WORDS"; "admin" is the operator's.
+func allow(t testing.TB, words string) authkeys.Grant {
+	t.Helper()
+	grant, err := authkeys.ParseCommand("dnsgate " + words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grant.Fingerprint, grant.Comment = "SHA256:"+strings.Repeat("x", 43), "test"
+	return grant
+}
+
+// client runs commands in one session after the other.
+type client struct {
+	t     testing.TB
+	gate  *Gateway
+	grant authkeys.Grant
+	peer  netip.Addr
+	began time.Time // zero: now
+	in    io.Reader
+	ctx   context.Context
+}
+
+func newClient(t testing.TB, g *Gateway, grant string) *client {
+	return &client{t: t, gate: g, grant: allow(t, grant), peer: netip.MustParseAddr("203.0.113.1"), ctx: context.Background()}
+}
+
+// run returns what is said on stdout, and the exit status, after checking that
+// both, and stderr, go together.
+func (c *client) run(line string) (string, int) {
+	c.t.Helper()
+	began := c.began
+	if began.IsZero() {
+		began = time.Now()
+	}
+	s := &Session{Source: c.peer, Began: began, Grant: func() (authkeys.Grant, error) { return c.grant, nil }}
+	in := c.in
+	if in == nil {
+		in = strings.NewReader("")
+	}
+	var out, err strings.Builder
+	status := c.gate.Run(c.ctx, s, line, Streams{In: in, Out: &out, Err: &err})
+	checkReply(c.t, line, out.String(), err.String(), status)
+	return out.String(), status
+}
+
+// expect runs line and wants this answer: one line of want for each of
+// stdout, in which "..." is any text.
+func (c *client) expect(status int, line string, want ...string) {
+	c.t.Helper()
+	out, got := c.run(line)
+	if got != status || !matches(out, want) {
+		c.t.Errorf("%s: exit status %d and %q, want %d and %q", line, got, out, status, want)
+	}
+}
+
+func matches(out string, want []string) bool {
+	var pattern strings.Builder
+	for _, line := range want {
+		for i, part := range strings.Split(line, "...") {
+			if i > 0 {
+				pattern.WriteString(".*")
+			}
+			pattern.WriteString(regexp.QuoteMeta(part))
+		}
+		pattern.WriteString("\n")
+	}
+	return regexp.MustCompile("^" + pattern.String() + "$").MatchString(out)
+}
+
+// explained is a line that a client must not take for success.
+var explained = regexp.MustCompile(`^(badcmd|badaddr|notfqdn|numhost|nohost|abuse|dnserr|911) [ -~]{8,}\n$`)
+
+// checkReply checks what holds of every reply: of each line that tells an
+// error, and of how stdout, stderr and the exit status go together.
+func checkReply(t testing.TB, line, out, err string, status int) {
+	t.Helper()
+	worst, said := 0, ""
+	for l := range strings.Lines(out) {
+		if !explained.MatchString(l) {
+			continue
+		}
+		said = l
+		code, why, _ := strings.Cut(l, " ")
+		exit := Code(code).Exit()
+		if strings.Contains(why, "met a bug") {
+			exit = exitBug
+		}
+		worst = max(worst, exit)
+		for _, word := range []string{"good", "nochg", "OK"} {
+			if strings.Contains(why, word) {
+				t.Errorf("%q: %q could be taken for success", line, l)
+			}
+		}
+		if slices.Contains(strings.Fields(strings.ToLower(why)), "ok") {
+			t.Errorf("%q: %q could be taken for success", line, l)
+		}
+	}
+	if worst != status {
+		t.Errorf("%q: exit status %d, but stdout says %q", line, status, out)
+	}
+	if err != "" && err != said {
+		t.Errorf("%q: stderr is %q and stdout %q", line, err, out)
+	}
+	if err == "" && status != 0 && !ReadsInput(line) {
+		t.Errorf("%q: nothing on stderr for people", line)
+	}
+}
