@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -103,7 +104,8 @@ func (g *Gateway) settle(ctx context.Context, c change) ([]outcome, error) {
 	return nil, fault(Outage, "others change the same hosts all the time; nothing was stored")
 }
 
-// attempt reads, edits, commits and waits for the publishers, once.
+// attempt reads, edits, commits and waits for the publishers, once. What is so
+// already is committed too: that stores nothing, but an answer rests on it.
 func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	hosts, err := g.Store.Hosts(ctx, c.names)
 	if err != nil {
@@ -111,8 +113,7 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	}
 	now := time.Now()
 	done := make([]outcome, len(hosts))
-	var write []records.Host
-	var revision uint64
+	write := slices.Clone(hosts)
 	for i, old := range hosts {
 		updated, err := c.edit(old, now)
 		if err != nil {
@@ -123,17 +124,15 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 			done[i].code = Good
 		}
 		if !old.Equal(updated) && old.Revision+uint64(len(updated.Records)) > 0 {
-			write = append(write, updated)
+			write[i] = updated
 		}
-		revision = max(revision, old.Revision)
 	}
 	if c.dryRun {
 		return done, nil
 	}
-	if len(write) > 0 {
-		if revision, err = g.commit(ctx, c, now, write); err != nil {
-			return nil, err
-		}
+	revision, err := g.commit(ctx, c, now, write)
+	if err != nil {
+		return nil, err
 	}
 	return done, g.published(ctx, c.names, revision)
 }

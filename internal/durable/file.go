@@ -168,6 +168,23 @@ func SyncFolder(path string) error {
 	return dir.Sync()
 }
 
+// MakeFolder makes a folder, and those above it, durably. It need not be new.
+func MakeFolder(path string, mode fs.FileMode) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	above := filepath.Dir(filepath.Clean(path))
+	if above != path {
+		if err := MakeFolder(above, mode); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(path, mode); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return SyncFolder(above)
+}
+
 // target resolves the symbolic links of path; a last component that does not
 // exist yet is kept.
 func target(path string) (string, error) {

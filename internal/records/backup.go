@@ -112,7 +112,7 @@ func backupHost(b *BackupWriter, key, sealed []byte, oldest uint64) error {
 // backup. Errors of the backup's text are *BackupError. After an error the
 // folder is as it was.
 func Restore(folder string, backup io.Reader) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := durable.MakeFolder(folder, 0o700); err != nil {
 		return err
 	}
 	lock, err := lockFolder(folder)

@@ -18,15 +18,16 @@ import (
 	"dnsgate/internal/durable"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Bolt is the embedded Store: every host in memory, and behind it one bbolt
 // file that makes changes durable. One goroutine alone writes; commits that
 // wait at the same time share its fsync.
 type Bolt struct {
-	db  *bbolt.DB
-	log *slog.Logger
+	db   *bbolt.DB
+	path string
+	file os.FileInfo // of what is open; path may come to name another one
+	log  *slog.Logger
 
 	queue   chan *commit
 	closing chan struct{}
@@ -71,9 +72,6 @@ const mapSize = min(1<<36, 1<<(^uint(0)>>63*6+30))
 func Open(folder string, log *slog.Logger) (*Bolt, error) {
 	path := filepath.Join(folder, File)
 	s, err := open(folder, path)
-	if errors.Is(err, bolterrors.ErrTimeout) {
-		return nil, fmt.Errorf("%s: in use by another dnsgate; stop that one first", path)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -91,16 +89,21 @@ func open(folder, path string) (s *Bolt, err error) {
 	if err := ensure(folder, path); err != nil {
 		return nil, err
 	}
-	if err := verifyFile(path); err != nil {
+	if err := syncNames(folder); err != nil {
 		return nil, err
 	}
 	defer trapDamage(&err)()
-	db, err := bbolt.Open(path, 0o600, options())
+	settled := options()
+	settled.OpenFile = openSettled
+	db, err := bbolt.Open(path, 0o600, settled)
 	if err != nil {
 		return nil, err
 	}
-	s = &Bolt{db: db, hosts: make(map[Name]string)}
-	if err := s.load(); err != nil {
+	s = &Bolt{db: db, path: path, hosts: make(map[Name]string)}
+	if s.file, err = os.Lstat(path); err == nil {
+		err = s.load()
+	}
+	if err != nil {
 		db.Close()
 		return nil, err
 	}
@@ -132,7 +135,7 @@ func trapDamage(err *error) func() {
 // ensure makes the folder, and a whole empty store under a temporary name
 // first: bbolt would take a file of no bytes for a new one.
 func ensure(folder, path string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := durable.MakeFolder(folder, 0o700); err != nil {
 		return err
 	}
 	info, err := os.Lstat(path)

@@ -131,7 +131,9 @@ func (s *Bolt) apply(group []*commit) {
 }
 
 // stage checks c against what is there and what the group did before it, and
-// adds its changes to d.
+// adds its changes to d. What is to be as it is already costs no write; that
+// it goes through the committer still tells that it is durable, and that no
+// change is on its way.
 func (s *Bolt) stage(d *draft, c *commit) error {
 	was := make([]staged, len(c.txn.Hosts))
 	for i, h := range c.txn.Hosts {
@@ -139,23 +141,25 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 		if was[i].host.Revision != h.Revision {
 			return &Conflict{was[i].host}
 		}
+		c.revision = max(c.revision, h.Revision)
 	}
-	if len(c.txn.Hosts) > 0 {
-		d.revision++
-	}
-	c.revision = d.revision
+	revision := d.revision + 1
 	for i, h := range c.txn.Hosts {
+		if h.Equal(was[i].host) {
+			continue
+		}
 		logged := was[i].logged
 		if !slices.EqualFunc(was[i].host.Records, h.Records, sameValue) || was[i].host.TTL != h.TTL {
 			d.lines = append(d.lines, line{Change{
-				Revision: d.revision, Time: c.txn.Time.UTC().Truncate(time.Second), Name: h.Name,
+				Revision: revision, Time: c.txn.Time.UTC().Truncate(time.Second), Name: h.Name,
 				Old: was[i].host.Records, New: h.Records, TTL: h.TTL,
 				Key: c.txn.Key, Source: c.txn.Source,
 			}, logged})
-			logged = d.revision
+			logged = revision
 		}
-		h.Revision, h.Session = d.revision, c.txn.Session
+		h.Revision, h.Session = revision, c.txn.Session
 		d.hosts[h.Name] = staged{h, logged, string(encodeHost(nil, h, logged))}
+		d.revision, c.revision = revision, revision
 	}
 	return nil
 }
@@ -182,6 +186,9 @@ func (s *Bolt) write(d *draft) (err error) {
 			s.log.Error("storing failed", "error", err)
 		}
 	}()
+	if err := s.there(); err != nil {
+		return fmt.Errorf("%w; %w", err, ErrNotApplied)
+	}
 	defer trapDamage(&err)()
 	logged := s.logged
 	err = s.db.Update(func(tx *bbolt.Tx) error {

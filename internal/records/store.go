@@ -22,8 +22,9 @@ type Store interface {
 	Find(match func(Name) bool) []Host
 
 	// Commit applies t whole, or not at all, and returns its revision once it
-	// is durable. Each host of t must still be at the revision that was read.
-	// The error is a *Conflict, ErrNotApplied or ErrUnknown.
+	// is durable. Each host of t must still be at the revision that was read;
+	// one that is to be as it is keeps it, and is known to be durable then, and
+	// the revision is that of the newest host if none changes. The error is a *Conflict, ErrNotApplied or ErrUnknown.
 	Commit(ctx context.Context, t Txn) (revision uint64, err error)
 
 	// Follow begins a sequence of updates.

@@ -18,30 +18,28 @@ import (
 // The layout is that of bbolt's file format, version 2: two meta pages, of
 // which the one with the higher transaction number counts, and a B+tree of
 // branch and leaf pages for each bucket. Numbers are in the machine's order.
-func verifyFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
+//
+// It returns where the meta page that counts stands.
+func verifyFile(f *os.File) (meta int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	v := verifier{file: f}
 	if err := v.metas(info.Size()); err != nil {
-		return fmt.Errorf("the file is damaged: %w", err)
+		return 0, fmt.Errorf("the file is damaged: %w", err)
 	}
 	v.seen = make([]bool, v.pages)
 	if err := v.tree(v.root, span{}, 0); err != nil {
-		return fmt.Errorf("the file is damaged: %w", err)
+		return 0, fmt.Errorf("the file is damaged: %w", err)
 	}
-	return nil
+	return v.meta, nil
 }
 
 type verifier struct {
 	file     *os.File
 	pageSize int64
+	meta     int64  // where the newer meta page stands
 	pages    uint64 // in use, the meta pages among them
 	root     uint64
 	seen     []bool
@@ -79,7 +77,7 @@ func (v *verifier) metas(size int64) error {
 		}
 		v.pageSize = int64(num.Uint32(m[8:]))
 		if txid := num.Uint64(m[48:]); i == 0 || txid > newest {
-			newest = txid
+			newest, v.meta = txid, i*v.pageSize
 			v.root, v.pages = num.Uint64(m[16:]), num.Uint64(m[40:])
 		}
 	}

@@ -1,0 +1,238 @@
+package faults
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"dnsgate/internal/records"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// TestPowerLoss records what a gateway under load does to its files, and when
+// its clients were answered. Then it takes the power away after each step, in
+// several ways each, and looks at what is left.
+func TestPowerLoss(t *testing.T) {
+	need(t, "strace")
+	g := newGateway(t)
+	p := newPower(t, g)
+	p.run(t, 12)
+	p.replay(t)
+}
+
+// TestPowerLossAfterKill takes the power away after the gateway was killed
+// between a write and its fsync, and started again: what it then reads may
+// not be on disk.
+func TestPowerLossAfterKill(t *testing.T) {
+	need(t, "strace")
+	for n := 5; n <= 10; n++ {
+		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
+			g := newGateway(t)
+			p := newPower(t, g)
+			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:signal=KILL:when=%d", n))
+			p.run(t, 3)
+			p.replay(t)
+		})
+	}
+}
+
+// TestPowerLossAfterFailedSync is the same after an fsync that failed.
+func TestPowerLossAfterFailedSync(t *testing.T) {
+	need(t, "strace")
+	for n := 5; n <= 10; n++ {
+		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
+			g := newGateway(t)
+			p := newPower(t, g)
+			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:error=EIO:when=%d", n))
+			p.run(t, 3)
+			p.replay(t)
+		})
+	}
+}
+
+// power is a gateway whose every step is recorded.
+type power struct {
+	g     *gateway
+	disk  *disk
+	calls []call
+	rng   *rand.Rand
+
+	mu   sync.Mutex
+	acks []ack
+	sent map[records.Name]int
+}
+
+// ack is an answer: host was at its n-th address.
+type ack struct {
+	at   time.Time
+	host records.Name
+	n    int
+}
+
+func newPower(t *testing.T, g *gateway) *power {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	return &power{g: g, disk: newDisk(t, g.dir), sent: make(map[records.Name]int), rng: rand.New(rand.NewPCG(seed, 1))}
+}
+
+const powerHosts = 3
+
+// run has the gateway serve some clients, records it, and kills it.
+func (p *power) run(t *testing.T, updates int, inject ...string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "trace")
+	p.g.start(t, strace(file, inject...)...)
+	var clients sync.WaitGroup
+	for i := range powerHosts {
+		host := records.Name(fmt.Sprintf("h%d.%s", i, zone))
+		clients.Go(func() { p.client(host, updates) })
+	}
+	clients.Wait()
+	p.g.kill()
+	p.calls = append(p.calls, readTrace(t, file)...)
+}
+
+// client sends the last address once more, then new ones, until there is no
+// answer.
+func (p *power) client(host records.Name, updates int) {
+	conn, err := p.g.dial(p.g.user)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	p.mu.Lock()
+	n := p.sent[host]
+	p.mu.Unlock()
+	for ; updates > 0; updates-- {
+		if n > 0 && !p.update(conn, host, n) {
+			return
+		}
+		n++
+		p.mu.Lock()
+		p.sent[host] = n
+		p.mu.Unlock()
+		if !p.update(conn, host, n) {
+			return
+		}
+	}
+}
+
+func (p *power) update(conn *ssh.Client, host records.Name, n int) bool {
+	address := netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)})
+	out, exit := sayOn(conn, fmt.Sprintf("update %s %s", host, address), "")
+	if exit != 0 || !strings.HasPrefix(out, "good ") && !strings.HasPrefix(out, "nochg ") {
+		return exit > 0 // answered, and refused
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.acks = append(p.acks, ack{time.Now(), host, n})
+	return true
+}
+
+// replay does all that was recorded, step by step, and crashes before each: by
+// then all must be kept that was answered until that moment.
+func (p *power) replay(t *testing.T) {
+	t.Helper()
+	scratch, err := os.MkdirTemp(fast(), "power")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(scratch)
+	whole := make(map[[32]byte]bool)
+	crashed := 0
+	for _, c := range append(p.calls, call{name: "end", fd: p.g.dir, at: time.Now()}) {
+		if !strings.Contains(c.fd+strings.Join(c.texts, " "), p.g.dir) {
+			continue
+		}
+		for _, crash := range crashes(3, p.rng) {
+			crashed++
+			left := filepath.Join(scratch, fmt.Sprint(crashed))
+			p.disk.root.restore(t, left, crash)
+			when := fmt.Sprintf("power lost before %s of %s %q at %s: %s", c.name, c.fd, paths(c), c.at.Format("05.000000"), crash.name)
+			p.checkStore(t, left, c.at, when)
+			checkFiles(t, left, whole, when)
+			os.RemoveAll(left)
+			if t.Failed() {
+				t.FailNow()
+			}
+		}
+		if c.name != "end" && p.disk.do(t, c) && strings.HasPrefix(c.name, "renameat") {
+			whole[sha256.Sum256(p.disk.at(c.texts[1]).content())] = true
+		}
+	}
+	t.Logf("%d crashes, %d answers", crashed, len(p.acks))
+	if len(p.acks) == 0 {
+		t.Error("no update was answered, so nothing was tested")
+	}
+}
+
+func paths(c call) []string {
+	if c.name == "pwrite64" || c.name == "write" {
+		return nil
+	}
+	return c.texts
+}
+
+// fast is a folder in memory, if there is one.
+func fast() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
+
+// checkStore wants the store to open, and to hold what was answered by then.
+func (p *power) checkStore(t *testing.T, dir string, then time.Time, when string) {
+	t.Helper()
+	store, err := records.Open(filepath.Join(dir, "state"), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Errorf("%s: %v", when, err)
+		return
+	}
+	defer store.Close()
+	for host, sent := range p.sent {
+		hosts, err := store.Hosts(context.Background(), []records.Name{host})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		if a := hosts[0].Addresses(); len(a) == 1 {
+			b := a[0].As4()
+			got = int(b[2])<<8 | int(b[3])
+		}
+		if answered := p.answered(host, then); got < answered || got > sent {
+			t.Errorf("%s: %s is at its address number %d, answered was %d, sent %d", when, host, got, answered, sent)
+		}
+	}
+}
+
+func (p *power) answered(host records.Name, then time.Time) (n int) {
+	for _, a := range p.acks {
+		if a.host == host && !a.at.After(then) {
+			n = max(n, a.n)
+		}
+	}
+	return n
+}
+
+// checkFiles wants data.cdb, and the file that it is made of, to be whole.
+func checkFiles(t *testing.T, dir string, whole map[[32]byte]bool, when string) {
+	t.Helper()
+	for _, name := range []string{"data.cdb", "dnsgate"} {
+		content, err := os.ReadFile(filepath.Join(dir, "root", name))
+		if err == nil && !whole[sha256.Sum256(content)] {
+			t.Errorf("%s: %s is neither old nor new", when, name)
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package records
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"dnsgate/internal/durable"
+)
+
+// What an earlier process left may be in the kernel's memory only: it was
+// killed before its fsync, or the fsync failed. It is made durable before
+// anything rests on it. Otherwise a power loss would bring back the state
+// before, whose pages may be in use again by then, and take with it what was
+// told a client on the strength of what was read.
+
+// openSettled opens the store's file for bbolt, locked as bbolt itself will
+// lock it, verified and durable.
+func openSettled(path string, flag int, mode fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flag&^os.O_CREATE, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err := settle(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func settle(f *os.File) error {
+	if err := lockFile(f); err != nil {
+		return err
+	}
+	meta, err := verifyFile(f)
+	if err != nil {
+		return err
+	}
+	// After an fsync that failed the kernel takes the page for written. So it
+	// is written again; the pages that it names were durable before it.
+	page := make([]byte, pageHeader+64)
+	if _, err := f.ReadAt(page, meta); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(page, meta); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// lockFile waits a moment for a process that is about to end.
+func lockFile(f *os.File) error {
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(50 * time.Millisecond) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return fmt.Errorf("locking: %w", err)
+		case time.Now().After(deadline):
+			return errors.New("in use by another dnsgate; stop that one first")
+		}
+	}
+}
+
+// syncNames makes the names of the store's file and of its folder durable. The
+// folder above it need not be readable; then it is its owner's who made the
+// folder.
+func syncNames(folder string) error {
+	if err := durable.SyncFolder(folder); err != nil {
+		return err
+	}
+	err := durable.SyncFolder(filepath.Dir(filepath.Clean(folder)))
+	if errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return err
+}
+
+// there makes sure that the file in which changes are stored is the one that
+// a later start will find: the folder may be gone, or another file system
+// mounted over it.
+func (s *Bolt) there() error {
+	info, err := os.Lstat(s.path)
+	if err == nil && !os.SameFile(info, s.file) {
+		err = fmt.Errorf("%s: another file is in its place", s.path)
+	}
+	if err != nil {
+		return fmt.Errorf("the store's file is gone (%w); put it back, or take a backup while dnsgate runs", err)
+	}
+	return nil
+}
