@@ -172,6 +172,10 @@ func (v *verifier) exchange(ctx context.Context, query *dns.Msg, network string)
 	defer cancel()
 	client := dns.Client{Net: network, Timeout: maxQuery}
 	reply, _, err := client.ExchangeContext(ctx, query, v.server)
+	var op *net.OpError
+	if errors.As(err, &op) {
+		err = op.Err // without the ports of both sides
+	}
 	if err != nil {
 		return nil, fmt.Errorf("no answer over %s: %w", network, err)
 	}
