@@ -50,14 +50,23 @@ func (p *published) Rebuild(ctx context.Context) error { return p.Wait(ctx, nil,
 // the rate.
 func newGateway(t testing.TB) (*Gateway, *published) {
 	t.Helper()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	store, err := records.Open(t.TempDir(), quiet)
+	g, p, err := openGateway(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &published{}
+	store := g.Store.(io.Closer)
+	t.Cleanup(func() { store.Close() })
+	return g, p
+}
+
+func openGateway(dir string) (*Gateway, *published, error) {
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	store, err := records.Open(dir, quiet)
+	if err != nil {
+		return nil, nil, err
+	}
 	closed := sync.OnceValue(store.Close)
-	t.Cleanup(func() { closed() })
+	p := &published{}
 	return &Gateway{
 		Store: closing{store, closed}, Publishers: p, Rates: NewRates(0), Log: quiet,
 		Version: "v1", Started: time.Now(), PublishTimeout: 10 * time.Second,
@@ -65,7 +74,7 @@ func newGateway(t testing.TB) (*Gateway, *published) {
 		Reload:      func(context.Context) error { return nil },
 		Keys:        func() ([]authkeys.Grant, []authkeys.Fault) { return nil, nil },
 		Connections: func() Connections { return Connections{} },
-	}, p
+	}, p, nil
 }
 
 // closing is a store that may be closed more than once.
