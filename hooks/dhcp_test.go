@@ -9,7 +9,7 @@ import (
 // router and gives out addresses.
 func newLAN(t *testing.T, conf ...string) *network {
 	t.Helper()
-	needs(t, "dnsmasq")
+	needs(t, "dnsmasq", "pgrep")
 	n := newNetwork(t, conf...)
 	link(t, n.gate, n.home, "lan0")
 	n.gate.must(t, "ip", "addr", "add", "203.0.113.1/24", "dev", "lan0")
@@ -21,7 +21,7 @@ func newLAN(t *testing.T, conf ...string) *network {
 // advertisements.
 func (n *network) lease(t *testing.T, address, prefix string) {
 	t.Helper()
-	n.gate.must(t, "sh", "-c", "! [ -s /run/dnsmasq ] || kill $(cat /run/dnsmasq); rm -f /run/leases")
+	n.gate.must(t, "sh", "-c", "! [ -s /run/dnsmasq ] || kill $(cat /run/dnsmasq); while pgrep -x dnsmasq; do sleep 0.1; done; rm -f /run/leases")
 	n.gate.must(t, "dnsmasq", "--conf-file=/dev/null", "--port=0", "--interface=lan0", "--bind-interfaces", "--no-ping",
 		"--pid-file=/run/dnsmasq", "--dhcp-leasefile=/run/leases", "--dhcp-authoritative", "--user=root",
 		"--dhcp-range="+address+","+address+",2m", "--enable-ra", "--dhcp-range="+prefix+",ra-only,64,10m", "--ra-param=lan0,4,600")
@@ -52,11 +52,13 @@ func TestDhcpcd(t *testing.T) {
 	n.home.must(t, "sh", "-c", "ip link set lan0 down && ip link set lan0 address 02:00:00:00:00:07 && ip link set lan0 up")
 	n.lease(t, "203.0.113.50", "2001:db8:0:7::")
 	said := n.home.background(t, path, "dhcpcd", "-B", "--noarp", "lan0")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("dhcpcd said:\n%s", said)
+		}
+	})
 	n.expect(t, "A 203.0.113.50, AAAA 2001:db8:0:7:0:ff:fe00:7")
 	n.lease(t, "203.0.113.60", "2001:db8:0:7::")
 	n.home.must(t, "dhcpcd", "--rebind", "lan0")
 	n.expect(t, "A 203.0.113.60, AAAA 2001:db8:0:7:0:ff:fe00:7")
-	if t.Failed() {
-		t.Log(said)
-	}
 }
