@@ -106,7 +106,7 @@ type line struct {
 }
 
 func (s *Bolt) apply(group []*commit) {
-	if err := s.failure(); err != nil {
+	if err := s.usable(); err != nil {
 		for _, c := range group {
 			c.err = err
 		}
@@ -186,9 +186,6 @@ func (s *Bolt) write(d *draft) (err error) {
 			s.log.Error("storing failed", "error", err)
 		}
 	}()
-	if err := s.there(); err != nil {
-		return fmt.Errorf("%w; %w", err, ErrNotApplied)
-	}
 	defer trapDamage(&err)()
 	logged := s.logged
 	err = s.db.Update(func(tx *bbolt.Tx) error {
@@ -210,10 +207,18 @@ func (s *Bolt) write(d *draft) (err error) {
 	return err
 }
 
-func (s *Bolt) failure() error {
+// usable says why the store can make nothing durable, nor say that it is.
+func (s *Bolt) usable() error {
 	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.failed
+	failed := s.failed
+	s.mu.RUnlock()
+	if failed != nil {
+		return failed
+	}
+	if err := s.there(); err != nil {
+		return fmt.Errorf("%w; %w", err, ErrNotApplied)
+	}
+	return nil
 }
 
 var errBeforeWrite = errors.New("changing the file's pages failed")
