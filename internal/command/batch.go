@@ -87,11 +87,12 @@ func readLine(r *bufio.Reader) (string, error) {
 }
 
 // start begins a line. It waits for earlier lines of the same hosts, so that
-// the last one of them is what stays.
+// the last one of them is what stays; what the key may do is looked up after
+// that, for it can take a while.
 func (b *batch) start(text string, err error) *batchLine {
 	l := &batchLine{err: err, done: make(chan struct{})}
 	var c change
-	if err == nil {
+	for again := true; l.err == nil && again; again = l.err == nil && b.awaitEarlier(l) {
 		l.err = b.run.survive(func() (err error) {
 			c, err = b.prepare(l, text)
 			return err
@@ -102,9 +103,6 @@ func (b *batch) start(text string, err error) *batchLine {
 		return l
 	}
 	for _, name := range l.update.hosts {
-		if earlier := b.busy[name]; earlier != nil {
-			<-earlier.done
-		}
 		b.busy[name] = l
 	}
 	if len(b.busy) > 4*maxInFlight {
@@ -123,6 +121,24 @@ func (b *batch) start(text string, err error) *batchLine {
 		})
 	}()
 	return l
+}
+
+// awaitEarlier waits for the lines in flight of l's hosts, and reports whether
+// there were any.
+func (b *batch) awaitEarlier(l *batchLine) (waited bool) {
+	for _, name := range l.update.hosts {
+		earlier := b.busy[name]
+		if earlier == nil {
+			continue
+		}
+		select {
+		case <-earlier.done:
+		default:
+			<-earlier.done
+			waited = true
+		}
+	}
+	return waited
 }
 
 // forget drops hosts whose line is done.

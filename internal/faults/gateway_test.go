@@ -277,3 +277,15 @@ func (g *gateway) served(host string) string {
 	}
 	return ""
 }
+
+// getIn is dnsgate get in the root.
+func (g *gateway) getIn(t *testing.T, kind, name string) string {
+	t.Helper()
+	get := exec.Command(binary, "get", kind, name)
+	get.Dir = g.path("root")
+	out, err := get.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}

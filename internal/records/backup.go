@@ -27,6 +27,9 @@ const (
 	backupLast  = "# end: %d lines, revision %d, crc32c %08x\n"
 )
 
+// maxRevision is what a backup may begin with: revisions must go on growing.
+const maxRevision = 1 << 62
+
 // BackupWriter writes the backup format.
 type BackupWriter struct {
 	w     *bufio.Writer
@@ -180,7 +183,7 @@ func restoreInto(path string, backup io.Reader) (err error) {
 // until the end.
 type restorer struct {
 	lines    *bbolt.Bucket
-	logged   uint64
+	logged   logSize
 	hosts    map[Name]string
 	revision uint64 // the highest seen, then the backup's own
 }
@@ -227,8 +230,8 @@ func (r *restorer) end(text string, lines int, crc uint32) error {
 	if lines != wantLines || crc != wantCRC {
 		return errors.New("lines are missing or were changed: the count or the checksum does not match")
 	}
-	if revision < r.revision {
-		return fmt.Errorf("revision %d is lower than that of a line, %d", revision, r.revision)
+	if revision < r.revision || revision > maxRevision {
+		return fmt.Errorf("revision %d is lower than that of a line, %d, or one that no store has", revision, r.revision)
 	}
 	r.revision = revision
 	return nil
@@ -239,8 +242,8 @@ func (r *restorer) line(text string) error {
 	if err != nil {
 		return err
 	}
-	if c.Revision == 0 {
-		return errors.New("revision 0")
+	if c.Revision == 0 || c.Revision > maxRevision {
+		return fmt.Errorf("revision %d, which no store has", c.Revision)
 	}
 	r.revision = max(r.revision, c.Revision)
 	_, logged, _, _ := decodeHost(c.Name, r.hosts[c.Name], nil)
@@ -249,10 +252,9 @@ func (r *restorer) line(text string) error {
 		if logged >= c.Revision {
 			return fmt.Errorf("revision %d of %s does not come after %d", c.Revision, c.Name, logged)
 		}
-		if err := putLine(r.lines, line{c, logged}); err != nil {
+		if err := putLine(r.lines, line{c, logged}, &r.logged); err != nil {
 			return err
 		}
-		r.logged++
 		logged = c.Revision
 	}
 	r.hosts[c.Name] = string(encodeHost(nil, h, logged))
@@ -275,5 +277,5 @@ func (r *restorer) finish(tx *bbolt.Tx) error {
 			return err
 		}
 	}
-	return putState(tx, state{r.revision, uint64(len(r.hosts)), r.logged})
+	return putState(tx, state{r.revision, uint64(len(r.hosts)), r.logged.lines})
 }

@@ -43,7 +43,7 @@ type Bolt struct {
 	changed  chan struct{} // closed and replaced at each commit
 	leaseDue chan struct{} // capacity 1: an earlier lease end than before
 
-	logged uint64 // lines in the log bucket; belongs to the committer
+	logged logSize // the log bucket; belongs to the committer
 }
 
 var _ Store = (*Bolt)(nil)
@@ -229,9 +229,9 @@ func (s *Bolt) load() error {
 		if err := tx.Bucket(bucketLog).ForEach(s.loadLine); err != nil {
 			return err
 		}
-		if uint64(len(s.hosts)) != st.hosts || s.logged != st.logged {
+		if uint64(len(s.hosts)) != st.hosts || s.logged.lines != st.logged {
 			return fmt.Errorf("the file is damaged: %d hosts and %d log lines where %d and %d belong",
-				len(s.hosts), s.logged, st.hosts, st.logged)
+				len(s.hosts), s.logged.lines, st.hosts, st.logged)
 		}
 		return nil
 	})
@@ -261,7 +261,7 @@ func (s *Bolt) loadLine(k, v []byte) error {
 	if _, err := unseal(k, v); err != nil {
 		return fmt.Errorf("log line %x: %w", k, err)
 	}
-	s.logged++
+	s.logged.add(k, v)
 	return nil
 }
 

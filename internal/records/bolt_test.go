@@ -166,7 +166,7 @@ func TestFollowerReachesTheSameState(t *testing.T) {
 	for step := range 200 {
 		name := Name(fmt.Sprintf("h%d.example.com", rand.N(20)))
 		h := read(t, s, name)
-		h.TTL = uint32(step)
+		h.TTL = uint32(step) + 1
 		mustCommit(t, s, h)
 		if rand.N(3) > 0 {
 			continue
@@ -404,4 +404,50 @@ func TestDamagedFileIsRefused(t *testing.T) {
 	if refused < 20 {
 		t.Errorf("only %d of the damaged files were refused", refused)
 	}
+}
+
+// TestUnchanged: what is as it was takes no revision and no line of the log,
+// and still conflicts when somebody else was faster.
+func TestUnchanged(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	h := Host{Name: "a.example.com", TTL: 60, Records: []Record{{Addr: netip.MustParseAddr("192.0.2.1")}}}
+	mustCommit(t, s, h)
+	same := read(t, s, h.Name)
+	revision, err := s.Commit(t.Context(), Txn{Time: time.Now(), Key: "key", Source: "-", Hosts: []Host{same}})
+	if err != nil || revision != 1 || s.Revision() != 1 {
+		t.Errorf("revision %d, the store's %d: %v", revision, s.Revision(), err)
+	}
+	if lines, err := s.History("", func(Name) bool { return true }, 9); err != nil || len(lines) != 1 {
+		t.Errorf("history %v: %v", lines, err)
+	}
+	same.Revision = 0
+	var conflict *Conflict
+	if _, err := s.Commit(t.Context(), Txn{Hosts: []Host{same}}); !errors.As(err, &conflict) {
+		t.Errorf("of a host that was written since: %v", err)
+	}
+}
+
+// TestLogBytes: the log is bounded by the room that it takes, too.
+func TestLogBytes(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	h := Host{Name: "a.example.com"}
+	for ttl := range uint32(9) {
+		h = read(t, s, h.Name)
+		h.TTL = ttl + 1
+		mustCommit(t, s, h)
+	}
+	s.logged.bytes = maxLogBytes // as if those were long
+	h = read(t, s, h.Name)
+	h.TTL = 99
+	mustCommit(t, s, h)
+	lines, err := s.History("", func(Name) bool { return true }, 99)
+	if err != nil || len(lines) >= 10 || len(lines) == 0 || lines[0].TTL != 99 {
+		t.Errorf("%d lines: %v", len(lines), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, dir).Close()
 }

@@ -14,8 +14,25 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxLog is how many changes the log keeps; older ones leave it.
-const maxLog = 1 << 18
+// maxLog is how many changes the log keeps, and maxLogBytes how much room they
+// take: a line with many TXT values has up to 17 KiB. Older ones leave it.
+const (
+	maxLog      = 1 << 18
+	maxLogBytes = 256 << 20
+)
+
+// logSize is what the log holds.
+type logSize struct{ lines, bytes uint64 }
+
+func (l *logSize) add(key, sealed []byte) {
+	l.lines++
+	l.bytes += uint64(len(key) + len(sealed))
+}
+
+func (l *logSize) remove(key, sealed []byte) {
+	l.lines--
+	l.bytes -= uint64(len(key) + len(sealed))
+}
 
 // maxGroup is how many transactions share one fsync at most.
 const maxGroup = 2048
@@ -223,7 +240,7 @@ func (s *Bolt) usable() error {
 
 var errBeforeWrite = errors.New("changing the file's pages failed")
 
-func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *uint64) error {
+func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 	hosts := tx.Bucket(bucketHosts)
 	for _, name := range slices.Sorted(maps.Keys(d.hosts)) {
 		key := []byte(name)
@@ -233,15 +250,14 @@ func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *uint64) error {
 	}
 	lines := tx.Bucket(bucketLog)
 	for _, l := range d.lines {
-		if err := putLine(lines, l); err != nil {
+		if err := putLine(lines, l, logged); err != nil {
 			return fmt.Errorf("%w: %w", errBeforeWrite, err)
 		}
-		*logged++
 	}
 	if err := trimLog(lines, logged); err != nil {
 		return fmt.Errorf("%w: %w", errBeforeWrite, err)
 	}
-	st := state{revision: d.revision, hosts: s.countHosts(d), logged: *logged}
+	st := state{revision: d.revision, hosts: s.countHosts(d), logged: logged.lines}
 	return putState(tx, st)
 }
 
@@ -264,23 +280,26 @@ func lineKey(revision uint64, name Name) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, revision), name...)
 }
 
-func putLine(lines *bbolt.Bucket, l line) error {
+func putLine(lines *bbolt.Bucket, l line, size *logSize) error {
 	key := lineKey(l.Revision, l.Name)
 	value := l.AppendText(binary.BigEndian.AppendUint64(nil, l.prev))
 	lines.FillPercent = 0.95 // keys only grow
-	return lines.Put(key, seal(nil, key, value))
+	sealed := seal(nil, key, value)
+	size.add(key, sealed)
+	return lines.Put(key, sealed)
 }
 
-func trimLog(lines *bbolt.Bucket, logged *uint64) error {
-	if *logged <= maxLog {
-		return nil
-	}
+func trimLog(lines *bbolt.Bucket, size *logSize) error {
 	cursor := lines.Cursor()
-	for k, _ := cursor.First(); k != nil && *logged > maxLog; k, _ = cursor.First() {
+	for size.lines > maxLog || size.bytes > maxLogBytes {
+		k, v := cursor.First()
+		if k == nil {
+			return nil
+		}
+		size.remove(k, v)
 		if err := cursor.Delete(); err != nil {
 			return err
 		}
-		*logged--
 	}
 	return nil
 }

@@ -1,0 +1,145 @@
+package faults
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// TestDamagedState damages the state file in many ways. Each is refused with
+// the file named, or is in a part that nothing is kept in; never is anything
+// that was answered lost in silence. A backup restores it all.
+func TestDamagedState(t *testing.T) {
+	g := newGateway(t)
+	g.start(t)
+	told := answers{}
+	for n := range 50 {
+		told.update(g, n)
+	}
+	backup, _ := g.say(g.admin, "backup")
+	g.kill()
+	file := g.path("state", "dnsgate.db")
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(whole, "\x00"))
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 2))
+	damages := map[string]func([]byte) []byte{
+		"empty":           func([]byte) []byte { return nil },
+		"one byte":        func(b []byte) []byte { return b[:1] },
+		"one page":        func(b []byte) []byte { return b[:4096] },
+		"half":            func(b []byte) []byte { return b[:used/2] },
+		"page zeroed":     func(b []byte) []byte { clear(b[4096:8192]); return b },
+		"another file":    func([]byte) []byte { return bytes.Repeat([]byte("not a store\n"), 4096) },
+		"second half old": func(b []byte) []byte { clear(b[used/2 : used]); return b },
+	}
+	for i := range 40 {
+		at, bit := rng.IntN(used), byte(1)<<rng.IntN(8)
+		damages[fmt.Sprintf("bit %d of byte %d", bit, at)] = func(b []byte) []byte { b[at] ^= bit; return b }
+		from := rng.IntN(used/512) * 512
+		damages[fmt.Sprintf("torn %d at %d", i, from)] = func(b []byte) []byte { clear(b[from : from+512]); return b }
+	}
+	refused := 0
+	for name, damage := range damages {
+		if err := os.WriteFile(file, damage(bytes.Clone(whole)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.tryStart(); err != nil {
+			refused++
+			if !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "exit status 74") {
+				t.Errorf("%s: refused without its name, or otherwise than with 74: %v", name, err)
+			}
+			continue
+		}
+		stored, _ := g.say(g.user, "list")
+		for host, address := range told {
+			if !strings.Contains(stored, host+". 300 IN A "+address+"\n") {
+				t.Errorf("%s: taken, and %s is lost", name, host)
+			}
+		}
+		g.kill()
+	}
+	t.Logf("%d of %d refused", refused, len(damages))
+	if refused < 7 {
+		t.Error("hardly anything was refused")
+	}
+	if out, err := g.try(backup, "restore", g.config()); err == nil || !strings.Contains(out, "not empty") {
+		t.Errorf("restore into a folder that is not empty: %v, %s", err, out)
+	}
+	if err := os.RemoveAll(g.path("state")); err != nil {
+		t.Fatal(err)
+	}
+	g.must(t, backup, "restore", g.config())
+	g.start(t)
+	g.say(g.admin, "rebuild")
+	told.check(t, g)
+	if again, _ := g.say(g.admin, "backup"); again != backup {
+		t.Errorf("the backup after the restore is another one")
+	}
+}
+
+// TestHostileBackup: a backup that was torn or made up is refused, or gives a
+// store that works.
+func TestHostileBackup(t *testing.T) {
+	g := newGateway(t)
+	g.start(t)
+	told := answers{}
+	for n := range 5 {
+		told.update(g, n)
+	}
+	backup, _ := g.say(g.admin, "backup")
+	g.kill()
+	restore := func(name, backup string, works bool) {
+		os.RemoveAll(g.path("state"))
+		out, err := g.try(backup, "restore", g.config())
+		if entries, _ := os.ReadDir(g.path("state")); err != nil && len(entries) > 0 {
+			t.Errorf("%s: something was left in the folder", name)
+		}
+		if works != (err == nil) {
+			t.Errorf("%s: %v %s", name, err, out)
+		}
+		if err == nil {
+			g.start(t)
+			g.wants(t, g.user, "update new."+zone+" 192.0.9.9", "good")
+			g.wants(t, g.user, "update n0."+zone+" 192.0.9.9", "good")
+			g.kill()
+			g.start(t)
+			g.wants(t, g.user, "update new."+zone+" 192.0.9.9", "nochg")
+			g.kill()
+		}
+	}
+	restore("as it was", backup, true)
+	for i := range len(backup) {
+		if i%97 == 0 || i == len(backup)-1 {
+			restore(fmt.Sprintf("torn at %d", i), backup[:i], false)
+		}
+	}
+	line := func(format string, args ...any) string {
+		text := fmt.Sprintf(format, args...)
+		c, err := records.ParseChange(text)
+		if err != nil {
+			t.Fatal(text, err)
+		}
+		var out bytes.Buffer
+		b := records.NewBackupWriter(&out)
+		b.Write(c)
+		b.Close(c.Revision)
+		return out.String()
+	}
+	const rest = "2026-01-31T00:00:00Z n0." + zone + " - 192.0.2.1 300 key -"
+	restore("the last revision there is", line("18446744073709551615 %s", rest), false)
+	restore("nearly the last revision", line("18446744073709551614 %s", rest), false)
+	restore("a lease of long ago", line("7 2026-01-31T00:00:00Z n0.%s - 192.0.2.1@1 300 key -", zone), true)
+	restore("a lease without end", line("7 2026-01-31T00:00:00Z n0.%s - 192.0.2.1@9223372036854775807 300 key -", zone), true)
+	restore("the year 9999", line("7 9999-01-31T00:00:00Z n0.%s - 192.0.2.1 300 key -", zone), true)
+	restore("the year 0000", line("7 0000-01-31T00:00:00Z n0.%s - 192.0.2.1 300 key -", zone), true)
+	restore("the longest TTL", line("7 2026-01-31T00:00:00Z n0.%s - 192.0.2.1 2147483647 key -", zone), true)
+	restore("many addresses", line("7 2026-01-31T00:00:00Z n0.%s - %s 300 key -", zone, strings.Repeat("192.0.2.1,", 1000)+"192.0.2.1"), true)
+}
