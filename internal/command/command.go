@@ -46,6 +46,7 @@ type Gateway struct {
 	Connections func() Connections
 
 	stopping atomic.Bool
+	together together
 	counts   counts
 }
 

@@ -137,6 +137,16 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	return done, g.published(ctx, c.names, revision)
 }
 
+// coming is how many changes there may soon be: of connections that log in,
+// and of sessions.
+func (g *Gateway) coming() int {
+	if g.Connections == nil {
+		return 0
+	}
+	open := g.Connections()
+	return open.Unauthenticated + open.Sessions
+}
+
 // sameValues tells a change from a lease that was refreshed.
 func sameValues(a, b records.Host) bool {
 	if len(a.Records) != len(b.Records) || a.TTL != b.TTL && len(a.Records) > 0 {
