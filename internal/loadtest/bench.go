@@ -22,8 +22,13 @@ type bench struct {
 func newBench(o options) (*bench, error) {
 	keyExchange = o.kex
 	var err error
-	if o.dnsgate, err = filepath.Abs(o.dnsgate); err != nil {
-		return nil, err
+	for _, binary := range []*string{&o.dnsgate, &o.before} {
+		if *binary == "" {
+			continue
+		}
+		if *binary, err = filepath.Abs(*binary); err != nil {
+			return nil, err
+		}
 	}
 	root, err := os.MkdirTemp(o.folder, "dnsgate-loadtest-")
 	return &bench{options: o, root: root}, err
@@ -88,6 +93,9 @@ func (b *bench) startAll(s *scene, starters ...starter) (servers []*server, stop
 			return servers, stop, err
 		}
 		srv, err := st.start(s, folder)
+		if srv == nil && err == nil {
+			continue // not wanted
+		}
 		if srv != nil {
 			servers = append(servers, srv)
 		}
@@ -103,7 +111,7 @@ func (b *bench) measureAll(servers []*server, clients int) ([]load, error) {
 	loads := make([][]load, len(servers))
 	for range b.rounds {
 		for i, srv := range servers {
-			l, err := measure(srv, clients, b.each)
+			l, err := measureQuietly(srv, clients, b.each, b.quiet)
 			if err != nil {
 				return nil, err
 			}
@@ -124,7 +132,7 @@ func (b *bench) rates() error {
 		return err
 	}
 	servers, stop, err := b.startAll(s,
-		starter{"floor", "", startFloor}, starter{"dnsgate", "", b.startGateway},
+		starter{"floor", "", startFloor}, starter{"dnsgate", "", b.startGateway}, starter{"before", "", b.startBefore},
 		starter{"sshd", "tinydns-data", b.startSSHD}, starter{"dropbear", "dropbear", b.startDropbear}, starter{"named", "named", b.startBIND})
 	if err != nil {
 		return err
@@ -149,13 +157,17 @@ func (b *bench) rates() error {
 				fmt.Sprintf("%.2f", float64(l.cpu)/float64(loads[0].cpu)))
 		}
 		t.print()
-		failures(servers, loads)
+		remarks(servers, loads, b.quiet)
 	}
 	return nil
 }
 
-func failures(servers []*server, loads []load) {
+// remarks tells what the figures of a table suffered from.
+func remarks(servers []*server, loads []load, quiet float64) {
 	for i, l := range loads {
+		if l.others > quiet {
+			fmt.Printf("%s: others used %.0f%% of the CPUs meanwhile.\n", servers[i].name, l.others*100)
+		}
 		if l.failed > 0 {
 			fmt.Printf("%s refused %d updates, which were sent again.\n", servers[i].name, l.failed)
 		}

@@ -47,6 +47,20 @@ func (b *bench) startGateway(s *scene, folder string) (*server, error) {
 	return srv, err
 }
 
+// startBefore starts the binary that is to be compared with, if there is one.
+func (b *bench) startBefore(s *scene, folder string) (*server, error) {
+	if b.before == "" {
+		return nil, nil
+	}
+	earlier := *b
+	earlier.dnsgate = b.before
+	srv, err := earlier.startGateway(s, folder)
+	if srv != nil {
+		srv.name = "dnsgate before"
+	}
+	return srv, err
+}
+
 var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
 
 // serveGateway runs dnsgate in a folder that is there, and tells how long it

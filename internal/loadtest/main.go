@@ -17,6 +17,7 @@ import (
 // options are what the caller may choose.
 type options struct {
 	dnsgate string        // the binary to measure
+	before  string        // another one to compare with; "": none
 	folder  string        // on the disk to measure
 	rounds  int           // of which the medians are told
 	each    time.Duration // of one server under load, in one round
@@ -27,6 +28,7 @@ type options struct {
 	kex     string        // the client's key exchange
 	clients string        // how many at once, apart by commas
 	only    string        // servers to measure; "": all
+	quiet   float64       // share of the CPUs that others may use
 }
 
 func main() {
@@ -37,6 +39,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.dnsgate, "dnsgate", "", "the dnsgate `binary` to measure")
+	flag.StringVar(&o.before, "before", "", "an earlier dnsgate `binary` to compare with")
 	flag.StringVar(&o.folder, "folder", os.TempDir(), "where to make a temporary folder")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which medians are told")
 	flag.DurationVar(&o.each, "each", 2*time.Second, "how long a server is under load, in each round")
@@ -47,6 +50,7 @@ func main() {
 	flag.StringVar(&o.kex, "kex", "curve25519-sha256", "the clients' key exchange; that of Debian 12's ssh is the default")
 	flag.StringVar(&o.clients, "clients", "1,8,32", "how many clients at once, for the section rates")
 	flag.StringVar(&o.only, "only", "", "`words` of the servers to measure: floor,dnsgate,sshd,dropbear,named; all without")
+	flag.Float64Var(&o.quiet, "quiet", 0.1, "share of the CPUs that others may use; else a measurement is made again, up to 5 times")
 	flag.Usage = func() {
 		fmt.Fprintf(os.Stderr, "usage: loadtest -dnsgate BINARY [flags] [%s]...\n", strings.Join(sectionNames(), "|"))
 		flag.PrintDefaults()

@@ -84,15 +84,34 @@ func (p *process) cpu() (time.Duration, error) {
 	if err != nil {
 		return 0, p.failed("it is gone")
 	}
-	var sum time.Duration
-	for _, f := range fields[11:15] { // utime, stime, cutime, cstime
-		n, err := strconv.ParseInt(f, 10, 64)
-		if err != nil {
-			return 0, err
+	return ticks(fields[11:15]), nil // utime, stime, cutime, cstime
+}
+
+// own is the CPU time of this process, and of its clients that ended.
+func own() (sum time.Duration) {
+	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
+		var usage syscall.Rusage
+		if syscall.Getrusage(who, &usage) == nil {
+			sum += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 		}
+	}
+	return sum
+}
+
+// busy is the time that all CPUs worked, as proc_stat(5) has it.
+func busy() time.Duration {
+	stat, _ := os.ReadFile("/proc/stat")
+	all, _, _ := bytes.Cut(stat, []byte("\n"))
+	fields := strings.Fields(string(all))
+	return ticks(fields[1:4]) + ticks(fields[6:8]) // user, nice, system; irq, softirq
+}
+
+func ticks(fields []string) (sum time.Duration) {
+	for _, f := range fields {
+		n, _ := strconv.ParseInt(f, 10, 64)
 		sum += time.Duration(n) * tick
 	}
-	return sum, nil
+	return sum
 }
 
 // statFields are those of proc_pid_stat(5) from the third on.
