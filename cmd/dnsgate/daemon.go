@@ -16,6 +16,7 @@ import (
 	"dnsgate/internal/gate"
 	"dnsgate/internal/records"
 
+	sd "github.com/coreos/go-systemd/v22/daemon"
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -93,6 +94,8 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		Commands: d.commands,
 		Limits:   gateLimits(d.config.Limits),
 		Log:      d.log,
+
+		PostQuantumOnly: d.config.PostQuantumOnly,
 	})
 	if err == nil {
 		d.commands.Connections = d.gate.Connections
@@ -109,6 +112,8 @@ func gateLimits(l config.Limits) gate.Limits {
 		MaxSessions:       l.MaxSessions,
 		IdleTimeout:       l.IdleTimeout,
 		MaxConnection:     l.MaxConnection,
+		Penalties:         l.Penalties,
+		PenaltyExempt:     l.PenaltyExempt,
 	}
 }
 
@@ -136,6 +141,7 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 		err = &exit{exUnavailable, err}
 	}
 	d.log.Info("stopping")
+	sd.SdNotify(false, sd.SdNotifyStopping)
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	d.gate.Shutdown(drain)
@@ -170,13 +176,14 @@ func (d *daemon) reload(context.Context) error {
 	defer d.mu.Unlock()
 	old := d.config
 	if needsRestart(old, cfg) {
-		d.log.Warn("listen, host_keys, authorized_keys and state change only with a restart")
+		d.log.Warn("listen, host_keys, authorized_keys, state and post_quantum_only change only with a restart")
 	}
 	if err := d.publishers.replace(cfg); err != nil {
 		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
 		return err
 	}
 	cfg.Listen, cfg.HostKeys, cfg.AuthorizedKeys, cfg.State = old.Listen, old.HostKeys, old.AuthorizedKeys, old.State
+	cfg.PostQuantumOnly = old.PostQuantumOnly
 	d.config = cfg
 	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
 	d.gate.SetLimits(gateLimits(cfg.Limits))
@@ -186,5 +193,5 @@ func (d *daemon) reload(context.Context) error {
 
 func needsRestart(a, b *config.Config) bool {
 	return !slices.Equal(a.Listen, b.Listen) || !slices.Equal(a.HostKeys, b.HostKeys) ||
-		a.AuthorizedKeys != b.AuthorizedKeys || a.State != b.State
+		a.AuthorizedKeys != b.AuthorizedKeys || a.State != b.State || a.PostQuantumOnly != b.PostQuantumOnly
 }

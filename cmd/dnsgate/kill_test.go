@@ -35,7 +35,8 @@ func TestKill(t *testing.T) {
 	g := newVictim(t)
 	var clients []*writer
 	for i := range writers {
-		clients = append(clients, &writer{victim: g, number: i})
+		key := g.authorize(t, fmt.Sprintf(".w%d.%s", i, victimZone))
+		clients = append(clients, &writer{victim: g, key: key, number: i})
 	}
 	acknowledged := 0
 	for round := range rounds {
@@ -84,7 +85,7 @@ func TestKill(t *testing.T) {
 // victim is a gateway to be killed.
 type victim struct {
 	binary, dir string
-	user, admin gossh.Signer
+	admin       gossh.Signer
 
 	mu      sync.Mutex
 	address string
@@ -105,7 +106,6 @@ func newVictim(t *testing.T) *victim {
 		"updates_per_minute = 30 ", "updates_per_minute = 1000000 ",
 		"per_source_startups = 20 ", "per_source_startups = 200 ")
 	edit(t, filepath.Join(g.dir, "root", "data"), "#\n", "."+victimZone+":127.0.0.1:a\n")
-	g.user = g.authorize(t, "."+victimZone)
 	g.admin = g.authorize(t, "--admin")
 	return g
 }
@@ -291,6 +291,7 @@ func (g *victim) checkLeftovers(t *testing.T) {
 // acknowledged. Every address is another one.
 type writer struct {
 	victim       *victim
+	key          gossh.Signer
 	number, n    int
 	said, sent   map[string]string // by host: acknowledged; perhaps stored
 	acknowledged int
@@ -300,7 +301,7 @@ func (w *writer) run() {
 	if w.said == nil {
 		w.said, w.sent = make(map[string]string), make(map[string]string)
 	}
-	conn, err := w.victim.dial(w.victim.user)
+	conn, err := w.victim.dial(w.key)
 	if err != nil {
 		return // killed
 	}
@@ -355,7 +356,7 @@ func (w *writer) runBatch(conn *gossh.Client) {
 
 func (w *writer) next() (host, address string) {
 	w.n++
-	host = fmt.Sprintf("w%d-%d.%s", w.number, w.n%3, victimZone)
+	host = fmt.Sprintf("h%d.w%d.%s", w.n%3, w.number, victimZone)
 	address = netip.AddrFrom4([4]byte{byte(20 + w.number), byte(w.n >> 16), byte(w.n >> 8), byte(w.n)}).String()
 	w.sent[host] = address
 	return host, address

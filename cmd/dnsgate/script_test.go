@@ -39,7 +39,8 @@ func TestMain(m *testing.M) {
 //	answers N LINE...    the last gate exited with N and said the lines; "..." in one is any text
 //	until N WORDS...     repeat gate until it exits with N
 //	await FILE REGEXP    wait until a file matches
-//	netns ADDRESS...     what follows runs in a network of its own, which has the addresses
+//	netns ADDRESS...     what follows runs in a network of its own, which has the
+//	                     addresses; exec does not: nsenter -t $NETNS -n
 //	tinydns FOLDER       start tinydns there, on an address of its own
 //	dig NAME [TYPE]      ask it
 //	json PATH VALUE      stdout is JSON with that VALUE at PATH, such as publishers.0.Name
@@ -363,6 +364,7 @@ func netns(ts *testscript.TestScript, _ bool, addresses []string) {
 	holder.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	ts.Check(holder.Start())
 	s.network = holder
+	ts.Setenv("NETNS", strconv.Itoa(holder.Process.Pid))
 	run := func(words ...string) {
 		words = s.within(words...)
 		ts.Check(ts.Exec(words[0], words[1:]...))

@@ -66,7 +66,6 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 		log.Info("listening", "address", l.Addr().String())
 	}
 	sd.SdNotify(false, sd.SdNotifyReady)
-	defer sd.SdNotify(false, sd.SdNotifyStopping)
 	return d.serve(ctx, listeners)
 }
 
