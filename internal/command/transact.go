@@ -114,6 +114,7 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	now := time.Now()
 	done := make([]outcome, len(hosts))
 	write := slices.Clone(hosts)
+	changes := false
 	for i, old := range hosts {
 		updated, err := c.edit(old, now)
 		if err != nil {
@@ -124,11 +125,14 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 			done[i].code = Good
 		}
 		if !old.Equal(updated) && old.Revision+uint64(len(updated.Records)) > 0 {
-			write[i] = updated
+			write[i], changes = updated, true
 		}
 	}
 	if c.dryRun {
 		return done, nil
+	}
+	if changes {
+		defer g.together.join(ctx, g.coming)()
 	}
 	revision, err := g.commit(ctx, c, now, write)
 	if err != nil {
