@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
+	"maps"
 	"slices"
 
 	"dnsgate/internal/records"
@@ -28,6 +30,11 @@ type rewriteWriter struct {
 	given ledger     // hosts and families that had a value
 	found []hostLine // scratch of change
 	pass  uint       // of change
+
+	seed    maphash.Seed
+	sum     uint64     // of the file as the last change left it
+	recheck bool       // somebody else changed it since every host's lines were looked at
+	refused HostErrors // by the last look
 }
 
 // rewritten is a host and its lines, as the last pass found them.
@@ -55,6 +62,7 @@ func newRewriteWriter(path string, log *slog.Logger) *rewriteWriter {
 		file:  operatorFile{path: path, log: log},
 		hosts: make(map[records.Name]*rewritten),
 		given: ledger{path: beside(path, ".rewritten")},
+		seed:  maphash.MakeSeed(),
 	}
 }
 
@@ -76,8 +84,8 @@ func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole b
 			return written, err
 		}
 	}
-	if refused := w.missing(); len(refused) > 0 {
-		return written, refused
+	if w.look(hosts, whole); len(w.refused) > 0 {
+		return written, maps.Clone(w.refused)
 	}
 	return written, nil
 }
@@ -99,6 +107,9 @@ func givenKey(name records.Name, f family) string { return string(name) + " " + 
 
 // change puts the hosts' values into the lines of data.
 func (w *rewriteWriter) change(data []byte) ([]byte, error) {
+	if maphash.Bytes(w.seed, data) != w.sum {
+		w.recheck = true
+	}
 	w.find(data)
 	out := make([]byte, 0, len(data)+16*len(w.found))
 	done := 0
@@ -118,7 +129,9 @@ func (w *rewriteWriter) change(data []byte) ([]byte, error) {
 		out = l.appendOn(out, data, values[g.next%len(values)])
 		g.next++
 	}
-	return append(out, data[done:]...), nil
+	out = append(out, data[done:]...)
+	w.sum = maphash.Bytes(w.seed, out)
+	return out, nil
 }
 
 // ours reports whether lines of h without a value are to be turned off.
@@ -183,30 +196,50 @@ func (w *rewriteWriter) owner(name []byte, f family) (host *rewritten, wildcard 
 	return w.hosts[records.Name(base)], true
 }
 
-// missing are the hosts that the file has no lines for, or too few.
-func (w *rewriteWriter) missing() HostErrors {
-	var refused HostErrors
-	for name, h := range w.hosts {
-		for f := range families {
-			n := len(valuesOf(h.host, f))
-			places := 0
-			if n > 0 && h.pass == w.pass {
-				places = h.places(f)
-			}
-			if n <= places {
-				continue
-			}
-			if refused == nil {
-				refused = make(HostErrors)
-			}
-			if places == 0 {
-				refused[name] = fmt.Errorf("%s has no line for its %s record, and none is ever added", w.file.path, f)
-			} else {
-				refused[name] = fmt.Errorf("%s has lines for %d of its %d %s records", w.file.path, places, n, f)
+// look brings refused up to date: after a change of dnsgate's own only the
+// hosts that were given, and those refused before, can have become others.
+func (w *rewriteWriter) look(hosts []records.Host, whole bool) {
+	before := w.refused
+	w.refused = make(HostErrors)
+	look := func(name records.Name) {
+		if h := w.hosts[name]; h != nil {
+			if err := w.missing(h); err != nil {
+				w.refused[name] = err
 			}
 		}
 	}
-	return refused
+	if w.recheck || whole {
+		for name := range w.hosts {
+			look(name)
+		}
+		w.recheck = false
+		return
+	}
+	for _, h := range hosts {
+		look(h.Name)
+	}
+	for name := range before {
+		look(name)
+	}
+}
+
+// missing is an error if the file has no lines for h, or too few.
+func (w *rewriteWriter) missing(h *rewritten) error {
+	for f := range families {
+		n := len(valuesOf(h.host, f))
+		places := 0
+		if n > 0 && h.pass == w.pass {
+			places = h.places(f)
+		}
+		switch {
+		case n <= places:
+		case places == 0:
+			return fmt.Errorf("%s has no line for its %s record, and none is ever added", w.file.path, f)
+		default:
+			return fmt.Errorf("%s has lines for %d of its %d %s records", w.file.path, places, n, f)
+		}
+	}
+	return nil
 }
 
 // places is how many values of a family the host's lines can hold, in the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -249,6 +250,46 @@ func randomLine(random *rand.Rand) string {
 		return "-" + name + ":" + addr + ":60::in"
 	}
 	return "+" + name + ":" + addr + ":" + fmt.Sprint(random.IntN(1000))
+}
+
+// TestRewriteSeesLinesComeAndGo: a line that the operator takes away makes its
+// host refused, in whatever round that is noticed, until a line is there again.
+func TestRewriteSeesLinesComeAndGo(t *testing.T) {
+	root := t.TempDir()
+	data := filepath.Join(root, "data")
+	const a, b = "+a.example.com:192.0.2.1\n", "+b.example.com:192.0.2.2\n"
+	write(t, data, a+b)
+	o := rewriteOptions(root)
+	o.Rebuild = []string{"true"}
+	target := newTinydns(t, o)
+	publish(t, target, true, hostWith("a.example.com", "203.0.113.1"), hostWith("b.example.com", "203.0.113.2"))
+	for round, step := range []struct {
+		data    string // the operator's; "": not touched
+		hosts   []records.Host
+		refused []records.Name
+	}{
+		{"", []records.Host{hostWith("b.example.com", "203.0.113.3")}, nil},
+		{b, []records.Host{hostWith("b.example.com", "203.0.113.4")}, []records.Name{"a.example.com"}},
+		{"", []records.Host{hostWith("b.example.com", "203.0.113.5")}, []records.Name{"a.example.com"}},
+		{"", nil, []records.Name{"a.example.com"}},
+		{"#\n", nil, []records.Name{"a.example.com", "b.example.com"}},
+		{"", []records.Host{hostWith("a.example.com")}, []records.Name{"b.example.com"}},
+		{a + b, nil, nil},
+		{"", []records.Host{hostWith("a.example.com", "203.0.113.6", "203.0.113.7")}, []records.Name{"a.example.com"}},
+		{"", []records.Host{hostWith("a.example.com", "203.0.113.6")}, nil},
+	} {
+		if step.data != "" {
+			write(t, data, step.data)
+		}
+		err := target.Publish(context.Background(), step.hosts, false)
+		var refused HostErrors
+		if errors.As(err, &refused); err != nil && refused == nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(refused)); !slices.Equal(got, step.refused) {
+			t.Errorf("round %d: refused are %v, not %v", round, refused, step.refused)
+		}
+	}
 }
 
 func TestRewriteCompiles(t *testing.T) {
