@@ -159,6 +159,7 @@ set >/tmp/before.$$
 set >/tmp/after.$$
 diff /tmp/before.$$ /tmp/after.$$ | grep '^[<>]' | grep -v "^[<>] _=" || :
 rm /tmp/before.$$ /tmp/after.$$
+echo and goes on
 `
 	for _, shell := range [][]string{{"dash"}, {"busybox", "sh"}} {
 		for hook, env := range map[string]string{
@@ -167,8 +168,8 @@ rm /tmp/before.$$ /tmp/after.$$
 		} {
 			args := append(append([]string{}, shell...), "-c", around, "sh", hook)
 			r := n.home.runIn(t, append(strings.Fields(env), "PATH=/usr/bin:/bin"), args...)
-			if r.status != 0 || r.stdout != "" || r.stderr != "" {
-				t.Errorf("%s: status %d: it leaves %q behind\n%s", hook, r.status, r.stdout, r.stderr)
+			if r.status != 0 || r.stdout != "and goes on\n" || r.stderr != "" {
+				t.Errorf("%s: status %d: the shell then says %q\n%s", hook, r.status, r.stdout, r.stderr)
 			}
 		}
 	}

@@ -244,4 +244,7 @@ func TestNoGateway(t *testing.T) {
 	if r := n.push(t, "--retry", "0", "203.0.113.7"); r.status == 0 || len(r.stderr) > 1000 {
 		t.Errorf("endless reply: status %d, %d bytes", r.status, len(r.stderr))
 	}
+	if size := n.home.must(t, "stat", "-c", "%s", "/var/lib/dnsgate-push/reply"); len(size) > len("65536\n") {
+		t.Errorf("the reply took %s bytes", size)
+	}
 }
