@@ -9,8 +9,9 @@ import (
 	"dnsgate/internal/records"
 )
 
-// maxInFlight is how many lines of a batch are on their way at once.
-const maxInFlight = 512
+// maxInFlight is how many lines of a batch are on their way at once, and so how
+// many one publication serves.
+const maxInFlight = 2048
 
 // batch runs "update -": each line of standard input is an update of its own,
 // answered in order as it becomes durable and published.
