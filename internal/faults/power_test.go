@@ -5,10 +5,12 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -25,9 +28,42 @@ import (
 // several ways each, and looks at what is left.
 func TestPowerLoss(t *testing.T) {
 	need(t, "strace")
-	g := newGateway(t)
+	for _, write := range []string{"file", "section", "rewrite", "hosts"} {
+		t.Run(write, func(t *testing.T) {
+			g := newGateway(t)
+			g.writeWith(t, write)
+			p := newPower(t, g)
+			p.published = true
+			p.run(t, 12)
+			p.replay(t)
+		})
+	}
+}
+
+// TestPowerLossInRestore is the same for dnsgate restore: nothing, or once it
+// has said so all that was in the backup.
+func TestPowerLossInRestore(t *testing.T) {
+	need(t, "strace")
+	from, g := newGateway(t), newGateway(t)
+	from.start(t)
 	p := newPower(t, g)
-	p.run(t, 12)
+	for i := range powerHosts {
+		host := powerHost(i)
+		p.sent[host] = 1
+		from.wants(t, from.user, fmt.Sprintf("update %s 192.0.0.1", host), "good")
+	}
+	backup, _ := from.say(from.admin, "backup")
+	file := filepath.Join(t.TempDir(), "trace")
+	words := append(strace(file), binary, "restore", g.config())
+	restore := exec.Command(words[0], words[1:]...)
+	restore.Stdin = strings.NewReader(backup)
+	if out, err := restore.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for host := range p.sent {
+		p.acks = append(p.acks, ack{time.Now(), host, 1})
+	}
+	p.calls = readTrace(t, file)
 	p.replay(t)
 }
 
@@ -68,6 +104,8 @@ type power struct {
 	calls []call
 	rng   *rand.Rand
 
+	published bool // data.cdb, too, holds what was answered
+
 	mu   sync.Mutex
 	acks []ack
 	sent map[records.Name]int
@@ -88,6 +126,8 @@ func newPower(t *testing.T, g *gateway) *power {
 
 const powerHosts = 3
 
+func powerHost(i int) records.Name { return records.Name(fmt.Sprintf("n%d.%s", i, zone)) }
+
 // run has the gateway serve some clients, records it, and kills it.
 func (p *power) run(t *testing.T, updates int, inject ...string) {
 	t.Helper()
@@ -95,7 +135,7 @@ func (p *power) run(t *testing.T, updates int, inject ...string) {
 	p.g.start(t, strace(file, inject...)...)
 	var clients sync.WaitGroup
 	for i := range powerHosts {
-		host := records.Name(fmt.Sprintf("h%d.%s", i, zone))
+		host := powerHost(i)
 		clients.Go(func() { p.client(host, updates) })
 	}
 	clients.Wait()
@@ -149,7 +189,7 @@ func (p *power) replay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(scratch)
-	whole := make(map[[32]byte]bool)
+	whole := map[[32]byte]bool{sha256.Sum256(p.disk.at(p.g.path("root", "data")).content()): true}
 	crashed := 0
 	for _, c := range append(p.calls, call{name: "end", fd: p.g.dir, at: time.Now()}) {
 		if !strings.Contains(c.fd+strings.Join(c.texts, " "), p.g.dir) {
@@ -162,6 +202,9 @@ func (p *power) replay(t *testing.T) {
 			when := fmt.Sprintf("power lost before %s of %s %q at %s: %s", c.name, c.fd, paths(c), c.at.Format("05.000000"), crash.name)
 			p.checkStore(t, left, c.at, when)
 			checkFiles(t, left, whole, when)
+			if p.published {
+				p.checkServed(t, left, c.at, when)
+			}
 			os.RemoveAll(left)
 			if t.Failed() {
 				t.FailNow()
@@ -217,6 +260,28 @@ func (p *power) checkStore(t *testing.T, dir string, then time.Time, when string
 	}
 }
 
+// checkServed wants data.cdb to hold what was answered by then, before any
+// gateway starts again.
+func (p *power) checkServed(t *testing.T, dir string, then time.Time, when string) {
+	t.Helper()
+	for host, sent := range p.sent {
+		answered := p.answered(host, then)
+		if answered == 0 {
+			continue
+		}
+		var out strings.Builder
+		if err := tinydns.Get(&out, filepath.Join(dir, "root"), []string{"a", string(host)}, time.Now()); err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		_, address, _ := strings.Cut(out.String(), " A 192.0.")
+		var high, low int
+		fmt.Sscanf(address, "%d.%d", &high, &low)
+		if got := high<<8 | low; got < answered || got > sent {
+			t.Errorf("%s: %s is served at its address number %d, answered was %d, sent %d", when, host, got, answered, sent)
+		}
+	}
+}
+
 func (p *power) answered(host records.Name, then time.Time) (n int) {
 	for _, a := range p.acks {
 		if a.host == host && !a.at.After(then) {
@@ -226,13 +291,21 @@ func (p *power) answered(host records.Name, then time.Time) (n int) {
 	return n
 }
 
-// checkFiles wants data.cdb, and the file that it is made of, to be whole.
+// checkFiles wants data.cdb, and the files that it is made of, to be whole: as
+// they were once.
 func checkFiles(t *testing.T, dir string, whole map[[32]byte]bool, when string) {
 	t.Helper()
-	for _, name := range []string{"data.cdb", "dnsgate"} {
-		content, err := os.ReadFile(filepath.Join(dir, "root", name))
-		if err == nil && !whole[sha256.Sum256(content)] {
-			t.Errorf("%s: %s is neither old nor new", when, name)
+	err := filepath.WalkDir(filepath.Join(dir, "root"), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || e.Name()[0] == '.' {
+			return err
 		}
+		content, err := os.ReadFile(path)
+		if err == nil && !whole[sha256.Sum256(content)] {
+			t.Errorf("%s: %s is neither old nor new", when, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
