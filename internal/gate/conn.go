@@ -25,6 +25,8 @@ type conn struct {
 
 	early      []byte      // read, not yet given to the library; belongs to the reader
 	loginBytes int         // read before the key was proven; belongs to the reader
+	long       int         // packets longer than maxPacket; belongs to the reader
+	rest       int         // of the last packet, what is still to come; belongs to the reader
 	tried      bool        // the client tried to log in; belongs to the login
 	offers     int         // accepted keys that were offered; belongs to the login
 	exchanges  int         // of keys; belongs to the key exchange
@@ -63,6 +65,7 @@ func (c *conn) SetWriteDeadline(time.Time) error { return nil }
 var (
 	errLoginBytes  = errors.New("too many bytes before the login")
 	errLoginPacket = errors.New("too long a packet before the login")
+	errLongPackets = errors.New("too many long packets")
 )
 
 func (c *conn) Read(b []byte) (int, error) {
@@ -76,15 +79,22 @@ func (c *conn) Read(b []byte) (int, error) {
 	if !c.proven.Load() {
 		return c.readLogin(b)
 	}
+	// The library makes room for as much as a packet says it is long, then
+	// asks for all of that at once: so b tells the length, though encrypted. It
+	// queues 16 packets, whatever their lengths.
+	if len(b) > maxPacket && len(b) != c.rest {
+		if c.long++; c.long > maxLongPackets {
+			return 0, errLongPackets
+		}
+	}
 	n, err := c.Conn.Read(b)
 	c.quickAck()
+	c.rest = len(b) - n
 	c.pace(n)
 	return n, err
 }
 
-// readLogin reads for a client whose key is not proven yet. The library makes
-// room for as much as a packet says it is long, then asks for all of that at
-// once: so b tells the packet's length, encrypted or not.
+// readLogin reads for a client whose key is not proven yet.
 func (c *conn) readLogin(b []byte) (int, error) {
 	if len(b) > maxLoginPacket {
 		return 0, errLoginPacket
@@ -129,6 +139,12 @@ func (c *conn) Close() error {
 	c.moved.Broadcast()
 	c.mu.Unlock()
 	return c.Conn.Close()
+}
+
+func (c *conn) ended() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
 }
 
 // pace counts n bytes read, and holds the reader back while what it read

@@ -283,7 +283,7 @@ func TestConcurrentIdentities(t *testing.T) {
 	for i := range clients {
 		work.Go(func() {
 			mine, other := keys[i], keys[(i+1)%clients]
-			for range times(40, 400) {
+			for range times(130, 1000) {
 				c := dialAuth(t, g.addr)
 				if kind, err := c.query("root", other.PublicKey().Type(), other.PublicKey().Marshal()); err != nil || kind != 60 {
 					t.Errorf("query: message %d, %v", kind, err)

@@ -26,7 +26,9 @@ type Limits struct {
 const (
 	maxLoginBytes     = 32 << 10  // read before the key is proven
 	maxLoginPacket    = 8 << 10   // the longest packet of these
-	maxReadAhead      = 512 << 10 // bytes read that cannot be worked on yet; a packet may have 256 KiB
+	maxPacket         = 36 << 10  // what RFC 4253 section 6.1 asks for; longer ones
+	maxLongPackets    = 2         // of one connection, for long commands to be answered
+	maxReadAhead      = 320 << 10 // bytes read that cannot be worked on yet; one of those fits in
 	maxWaiting        = 4         // channels of one connection that wait for their commands
 	maxEarlyRequests  = 64        // requests of a channel before its exec; ssh sends one per SendEnv
 	maxRefusedOpens   = 256       // channels of one connection that were refused

@@ -2,13 +2,17 @@ package gate_test
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"maps"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"dnsgate/internal/authkeys"
 	"dnsgate/internal/gate"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -270,4 +274,112 @@ func TestPenaltyBox(t *testing.T) {
 	g.expect(client, "status --json", `"source": "127.0.0.3/32"`)
 	client.Close()
 	g.recovered()
+}
+
+// TestOffences wants each way to give trouble to have its class, and exempt
+// networks to have none.
+func TestOffences(t *testing.T) {
+	g := open(t, shorter(500*time.Millisecond), func(o *gate.Options) {
+		o.Limits.Penalties = true
+		o.Limits.PenaltyExempt = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/30")}
+	})
+	silent := func(source string) {
+		nc, err := connect(source, g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.Copy(io.Discard, nc)
+		nc.Close()
+	}
+	probe := func(source string) {
+		nc, err := connect(source, g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.Close()
+	}
+	for range 2 { // of 10 s
+		silent("127.0.0.4")
+		silent("127.0.0.3") // exempt
+	}
+	for range 17 { // of 1 s
+		probe("127.0.0.5")
+		probe("127.0.0.3")
+	}
+	want := map[string]string{"127.0.0.4/32": "login took too long", "127.0.0.5/32": "no login tried"}
+	got := map[string]string{}
+	for end := time.Now().Add(5 * time.Second); len(got) < len(want) && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		for _, p := range g.Connections().Penalties {
+			got[p.Source] = p.Why
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("penalties %v, want %v", got, want)
+	}
+	if n := g.Connections().Penalized; n != len(want) {
+		t.Errorf("%d sources are refused", n)
+	}
+	g.recovered()
+}
+
+// brokenKeys panics for one key, as a bug would.
+type brokenKeys struct {
+	gate.Keys
+	bug gossh.PublicKey
+}
+
+func (k *brokenKeys) Lookup(key gossh.PublicKey, source netip.Addr, now time.Time) (authkeys.Grant, error) {
+	if k.bug != nil && bytes.Equal(key.Marshal(), k.bug.Marshal()) {
+		panic("a bug in the login")
+	}
+	return k.Keys.Lookup(key, source, now)
+}
+
+// TestBug finds a bug before the login that panics: the process goes on, and
+// the source has the longest penalty.
+func TestBug(t *testing.T) {
+	stranger := newKey(t)
+	g := open(t, func(o *gate.Options) {
+		o.Keys = &brokenKeys{o.Keys, stranger.PublicKey()}
+		o.Limits.Penalties = true
+	})
+	if _, err := g.dialFrom("127.0.0.9", gossh.PublicKeys(stranger)); err == nil {
+		t.Error("the bug logs in")
+	}
+	time.Sleep(100 * time.Millisecond)
+	penalties := g.Connections().Penalties
+	if len(penalties) != 1 || time.Until(penalties[0].Until) < 80*time.Second {
+		t.Errorf("%+v", penalties)
+	}
+	if !strings.Contains(g.log.String(), "bug: panic") {
+		t.Error("it is not logged")
+	}
+	g.log.Reset()
+	g.recovered()
+}
+
+// TestStopUnderAttack stops the gateway while all kinds of clients hang on it;
+// the end of open's Cleanup, which waits for all of it, must come.
+func TestStopUnderAttack(t *testing.T) {
+	g := open(t)
+	for range 20 {
+		mustConnect(t, g.addr)
+		dialRaw(t, g.addr)
+		dialAuth(t, g.addr)
+		c := g.loggedIn()
+		go fillWindows(t, c, "")
+	}
+	client := g.mustDial(g.owner)
+	channel := openSession(t, client)
+	channel.SendRequest("exec", true, text("update -"))
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	g.Shutdown(ctx)
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if c := g.Connections(); c.Authenticated != 0 || c.Unauthenticated != 0 {
+		t.Errorf("%+v", c)
+	}
 }

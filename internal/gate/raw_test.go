@@ -353,7 +353,7 @@ type channelExtended struct {
 // session opens a channel and returns the server's number for it.
 func (c *raw) session(t testing.TB) uint32 {
 	t.Helper()
-	if err := c.send(channelOpen{Type: "session", Window: 1 << 20, MaxPacket: 1 << 15}); err != nil {
+	if err := c.send(channelOpen{Type: "session", Window: 1 << 30, MaxPacket: 1 << 15}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := c.want(91)

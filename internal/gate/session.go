@@ -174,11 +174,25 @@ func (s *session) run(line string, shell bool) int {
 			return g.keys.Lookup(s.key, s.conn.source, time.Now())
 		},
 	}
-	std := command.Streams{In: s.ch, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
+	std := command.Streams{In: input{s.ch, s.conn}, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
 	if shell {
 		return g.commands.Shell(cs, std)
 	}
 	return g.commands.Run(g.running, cs, line, std)
+}
+
+// input is what the client sends. It ends with the connection, though the
+// library may hold more: nobody is left to be answered.
+type input struct {
+	io.Reader
+	conn *conn
+}
+
+func (i input) Read(b []byte) (int, error) {
+	if i.conn.ended() {
+		return 0, io.ErrUnexpectedEOF
+	}
+	return i.Reader.Read(b)
 }
 
 // output is a stream to the client. A client that does not take what it asked
