@@ -101,7 +101,7 @@ func TestDehydrated(t *testing.T) {
 func TestLego(t *testing.T) {
 	needs(t, "lego")
 	n := newACME(t)
-	env := append(slices.Clone(path), "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_PATH="+here(t, "acme/lego"))
+	env := append(slices.Clone(path), "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_SEQUENCE_INTERVAL=1", "EXEC_PATH="+here(t, "acme/lego"))
 	r := n.home.runIn(t, env, "lego", "--path", "/root/lego", "--server", acmeURL, "--accept-tos", "--email", "you@example.test",
 		"--dns", "exec", "--dns.resolvers", gate4+":53", "--dns-timeout", "1", "-d", "home.example.test", "-d", "*.home.example.test", "run")
 	if r.status != 0 {
