@@ -21,6 +21,7 @@ type Config struct {
 	TTL            uint32   // seconds, of a record whose grant says nothing else
 
 	PostQuantumOnly bool // refuse clients that have no post-quantum key exchange
+	Confine         bool // keep the running process to its own files and servers
 
 	Limits  Limits
 	TinyDNS *TinyDNS // nil: no tinydns
@@ -100,6 +101,7 @@ func defaults() *Config {
 		AuthorizedKeys: "authorized_keys",
 		State:          "state",
 		TTL:            300,
+		Confine:        true,
 		Limits: Limits{
 			LoginGraceTime:    20 * time.Second,
 			MaxStartups:       200,

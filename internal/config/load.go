@@ -75,6 +75,7 @@ func (c *Config) read(t *table) {
 	c.TTL = uint32(ttl)
 
 	t.flag("post_quantum_only", &c.PostQuantumOnly)
+	t.flag("confine", &c.Confine)
 	if limits := t.table("limits"); limits != nil {
 		c.Limits.read(limits)
 	}

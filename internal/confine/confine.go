@@ -13,8 +13,8 @@ type Rules struct {
 	Resolve bool     // servers have names, which are to be looked up
 
 	// Commands says that the operator's own commands are run. They are
-	// confined too, in what they may write: Write, and the folders for
-	// temporary files. They may read and run all that the process's user may,
+	// confined too, in what they may write: Write, the folders for temporary
+	// files, and /run, where others wait for them. They may read and run all that the process's user may,
 	// and talk to whom they like.
 	Commands bool
 }

@@ -76,7 +76,7 @@ func (r Rules) landlock(abi int) (rules []landlock.Rule, err error) {
 		rules = append(rules, landlock.PathAccess(readFolder, "/etc", "/run/systemd/resolve").IgnoreIfMissing())
 	}
 	if r.Commands {
-		write := landlock.RWDirs(append([]string{"/tmp", "/var/tmp"}, r.Write...)...).IgnoreIfMissing()
+		write := landlock.RWDirs(append([]string{"/tmp", "/var/tmp", "/run"}, r.Write...)...).IgnoreIfMissing()
 		if abi >= 2 { // before, no file moves from folder to folder
 			write = write.WithRefer()
 		}
