@@ -198,8 +198,8 @@ func (c *command) run(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("killed after %v", c.timeout)
 	}
-	if out.last != "" {
-		return fmt.Errorf("rebuild: %s: %w: %s", c.argv[0], err, out.last)
+	if len(out.last) > 0 {
+		return fmt.Errorf("rebuild: %s: %w: %s", c.argv[0], err, strings.Join(out.last, "; "))
 	}
 	return fmt.Errorf("rebuild: %s: %w", c.argv[0], err)
 }

@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -33,7 +34,7 @@ func made(t testing.TB) string {
 }
 
 func makeOptions(root string) TinydnsOptions {
-	return TinydnsOptions{Root: root, Write: "file", Path: "zones.b", Sources: []string{"zones.a", "data"}, Rebuild: []string{"make"}}
+	return TinydnsOptions{Root: root, Write: "file", Path: "zones.b", Sources: []string{"zones.a", "data"}, Rebuild: []string{"make"}, Logger: quiet()}
 }
 
 func holds(t testing.TB, root, value string) bool {
@@ -123,8 +124,8 @@ func failing(t *testing.T, log *slog.Logger, timeout time.Duration, script strin
 }
 
 func TestAFailedCommand(t *testing.T) {
-	err := failing(t, nil, 0, "echo first\necho zones.a:3: nonsense >&2\nexit 7\n")
-	if err == nil || !strings.Contains(err.Error(), "exit status 7: zones.a:3: nonsense") {
+	err := failing(t, nil, 0, "echo first\necho zones.a:3: nonsense >&2\necho; echo giving up\nexit 7\n")
+	if err == nil || !strings.Contains(err.Error(), "exit status 7: zones.a:3: nonsense; giving up") {
 		t.Errorf("got %v", err)
 	}
 	root := t.TempDir()
@@ -164,7 +165,12 @@ func TestATimeoutKillsTheProcessGroup(t *testing.T) {
 	}
 }
 
+// BenchmarkMake is one change among many hosts, and make with cat and
+// tinydns-data behind it.
 func BenchmarkMake(b *testing.B) {
-	root := made(b)
-	benchmarkTarget(b, newTinydns(b, makeOptions(root)), 100)
+	for _, n := range []int{100, 10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			benchmarkTarget(b, newTinydns(b, makeOptions(made(b))), n)
+		})
+	}
 }

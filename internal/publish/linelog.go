@@ -9,6 +9,7 @@ import (
 const (
 	maxOutputLine  = 1024 // bytes of a line that are logged
 	maxOutputLines = 1000 // that are logged of one run
+	toldLines      = 2    // that are told to who waits: make's last one only says that it failed
 )
 
 // lineLog logs what a command prints, line by line.
@@ -17,7 +18,7 @@ type lineLog struct {
 	command string
 	line    []byte
 	lines   int
-	last    string // line that is not empty
+	last    []string // up to toldLines lines that are not empty
 }
 
 // Write takes any part of the output.
@@ -41,7 +42,10 @@ func (l *lineLog) end() {
 	if line == "" {
 		return
 	}
-	l.last = line
+	if len(l.last) == toldLines {
+		l.last = l.last[1:]
+	}
+	l.last = append(l.last, line)
 	switch l.lines++; {
 	case l.lines <= maxOutputLines:
 		l.log.Info("rebuild", "command", l.command, "output", line)
