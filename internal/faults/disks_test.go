@@ -319,3 +319,35 @@ func (g *gateway) writeWith(t *testing.T, write string) {
 		t.Fatal(err)
 	}
 }
+
+// TestDatabaseReplaced: somebody puts another data.cdb in the place of ours, or
+// takes it away. It is soon there again, without any update.
+func TestDatabaseReplaced(t *testing.T) {
+	g := newGateway(t)
+	g.start(t)
+	host, database := "a."+zone, g.path("root", "data.cdb")
+	g.wants(t, g.user, "update "+host+" 192.0.0.1", "good")
+	old, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.wants(t, g.user, "update "+host+" 192.0.0.2", "good")
+	if err := os.WriteFile(database+".old", old, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, disturb := range []func() error{
+		func() error { return os.Rename(database+".old", database) },
+		func() error { return os.WriteFile(database, old, 0o644) },
+		func() error { return os.Remove(database) },
+	} {
+		if err := disturb(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(10 * time.Second); g.served(host) != "192.0.0.2"; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("served is %q\n%s", g.served(host), g.log)
+			}
+		}
+		g.wants(t, g.user, "update "+host+" 192.0.0.2", "nochg")
+	}
+}

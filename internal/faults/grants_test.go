@@ -19,7 +19,6 @@ type owner struct {
 	grant   []string
 	private bool
 	key     ssh.Signer
-	replies []string
 }
 
 // owns is the grant's meaning, told in another way than the gateway does.

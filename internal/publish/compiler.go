@@ -28,6 +28,7 @@ type compiler struct {
 	written bool             // by this process
 	serial  int64            // of what this process wrote last
 	stale   bool             // sources changed since the last build
+	made    stamp            // of the database as the last build left it
 }
 
 func (c *compiler) path() string { return filepath.Join(c.root, database) }
@@ -43,19 +44,21 @@ func (c *compiler) build(ctx context.Context, written []string, whole bool) erro
 		c.lines.SetSources(parts, nil)
 	}
 	c.stale = c.stale || changed
-	if len(written) == 0 && !c.stale && !whole && c.written && c.exists() {
+	if len(written) == 0 && !c.stale && !whole && c.written && c.intact() {
 		return nil
 	}
 	if err := c.write(whole); err != nil {
 		return err
 	}
 	c.written, c.stale = true, false
-	return nil
+	c.made, err = stampAt(c.path())
+	return err
 }
 
-func (c *compiler) exists() bool {
-	_, err := os.Lstat(c.path())
-	return err == nil
+// intact reports whether the database is still the one that was made last.
+func (c *compiler) intact() bool {
+	now, err := stampAt(c.path())
+	return err == nil && now == c.made
 }
 
 // write writes the database, unless what is there is just that. With again

@@ -38,8 +38,13 @@ type Tinydns struct {
 	builder builder
 	verify  *verifier // nil: none
 	watcher *watch.Watcher
-	stale   []string // files that were written and are not yet built
+	changed chan struct{} // capacity 1
+	closed  chan struct{}
 	closing sync.Once
+
+	mu    sync.Mutex
+	stale []string // files that were written and are not yet built
+	sound bool     // the last round left the database as it is to be
 }
 
 // writer brings dnsgate's lines into the operator's files.
@@ -88,7 +93,48 @@ func NewTinydns(o TinydnsOptions) (*Tinydns, error) {
 		watched = append(watched, watch.Literal(o.Path))
 	}
 	t.watcher = watch.New(watched...)
+	t.changed, t.closed = make(chan struct{}, 1), make(chan struct{})
+	go t.watch()
 	return t, nil
+}
+
+// glanceInterval is the time between two looks at the database.
+const glanceInterval = 500 * time.Millisecond
+
+// watch tells when the sources changed, or when somebody else took the database
+// away or put another in its place: then it is not published any more what
+// was.
+func (t *Tinydns) watch() {
+	ticker := time.NewTicker(glanceInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.watcher.Changed():
+		case <-ticker.C:
+			if !t.disturbed() {
+				continue
+			}
+		case <-t.closed:
+			return
+		}
+		select {
+		case t.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// disturbed reports, once, that the database that dnsgate compiled is gone. A
+// command's is its own: it may change when it will.
+func (t *Tinydns) disturbed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ours := t.builder.(*compiler)
+	if !ours || !t.sound || c.intact() {
+		return false
+	}
+	t.sound = false
+	return true
 }
 
 // complete checks o and makes its paths absolute.
@@ -182,10 +228,13 @@ func (t *Tinydns) Name() string { return "tinydns" }
 func (t *Tinydns) Covers(records.Name) bool { return true }
 
 // Changed implements Watcher.
-func (t *Tinydns) Changed() <-chan struct{} { return t.watcher.Changed() }
+func (t *Tinydns) Changed() <-chan struct{} { return t.changed }
 
 // Publish implements Target.
 func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sound = false
 	anew, err := t.lock.hold()
 	if err != nil {
 		return err
@@ -204,7 +253,7 @@ func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool)
 	if err := t.builder.build(ctx, t.stale, whole); err != nil {
 		return err
 	}
-	t.stale = nil
+	t.stale, t.sound = nil, true
 	if t.verify != nil {
 		return t.verify.check(ctx, hosts, refused)
 	}
@@ -220,6 +269,7 @@ func (t *Tinydns) sweep() {
 // it at its end; calling it again does nothing.
 func (t *Tinydns) Close() (err error) {
 	t.closing.Do(func() {
+		close(t.closed)
 		t.watcher.Close()
 		err = t.lock.close()
 	})
