@@ -169,7 +169,9 @@ func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 // push runs dnsgate push as a program without a terminal does.
 func (m *machine) push(t *testing.T, args ...string) result {
 	t.Helper()
-	return finish(t, m.command(t.Context(), args...))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*long)
+	defer cancel()
+	return finish(t, m.command(ctx, args...))
 }
 
 // script runs hooks/dnsgate-push with the same files.
