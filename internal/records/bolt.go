@@ -107,6 +107,7 @@ func open(folder, path string) (s *Bolt, err error) {
 		db.Close()
 		return nil, err
 	}
+	releasePages(db, s.file.Size())
 	return s, nil
 }
 
