@@ -26,7 +26,7 @@ const publishTimeout = 15 * time.Second
 
 // drainTimeout is how long commands may take to end when the gateway stops. A
 // publisher may take 4 s more for its last round, and all of it 10 s.
-const drainTimeout = 5 * time.Second
+const drainTimeout = 4 * time.Second
 
 // daemon is a gateway: what serve and quickstart run.
 type daemon struct {
