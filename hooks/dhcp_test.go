@@ -1,9 +1,6 @@
 package hooks_test
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 // newLAN gives home a second interface, lan0, where the gateway's machine is
 // router and gives out addresses.
@@ -37,9 +34,6 @@ func TestDhclient(t *testing.T) {
 		n.home.run(t, "sh", "-c", "kill $(cat /run/dhclient.pid)")
 		n.home.must(t, "dhclient", "-4", "-1", "-pf", "/run/dhclient.pid", "-lf", "/run/dhclient.leases", "lan0")
 		n.expect(t, "A "+address)
-	}
-	if log := n.home.log(t); strings.Count(log, "good ") != 2 {
-		t.Errorf("pushes:\n%s", log)
 	}
 }
 
