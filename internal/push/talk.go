@@ -40,6 +40,8 @@ func (t *Talk) outcome(format string, args ...any) {
 }
 
 func (t *Talk) step(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.Verbose && !t.Quiet {
 		fmt.Fprintln(t.Err, prefix+printable(fmt.Sprintf(format, args...)))
 	}
