@@ -58,10 +58,11 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	}
 	defer d.Close()
 	ctx, cancel := context.WithCancel(ctx)
-	var reloading sync.WaitGroup
-	defer reloading.Wait()
+	var beside sync.WaitGroup
+	defer beside.Wait()
 	defer cancel()
-	reloading.Go(func() { d.reloadOn(ctx, hup) })
+	beside.Go(func() { d.reloadOn(ctx, hup) })
+	beside.Go(func() { collectInTime(ctx) })
 	for _, l := range listeners {
 		log.Info("listening", "address", l.Addr().String())
 	}
