@@ -16,7 +16,7 @@ import (
 )
 
 // settling is how long a server is left alone before its memory is read.
-const settling = 2 * time.Second
+const settling = 4 * time.Second
 
 // memory: what the gateway holds, and how long it takes to start.
 func (b *bench) memory() error {
