@@ -104,10 +104,10 @@ func TestWindowChanges(t *testing.T) {
 
 // TestEnvironment sends environment without end.
 func TestEnvironment(t *testing.T) {
-	variable := gossh.Marshal(struct{ Key, Value string }{"LC_ALL", strings.Repeat("x", 200<<10)})
+	variable := gossh.Marshal(struct{ Key, Value string }{"LC_ALL", strings.Repeat("x", 30<<10)})
 	attack := func(client *gossh.Client) error {
 		channel := openSession(t, client)
-		for range 400 {
+		for range 2700 {
 			if _, err := channel.SendRequest("env", false, variable); err != nil {
 				return err
 			}
@@ -123,7 +123,7 @@ func TestEnvironment(t *testing.T) {
 	g := open(t)
 	client := g.mustDial(g.owner)
 	if err := attack(client); !errors.Is(err, io.EOF) {
-		t.Errorf("400 variables: %v", err)
+		t.Errorf("2,700 variables: %v", err)
 	}
 	if held := g.held(); held > 4 {
 		t.Errorf("%d MiB held", held)
@@ -205,12 +205,12 @@ func TestExtraData(t *testing.T) {
 }
 
 // TestLongCommand runs a command of 250 KiB. The naive server takes seconds
-// for less than half of it.
+// for a quarter of it.
 func TestLongCommand(t *testing.T) {
 	n := startNaive(t)
 	began := time.Now()
 	c := n.loggedIn()
-	c.exec(t, c.session(t), strings.Repeat("x", 100_000))
+	c.exec(t, c.session(t), strings.Repeat("x", 60_000))
 	if naive := time.Since(began); naive < time.Second {
 		t.Errorf("the naive server is better than thought: %v", naive)
 	}
@@ -249,7 +249,7 @@ func TestMalformed(t *testing.T) {
 		func() *raw { c := g.loggedIn(); c.session(t); return c },
 	}
 	for _, stage := range stages {
-		for _, content := range contents[:times(3, len(contents))] {
+		for _, content := range contents[len(contents)-times(2, len(contents)):] {
 			c := stage()
 			for kind := range 256 {
 				if c.packet(append([]byte{byte(kind)}, content...)) != nil || c.ended() {
