@@ -85,8 +85,8 @@ change durably, publishes it to tinydns, BIND, Knot or PowerDNS, and answers
 	}
 	root.SetVersionTemplate("dnsgate {{.Version}}\n")
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
-		compileCommand(), getCommand(), restoreCommand(), importCommand(), pushCommand(), versionCommand(), completionCommand(), manCommand())
+	root.AddCommand(gatewayCommands()...)
+	root.AddCommand(pushCommand(), versionCommand(), completionCommand(), manCommand())
 	return root
 }
 

@@ -1,0 +1,11 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// gatewayCommands are those of the gateway itself, which runs on Linux.
+func gatewayCommands() []*cobra.Command {
+	return []*cobra.Command{
+		serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
+		compileCommand(), getCommand(), restoreCommand(), importCommand(),
+	}
+}
