@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 //	authorize KEY ...    dnsgate key add --config gate/dnsgate.toml ... < KEY.pub
 //	serve [FLAGS]        start dnsgate serve in gate/ on a free port; its log is $WORK/log
 //	signal SIG           send a signal to it
-//	stop [SIG]           send TERM, or SIG; it must end within 10 s, with status 0 unless SIG is KILL
+//	shutdown [SIG]       send TERM, or SIG; it must end within 10 s, with status 0 unless SIG is KILL
 //	[!] gate [-i KEY] [-b ADDRESS] [-S SOCKET] WORDS...
 //	                     run ssh, as KEY (default: id), from ADDRESS, through a master's SOCKET
 //	answers N LINE...    the last gate exited with N and said the lines; "..." in one is any text
@@ -74,7 +74,7 @@ func TestScripts(t *testing.T) {
 			"authorize":   authorize,
 			"serve":       serveScript,
 			"signal":      signalScript,
-			"stop":        stop,
+			"shutdown":    shutdown,
 			"gate":        gateScript,
 			"answers":     answers,
 			"until":       until,
@@ -163,7 +163,7 @@ func authorize(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-var listening = regexp.MustCompile(`msg=listening address=(\S+)`)
+var listening = regexp.MustCompile(`(?:msg=listening address=|"msg":"listening","address":")([^\s"]+)`)
 
 func serveScript(ts *testscript.TestScript, _ bool, flags []string) {
 	s := scriptOf(ts)
@@ -237,7 +237,7 @@ func signalScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(scriptOf(ts).gateway.Process.Signal(sig))
 }
 
-func stop(ts *testscript.TestScript, _ bool, args []string) {
+func shutdown(ts *testscript.TestScript, _ bool, args []string) {
 	s := scriptOf(ts)
 	if len(args) == 0 {
 		args = []string{"TERM"}
