@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"slices"
@@ -178,14 +179,17 @@ func (d *daemon) reload(context.Context) error {
 	defer d.mu.Unlock()
 	old := d.config
 	if needsRestart(old, cfg) {
-		d.log.Warn("listen, host_keys, authorized_keys, state and post_quantum_only change only with a restart")
+		d.log.Warn("listen, host_keys, authorized_keys, state, post_quantum_only and confine change only with a restart")
 	}
 	if err := d.publishers.replace(cfg); err != nil {
+		if old.Confine && errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
+		}
 		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
 		return err
 	}
 	cfg.Listen, cfg.HostKeys, cfg.AuthorizedKeys, cfg.State = old.Listen, old.HostKeys, old.AuthorizedKeys, old.State
-	cfg.PostQuantumOnly = old.PostQuantumOnly
+	cfg.PostQuantumOnly, cfg.Confine = old.PostQuantumOnly, old.Confine
 	d.config = cfg
 	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
 	d.gate.SetLimits(gateLimits(cfg.Limits))
@@ -195,5 +199,6 @@ func (d *daemon) reload(context.Context) error {
 
 func needsRestart(a, b *config.Config) bool {
 	return !slices.Equal(a.Listen, b.Listen) || !slices.Equal(a.HostKeys, b.HostKeys) ||
-		a.AuthorizedKeys != b.AuthorizedKeys || a.State != b.State || a.PostQuantumOnly != b.PostQuantumOnly
+		a.AuthorizedKeys != b.AuthorizedKeys || a.State != b.State ||
+		a.PostQuantumOnly != b.PostQuantumOnly || a.Confine != b.Confine
 }

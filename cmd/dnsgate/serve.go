@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 
+	"dnsgate/internal/confine"
+
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -59,6 +61,11 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 		return err
 	}
 	defer d.Close()
+	if cfg.Confine {
+		if err := confine.Apply(confinement(configFile, cfg), log); err != nil {
+			return &exit{exConfig, err}
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
