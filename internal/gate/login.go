@@ -12,13 +12,17 @@ import (
 
 // The algorithms that are offered: no NIST curves and no Diffie-Hellman
 // groups for the key exchange (a stranger may pick the slowest), authenticated
-// ciphers, no SHA-1 anywhere.
+// ciphers, or AES-CTR with encrypt-then-MAC for clients that have no other, and
+// no SHA-1 anywhere.
 var (
 	postQuantum  = []string{gossh.KeyExchangeMLKEM768X25519}
 	keyExchanges = append(postQuantum[:1:1], gossh.KeyExchangeCurve25519)
-	ciphers      = []string{gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM}
-	macs         = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
-	userKeys     = []string{
+	ciphers      = []string{
+		gossh.CipherChaCha20Poly1305, gossh.CipherAES256GCM, gossh.CipherAES128GCM,
+		gossh.CipherAES256CTR, gossh.CipherAES128CTR,
+	}
+	macs     = []string{gossh.HMACSHA256ETM, gossh.HMACSHA512ETM}
+	userKeys = []string{
 		gossh.KeyAlgoED25519, gossh.KeyAlgoSKED25519,
 		gossh.KeyAlgoECDSA256, gossh.KeyAlgoECDSA384, gossh.KeyAlgoECDSA521, gossh.KeyAlgoSKECDSA256,
 		gossh.KeyAlgoRSASHA256, gossh.KeyAlgoRSASHA512,

@@ -1,0 +1,102 @@
+package clients_test
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// part is what a document has below one heading: its shell blocks, in order.
+type part struct {
+	heading string // without the #
+	level   int    // how many # it had
+	blocks  []string
+}
+
+// read takes a document of this repository apart. What stands before the
+// first heading of level 2 belongs to the title.
+func read(t *testing.T, file string) []part {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(top(t), file))
+	must(t, err)
+	var parts []part
+	var block *strings.Builder
+	for line := range strings.Lines(string(text)) {
+		marks := line[:len(line)-len(strings.TrimLeft(line, "#"))]
+		switch {
+		case block != nil && line == "```\n":
+			last := &parts[len(parts)-1]
+			last.blocks = append(last.blocks, block.String())
+			block = nil
+		case block != nil:
+			block.WriteString(line)
+		case line == "```sh\n":
+			block = new(strings.Builder)
+		case marks != "" && strings.HasPrefix(line, marks+" "):
+			parts = append(parts, part{heading: strings.TrimSpace(line[len(marks):]), level: len(marks)})
+		}
+	}
+	if block != nil || len(parts) == 0 {
+		t.Fatalf("%s: a block has no end, or there is no heading", file)
+	}
+	return parts
+}
+
+// top is the folder of the whole source tree.
+func top(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	must(t, err)
+	return dir
+}
+
+// result is what a command left behind.
+type result struct {
+	stdout, stderr string
+	status         int
+}
+
+// finish runs a command to its end, for a minute at most.
+func finish(t *testing.T, cmd *exec.Cmd) result {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.WaitDelay = 5 * time.Second // for who keeps stdout open behind its caller's back
+	must(t, cmd.Start())
+	limit := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	defer limit.Stop()
+	err := cmd.Wait()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%s: %v", cmd, err)
+	}
+	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+}
+
+// needs skips a test whose programs are not there, except in CI.
+func needs(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
+		if _, err := exec.LookPath(p); err != nil {
+			absent(t, p)
+		}
+	}
+}
+
+func absent(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatalf("this test needs %s; see testdata/debian-packages", what)
+	}
+	t.Skipf("this test needs %s; see testdata/debian-packages", what)
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
