@@ -45,7 +45,10 @@ func TestKill(t *testing.T) {
 		for _, w := range clients {
 			all.Go(w.run)
 		}
-		time.Sleep(50*time.Millisecond + rand.N(400*time.Millisecond))
+		if round%2 == 1 {
+			g.awaitUpdate(t) // on a busy machine a login may take longer than any pause
+		}
+		time.Sleep(rand.N(400 * time.Millisecond))
 		g.kill()
 		all.Wait()
 		for _, w := range clients {
@@ -180,6 +183,20 @@ func (g *victim) start(t *testing.T) {
 		}
 	}
 	t.Fatalf("the gateway does not start: %v\n%s", c.Wait(), said.String())
+}
+
+// awaitUpdate returns once a writer's change of this round is in data.cdb.
+func (g *victim) awaitUpdate(t *testing.T) {
+	t.Helper()
+	path := filepath.Join(g.dir, "root", "dnsgate")
+	before, _ := os.ReadFile(path)
+	for range 3000 {
+		if now, _ := os.ReadFile(path); len(now) > 0 && string(now) != string(before) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("no update within 30 s")
 }
 
 func (g *victim) kill() {

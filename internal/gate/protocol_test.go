@@ -444,8 +444,9 @@ func TestUnreadOutput(t *testing.T) {
 		}
 	}
 	t.Logf("%d MiB, then %d", before, g.held())
-	if held := g.held() - before; held > 1 {
-		t.Errorf("%d MiB held for requests", held)
+	const queue = 16 // requests that the library keeps for a channel
+	if held, most := g.held()-before, len(channels)*queue*(32<<10)>>20; held > most {
+		t.Errorf("%d MiB held for requests, %d are the most", held, most)
 	}
 	c.Close()
 	g.recovered()
