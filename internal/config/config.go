@@ -80,9 +80,9 @@ const (
 type RFC2136 struct {
 	Server        string // "HOST:PORT"
 	Zone          string // lower case, without a final dot
-	TSIGName      string // lower case, without a final dot; empty: unsigned
-	TSIGAlgorithm string // "hmac-sha256", "hmac-sha384" or "hmac-sha512"; empty: unsigned
-	TSIGSecret    string // path of the file with the base64 secret; empty: unsigned
+	TSIGName      string // lower case, without a final dot; empty: missing, which publish refuses
+	TSIGAlgorithm string // "hmac-sha256", "hmac-sha384" or "hmac-sha512"
+	TSIGSecret    string // path of the file with the base64 secret
 }
 
 // Default is the configuration of the file that Template gives, in folder.
