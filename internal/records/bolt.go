@@ -31,6 +31,7 @@ type Bolt struct {
 
 	queue   chan *commit
 	closing chan struct{}
+	ended   chan struct{} // the committer has ended
 	workers sync.WaitGroup
 
 	mu       sync.RWMutex
@@ -78,6 +79,7 @@ func Open(folder string, log *slog.Logger) (*Bolt, error) {
 	s.log = log
 	s.queue = make(chan *commit, 1024)
 	s.closing = make(chan struct{})
+	s.ended = make(chan struct{})
 	s.changed = make(chan struct{})
 	s.leaseDue = make(chan struct{}, 1)
 	s.workers.Go(s.runCommits)

@@ -451,3 +451,32 @@ func TestLogBytes(t *testing.T) {
 	}
 	openStore(t, dir).Close()
 }
+
+// TestCommitWhileClosing: whoever commits while the store closes gets an
+// answer, and what was answered as stored is there.
+func TestCommitWhileClosing(t *testing.T) {
+	for range 20 {
+		folder := t.TempDir()
+		s := openStore(t, folder)
+		var stored [8]bool
+		var wg sync.WaitGroup
+		for i := range stored {
+			wg.Go(func() {
+				_, err := s.Commit(context.Background(), txn(Host{Name: Name(fmt.Sprintf("h%d.example.com", i)), TTL: 1}))
+				stored[i] = err == nil
+				if err != nil && !errors.Is(err, ErrNotApplied) {
+					t.Error(err)
+				}
+			})
+		}
+		s.Close()
+		wg.Wait()
+		again := openStore(t, folder)
+		for i, yes := range stored {
+			if h := read(t, again, Name(fmt.Sprintf("h%d.example.com", i))); (h.Revision > 0) != yes {
+				t.Errorf("answered as stored: %v, but the store has %+v", yes, h)
+			}
+		}
+		again.Close()
+	}
+}

@@ -59,6 +59,13 @@ func (s *Bolt) Commit(ctx context.Context, t Txn) (uint64, error) {
 	select {
 	case <-c.done:
 		return c.revision, c.err
+	case <-s.ended:
+		select {
+		case <-c.done: // it was in the last group
+			return c.revision, c.err
+		default: // it was queued behind that
+			return 0, fmt.Errorf("the gateway is stopping; %w", ErrNotApplied)
+		}
 	case <-ctx.Done():
 		return 0, fmt.Errorf("the disk did not answer in time; %w", ErrUnknown)
 	}
@@ -67,6 +74,7 @@ func (s *Bolt) Commit(ctx context.Context, t Txn) (uint64, error) {
 // runCommits is the committer: it takes all that wait, and makes them durable
 // together. When the store closes it ends what was queued.
 func (s *Bolt) runCommits() {
+	defer close(s.ended)
 	for {
 		select {
 		case c := <-s.queue:
