@@ -230,6 +230,9 @@ func (g *Gate) survive(where string, after func()) {
 	}
 }
 
+// lastWords is how long commands that are ended may take to say so.
+const lastWords = 500 * time.Millisecond
+
 // Shutdown stops accepting, lets the commands that run finish until ctx ends,
 // then closes every connection and waits for all of it to end.
 func (g *Gate) Shutdown(ctx context.Context) {
@@ -247,6 +250,11 @@ func (g *Gate) Shutdown(ctx context.Context) {
 	case <-drained:
 	case <-ctx.Done():
 		g.log.Warn("commands are still running; ending them")
+		g.cancel()
+		select {
+		case <-drained:
+		case <-time.After(lastWords):
+		}
 	}
 	g.cancel()
 	g.mu.Lock()

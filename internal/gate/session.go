@@ -82,6 +82,9 @@ type session struct {
 
 func (s *session) serve() {
 	line, shell, ok := s.awaitCommand()
+	if ok {
+		defer s.gate.begin()() // until the client has its exit status
+	}
 	batch := ok && !shell && command.ReadsInput(line)
 	if batch {
 		s.conn.begin(batch) // first, or its input might be held back
@@ -166,7 +169,6 @@ func (s *session) runBatch(line string) int {
 // run runs the command. Its exit status is never 255, which is ssh's own.
 func (s *session) run(line string, shell bool) int {
 	g := s.gate
-	defer g.begin()()
 	cs := &command.Session{
 		Source: s.conn.source,
 		Began:  time.Now(),
