@@ -582,7 +582,9 @@ func TestUnreadInput(t *testing.T) {
 		}
 		held := g.held()
 		t.Logf("%q: %d MiB held for %d connections", line, held, len(conns))
-		if held > len(conns) {
+		// 320 KiB ahead of the work, and what the race detector and the heap's
+		// rounding add; the naive server holds 20 MiB for each.
+		if held > 2*len(conns) {
 			t.Errorf("%q: %d MiB held for %d connections", line, held, len(conns))
 		}
 		for _, c := range conns {
