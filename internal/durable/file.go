@@ -10,6 +10,9 @@
 //	rename                over the file
 //	fsync                 of the folder
 //
+// A Pair, which replaces a file again and again, exchanges it with the version
+// before instead (renameat2, RENAME_EXCHANGE), and makes the next one of that.
+//
 // It trusts the folder: who may write there may replace the file anyway.
 package durable
 
@@ -17,9 +20,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"syscall"
 )
 
@@ -46,8 +52,11 @@ const maxBase = 255 - len("..XXXXXXXXXX.tmp")
 // written like any os.File, then ends with Commit or Abort.
 type File struct {
 	*os.File
-	path string
-	done bool
+	path   string
+	temp   string
+	pair   *Pair // nil: of none
+	reused bool
+	done   bool
 }
 
 // Create begins the replacement of path, which need not exist. A symbolic
@@ -67,7 +76,7 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replacing %s: %w", path, err)
 	}
-	f := &File{File: file, path: path}
+	f := &File{File: file, path: path, temp: temp}
 	if err := f.inherit(mode); err != nil {
 		f.Abort()
 		return nil, fmt.Errorf("replacing %s: %w", path, err)
@@ -88,11 +97,18 @@ func (f *File) inherit(mode fs.FileMode) error {
 	if !old.Mode().IsRegular() {
 		return fmt.Errorf("not a regular file")
 	}
-	was := old.Sys().(*syscall.Stat_t)
-	if int(was.Uid) != os.Geteuid() || int(was.Gid) != os.Getegid() {
+	new, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	was, is := old.Sys().(*syscall.Stat_t), new.Sys().(*syscall.Stat_t)
+	if is.Uid != was.Uid || is.Gid != was.Gid {
 		if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
 			return fmt.Errorf("keeping its owner: %w", err)
 		}
+	}
+	if new.Mode() == old.Mode().Perm() {
+		return nil
 	}
 	return f.Chmod(old.Mode().Perm())
 }
@@ -100,30 +116,98 @@ func (f *File) inherit(mode fs.FileMode) error {
 // Path is the file that Commit replaces, links resolved.
 func (f *File) Path() string { return f.path }
 
+// Reused reports whether f is not empty, but an earlier version; see Pair.
+func (f *File) Reused() bool { return f.reused }
+
+// Cut takes away what f has behind the place where it was written to last.
+func (f *File) Cut() error {
+	if !f.reused {
+		return nil
+	}
+	end, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	return f.Truncate(end)
+}
+
 // Commit makes f's content that of the file, durably. After an error the old
 // file may have been replaced only if the error came from syncing the folder;
 // the temporary file is gone in any case.
-func (f *File) Commit() error {
-	f.step(Written)
-	if err := f.Sync(); err != nil {
-		f.Abort()
-		return fmt.Errorf("replacing %s: %w", f.path, err)
+func (f *File) Commit() error { return Commit(f) }
+
+// Commit makes the content of each of files that of its file, durably. They
+// share what they can, so that it takes hardly longer than of one. After an
+// error some of the files may have been replaced, each whole.
+func Commit(files ...*File) (err error) {
+	defer func() {
+		for _, f := range files {
+			f.Abort()
+			if err != nil && f.pair != nil {
+				f.pair.drop()
+			}
+		}
+	}()
+	if err := syncAll(files); err != nil {
+		return err
 	}
-	f.step(Synced)
-	if err := f.Close(); err != nil {
-		f.Abort()
-		return fmt.Errorf("replacing %s: %w", f.path, err)
+	for _, f := range files {
+		f.step(Synced)
+		if err := f.Close(); err != nil {
+			return fmt.Errorf("replacing %s: %w", f.path, err)
+		}
 	}
-	if err := os.Rename(f.Name(), f.path); err != nil {
-		f.Abort()
-		return fmt.Errorf("replacing %s: %w", f.path, err)
+	var folders []string
+	for _, f := range files {
+		if err := f.replace(); err != nil {
+			return fmt.Errorf("replacing %s: %w", f.path, err)
+		}
+		f.step(Renamed)
+		if folder := filepath.Dir(f.path); !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+		}
+	}
+	for _, folder := range folders {
+		if err := SyncFolder(folder); err != nil {
+			return fmt.Errorf("replacing files in %s: %w", folder, err)
+		}
+	}
+	for _, f := range files {
+		f.step(FolderSynced)
+	}
+	return nil
+}
+
+// syncAll syncs files, all at once.
+func syncAll(files []*File) error {
+	errs := make([]error, len(files))
+	var syncing sync.WaitGroup
+	for i, f := range files {
+		f.step(Written)
+		do := func() {
+			if err := f.Sync(); err != nil {
+				errs[i] = fmt.Errorf("replacing %s: %w", f.path, err)
+			}
+		}
+		if i < len(files)-1 {
+			syncing.Go(do)
+		} else {
+			do()
+		}
+	}
+	syncing.Wait()
+	return errors.Join(errs...)
+}
+
+// replace renames f over the file.
+func (f *File) replace() error {
+	if f.pair != nil {
+		return f.pair.replace(f)
+	}
+	if err := os.Rename(f.temp, f.path); err != nil {
+		return err
 	}
 	f.done = true
-	f.step(Renamed)
-	if err := SyncFolder(filepath.Dir(f.path)); err != nil {
-		return fmt.Errorf("replacing %s: %w", f.path, err)
-	}
-	f.step(FolderSynced)
 	return nil
 }
 
@@ -135,7 +219,7 @@ func (f *File) Abort() {
 	}
 	f.done = true
 	f.Close()
-	os.Remove(f.Name())
+	os.Remove(f.temp)
 }
 
 func (f *File) step(name string) {

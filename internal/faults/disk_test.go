@@ -29,6 +29,8 @@ type node struct {
 	names   map[string]*slot[*node] // of a folder; nil: no such name
 	sectors map[int64]*slot[[]byte] // of a file; nil: zeros
 	size    slot[int64]
+
+	position int64 // where write(2) goes next
 }
 
 // slot is something that is on disk in one version, and perhaps in a later one.

@@ -109,10 +109,19 @@ func (d *disk) do(t *testing.T, c call) bool {
 	switch c.name {
 	case "openat":
 		path := c.texts[0]
-		if !strings.HasPrefix(path, d.base) || !strings.Contains(c.args, "O_CREAT") || c.result < 0 {
+		if !strings.HasPrefix(path, d.base) || c.result < 0 {
 			return false
 		}
 		n := d.at(path)
+		if n != nil && !n.isDir && !strings.Contains(c.args, "O_RDONLY") {
+			n.position = 0
+			if strings.Contains(c.args, "O_APPEND") {
+				n.position = n.size.now()
+			}
+		}
+		if !strings.Contains(c.args, "O_CREAT") {
+			return false
+		}
 		if n == nil {
 			d.link(path, newFile())
 		} else if strings.Contains(c.args, "O_TRUNC") {
@@ -136,9 +145,12 @@ func (d *disk) do(t *testing.T, c call) bool {
 		return false
 	case "renameat", "renameat2":
 		if c.result == 0 && strings.HasPrefix(c.texts[0], d.base) {
-			n := d.at(c.texts[0])
+			n, was := d.at(c.texts[0]), d.at(c.texts[1])
 			d.link(c.texts[1], n)
-			d.link(c.texts[0], nil)
+			if !strings.Contains(c.args, "RENAME_EXCHANGE") {
+				was = nil
+			}
+			d.link(c.texts[0], was)
 			return true
 		}
 		return false
@@ -159,8 +171,9 @@ func (d *disk) do(t *testing.T, c call) bool {
 		return false // or killed before strace could see what was written
 	case c.name == "pwrite64":
 		n.write(c.number(1), []byte(c.texts[0])[:c.result])
-	case c.name == "write": // only ever from the start to the end
-		n.write(n.appended(), []byte(c.texts[0])[:c.result])
+	case c.name == "write": // each file has only one writer at a time
+		n.write(n.position, []byte(c.texts[0])[:c.result])
+		n.position += c.result
 	case c.name == "ftruncate":
 		n.size.set(c.number(1))
 	default:
@@ -168,5 +181,3 @@ func (d *disk) do(t *testing.T, c call) bool {
 	}
 	return true
 }
-
-func (n *node) appended() int64 { return n.size.now() }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"dnsgate/internal/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -26,10 +28,10 @@ type command struct {
 	own     func() string // a file that dnsgate writes; "" if there is none
 	log     *slog.Logger
 
-	ran      bool                // the last run succeeded
-	ended    time.Time           // the last run
-	seen     map[string]stamp    // the sources after it
-	products map[string]struct{} // sources that the command itself changes
+	ran      bool                     // the last run succeeded
+	ended    time.Time                // the last run
+	seen     map[string]durable.Stamp // the sources after it
+	products map[string]struct{}      // sources that the command itself changes
 }
 
 // environment is all that the command finds there.
@@ -41,9 +43,14 @@ var environment = []string{
 
 func (c *command) sweep() {}
 
+func (c *command) close() {}
+
 // build runs the command if files were written, or sources changed since the
 // last run, or that failed.
-func (c *command) build(ctx context.Context, written []string, whole bool) error {
+func (c *command) build(ctx context.Context, written []string, begun []*durable.File, whole bool) error {
+	if err := durable.Commit(begun...); err != nil {
+		return err
+	}
 	before, err := c.sources.stamps()
 	if err != nil {
 		return err
@@ -83,7 +90,7 @@ func (c *command) build(ctx context.Context, written []string, whole bool) error
 
 // learn notes the sources that changed during a run: they are what the command
 // makes, as make does with data. It reports whether that is news.
-func (c *command) learn(before, after map[string]stamp) (news bool) {
+func (c *command) learn(before, after map[string]durable.Stamp) (news bool) {
 	if c.products == nil {
 		c.products = make(map[string]struct{})
 	}

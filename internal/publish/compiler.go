@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"dnsgate/internal/durable"
@@ -23,76 +24,118 @@ const database = "data.cdb"
 // compiler builds data.cdb itself: the sources in order, then dnsgate's lines.
 type compiler struct {
 	root    string
+	file    *durable.Pair
 	sources *sources
 	lines   *tinydns.Builder // what the database is made of
 	written bool             // by this process
 	serial  int64            // of what this process wrote last
 	stale   bool             // sources changed since the last build
-	made    stamp            // of the database as the last build left it
+
+	current bool             // the database is the one that lines told of last
+	changes []tinydns.Extent // all that this one differs in from the one before
+	known   bool             // changes are known
+}
+
+func newCompiler(root string, sources *sources, lines *tinydns.Builder) *compiler {
+	c := &compiler{root: root, sources: sources, lines: lines}
+	c.file = durable.NewPair(c.path(), 0o644)
+	return c
 }
 
 func (c *compiler) path() string { return filepath.Join(c.root, database) }
 
 func (c *compiler) sweep() { sweepTemps(c.path()) }
 
-func (c *compiler) build(ctx context.Context, written []string, whole bool) error {
+func (c *compiler) close() { c.file.Close() }
+
+func (c *compiler) build(ctx context.Context, written []string, begun []*durable.File, whole bool) error {
+	f, err := c.next(ctx, written, whole)
+	if f != nil {
+		begun = append(begun, f)
+	}
+	if commitErr := durable.Commit(begun...); err != nil || commitErr != nil {
+		return errors.Join(err, commitErr)
+	}
+	c.current = c.current || f != nil
+	c.written, c.stale = true, false
+	return nil
+}
+
+// next begins the next database, or returns nil if the one that is there is
+// right.
+func (c *compiler) next(ctx context.Context, written []string, whole bool) (*durable.File, error) {
 	parts, changed, err := c.sources.load(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if changed {
 		c.lines.SetSources(parts, nil)
 	}
 	c.stale = c.stale || changed
 	if len(written) == 0 && !c.stale && !whole && c.written && c.intact() {
-		return nil
+		return nil, nil
 	}
-	if err := c.write(whole); err != nil {
-		return err
-	}
-	c.written, c.stale = true, false
-	c.made, err = stampAt(c.path())
-	return err
+	return c.write(whole)
 }
 
 // intact reports whether the database is still the one that was made last.
-func (c *compiler) intact() bool {
-	now, err := stampAt(c.path())
-	return err == nil && now == c.made
-}
+func (c *compiler) intact() bool { return c.file.Intact() }
 
-// write writes the database, unless what is there is just that. With again
-// set, and if this process wrote before, it writes in any case.
-func (c *compiler) write(again bool) error {
+// write writes the next database, unless what is there is just that. With
+// again set, and if this process wrote before, it writes in any case.
+func (c *compiler) write(again bool) (*durable.File, error) {
+	current := c.current && !again
+	c.current = false // until it is committed
 	last, err := c.lastSerial()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if (again || !c.written) && last > 0 {
-		done, err := c.rewrite(last, again && c.written)
-		if err != nil || done {
-			return err
+		f, same, err := c.rewrite(last)
+		switch {
+		case err != nil:
+			return nil, err
+		case same && c.written: // an operator asked for it
+			c.known = false
+			return f, nil
+		case same:
+			f.Abort()
+			return nil, c.file.Note()
 		}
 	}
 	last = max(last, c.serial) // the file may have vanished
 	c.serial = c.nextSerial(last)
-	f, err := c.create(c.serial)
-	if err != nil {
-		return err
+	changes, told := c.lines.Changes(uint32(c.serial))
+	told = told && current
+	lacks, known := slices.Concat(c.changes, changes), told && c.known
+	c.changes, c.known = changes, told
+	if known {
+		if f := c.file.Reuse(); f != nil {
+			return c.complete(f, c.serial, change(f, lacks))
+		}
 	}
-	defer f.Abort()
-	return f.Commit()
+	return c.create(c.serial)
+}
+
+// change makes the version before the last one the next one.
+func change(f *durable.File, lacks []tinydns.Extent) error {
+	for _, e := range lacks {
+		if _, err := f.WriteAt(e.Data, e.At); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rewrite writes the database with the serial that it has. If that makes the
-// same bytes, nothing changed, and the serial need not grow.
-func (c *compiler) rewrite(serial int64, commit bool) (done bool, err error) {
-	f, err := c.create(serial)
+// same bytes, nothing changed, and the serial need not grow. Else it returns
+// no file.
+func (c *compiler) rewrite(serial int64) (f *durable.File, same bool, err error) {
+	f, err = c.create(serial)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
-	defer f.Abort()
-	same, err := sameContent(c.path(), func(w io.Writer) error {
+	same, err = sameContent(c.path(), func(w io.Writer) error {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
@@ -100,22 +143,25 @@ func (c *compiler) rewrite(serial int64, commit bool) (done bool, err error) {
 		return err
 	})
 	if err != nil || !same {
-		return false, err
+		f.Abort()
+		return nil, false, err
 	}
-	if commit {
-		err = f.Commit()
-	}
-	return true, err
+	return f, true, nil
 }
 
-// create writes the database to a temporary file. Its modification time is
-// the serial: that is how the next run knows it, as with tinydns-data.
+// create writes the whole database to a new file.
 func (c *compiler) create(serial int64) (*durable.File, error) {
-	f, err := durable.Create(c.path(), 0o644)
+	f, err := c.file.Create()
 	if err != nil {
 		return nil, err
 	}
-	if err = c.lines.WriteDatabase(f.File, uint32(serial)); err == nil {
+	return c.complete(f, serial, c.lines.WriteDatabase(f.File, uint32(serial)))
+}
+
+// complete gives f its modification time, which is the serial: that is how the
+// next run knows it, as with tinydns-data. err is what writing f came to.
+func (c *compiler) complete(f *durable.File, serial int64, err error) (*durable.File, error) {
+	if err == nil {
 		at := unix.NsecToTimeval(serial * 1e9)
 		err = unix.Futimes(int(f.Fd()), []unix.Timeval{at, at})
 	}

@@ -93,12 +93,13 @@ func fill(t *testing.T, dir string) {
 	}
 }
 
-// snapshot is every file of a folder, and what it holds.
+// snapshot is every file of a folder, and what it holds, but for the versions
+// that the next ones are made of.
 func snapshot(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
 	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
+		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(path, tempSuffix) {
 			all.WriteString(path + "\n" + read(t, path) + "\n")
 		}
 		return err

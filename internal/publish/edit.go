@@ -45,21 +45,21 @@ const (
 type operatorFile struct {
 	path string
 	log  *slog.Logger
-	last stamp // as it was when it was right; only dnsgate could have written it if ours
+	last durable.Stamp // as it was when it was right; only dnsgate could have written it if ours
 	ours bool
 	kept bool // what a killed run left has been looked at
 }
 
 // unchanged reports whether the file is as edit left it.
 func (o *operatorFile) unchanged() bool {
-	now, err := stampAt(o.path)
+	now, err := durable.StampAt(o.path)
 	return err == nil && (now == o.last || o.wrote(now))
 }
 
 // wrote reports whether a version of this stamp is the one that edit wrote:
 // under a name that nobody knew, so that not even a coarse clock can give its
 // stamp to somebody else's write.
-func (o *operatorFile) wrote(at stamp) bool { return o.ours && at.sameWrite(o.last) }
+func (o *operatorFile) wrote(at durable.Stamp) bool { return o.ours && at.SameWrite(o.last) }
 
 // edit replaces the file with what change makes of its content. It returns the
 // file's path if there was anything to change.
@@ -128,35 +128,35 @@ func (o *operatorFile) recover(ctx context.Context, path string, change func(old
 // version is a file's content and the stamp that it had.
 type version struct {
 	content []byte
-	stamp   stamp
+	stamp   durable.Stamp
 }
 
 // replace puts next in the place of base, and returns its stamp. It returns
 // false if an editor was quicker; the file is then as the editor left it.
-func replace(ctx context.Context, path string, log *slog.Logger, base version, next []byte) (written stamp, done bool, err error) {
+func replace(ctx context.Context, path string, log *slog.Logger, base version, next []byte) (written durable.Stamp, done bool, err error) {
 	swap, err := prepare(path, next)
 	if err != nil {
-		return stamp{}, false, err
+		return durable.Stamp{}, false, err
 	}
-	if written, err = stampAt(swap); err != nil {
-		return stamp{}, false, err
+	if written, err = durable.StampAt(swap); err != nil {
+		return durable.Stamp{}, false, err
 	}
-	now, err := stampAt(path)
+	now, err := durable.StampAt(path)
 	if err != nil || now != base.stamp {
 		os.Remove(swap)
-		return stamp{}, false, err
+		return durable.Stamp{}, false, err
 	}
 	if err := exchange(swap, path); err != nil {
 		os.Remove(swap)
-		return stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
+		return durable.Stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	step(Exchanged, path)
 	if !untouched(ctx, swap, base) {
-		return stamp{}, false, putBack(ctx, swap, path, log, next)
+		return durable.Stamp{}, false, putBack(ctx, swap, path, log, next)
 	}
 	step(durable.Renamed, path)
 	if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
-		return stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
+		return durable.Stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	step(durable.FolderSynced, path)
 	return written, true, os.Remove(swap)
@@ -235,7 +235,7 @@ func untouched(ctx context.Context, path string, base version) bool {
 	case opened:
 		return false
 	case unknown:
-		sleep(ctx, stampStep) // who opened it before the exchange may still write
+		sleep(ctx, durable.StampStep) // who opened it before the exchange may still write
 	}
 	now, err := readAll(f)
 	return err == nil && bytes.Equal(now, base.content)

@@ -17,13 +17,20 @@ import (
 // fileWriter owns a data file that holds only dnsgate's lines, sorted by name.
 type fileWriter struct {
 	path    string
+	file    *durable.Pair
 	form    lineForm
 	lines   *tinydns.Builder // all lines
-	written bool             // by this process
-	last    stamp            // of the file as it was written
+	written bool             // by this process, or found to be right
+	next    *durable.File    // to be committed; nil: none
+}
+
+func newFileWriter(path string, form lineForm, lines *tinydns.Builder) *fileWriter {
+	return &fileWriter{path: path, file: durable.NewPair(path, 0o644), form: form, lines: lines}
 }
 
 func (w *fileWriter) sweep() { sweepTemps(w.path) }
+
+func (w *fileWriter) close() { w.file.Close() }
 
 func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
 	if whole {
@@ -32,37 +39,50 @@ func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool
 	if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
 		return nil, err
 	}
-	now, err := stampAt(w.path)
-	if err == nil && len(hosts) == 0 && !whole && now == w.last {
+	intact := w.file.Intact()
+	if intact && len(hosts) == 0 && !whole {
 		return nil, nil
 	}
 	anew := whole && w.written // an operator asked for it
 	if !anew {
 		same, err := sameContent(w.path, w.lines.WriteLines)
+		if same && !intact {
+			err = w.file.Note()
+		}
 		if err != nil || same {
 			w.written = w.written || same
 			return nil, err
 		}
 	}
-	if err := replaceFile(w.path, w.lines.WriteLines); err != nil {
+	if w.next, err = w.begin(); err != nil {
 		return nil, err
 	}
 	w.written = true
-	w.last, err = stampAt(w.path)
-	return []string{w.path}, err
+	return []string{w.path}, nil
 }
 
-// replaceFile puts what write writes in the place of the file at path.
-func replaceFile(path string, write func(io.Writer) error) error {
-	f, err := durable.Create(path, 0o644)
+func (w *fileWriter) begun() (files []*durable.File) {
+	if w.next != nil {
+		files, w.next = []*durable.File{w.next}, nil
+	}
+	return files
+}
+
+// begin writes all lines to the next version of the file.
+func (w *fileWriter) begin() (f *durable.File, err error) {
+	if f = w.file.Reuse(); f == nil {
+		if f, err = w.file.Create(); err != nil {
+			return nil, err
+		}
+	}
+	if err = w.lines.WriteLines(f); err == nil {
+		err = f.Cut()
+	}
 	if err != nil {
-		return err
+		f.Abort()
+		return nil, fmt.Errorf("replacing %s: %w", f.Path(), err)
 	}
-	defer f.Abort()
-	if err := write(f); err != nil {
-		return fmt.Errorf("replacing %s: %w", f.Path(), err)
-	}
-	return f.Commit()
+	return f, nil
 }
 
 // sameContent reports whether the file at path holds just what write writes.

@@ -27,6 +27,7 @@ const manyFiles = 32
 // the hostname, of its wildcard and of its challenge name. Other files there
 // are left alone.
 type hostsWriter struct {
+	atOnce
 	folder string
 	form   lineForm
 	lines  *tinydns.Builder // all lines, for the compiler

@@ -25,6 +25,7 @@ import (
 // that an operator turned off stay off while others of their kind are on. Of
 // TXT lines only those at challenge names are dnsgate's.
 type rewriteWriter struct {
+	atOnce
 	file  operatorFile
 	hosts map[records.Name]*rewritten
 	given ledger     // hosts and families that had a value

@@ -19,13 +19,14 @@ const (
 // sectionWriter owns the lines between the two markers of a data file, and no
 // other byte in it.
 type sectionWriter struct {
+	atOnce
 	file  operatorFile
 	form  lineForm
 	lines *tinydns.Builder // all lines of the section
 }
 
 func newSectionWriter(path string, form lineForm, log *slog.Logger) *sectionWriter {
-	return &sectionWriter{operatorFile{path: path, log: log}, form, new(tinydns.Builder)}
+	return &sectionWriter{atOnce{}, operatorFile{path: path, log: log}, form, new(tinydns.Builder)}
 }
 
 func (w *sectionWriter) sweep() { sweepTemps(w.file.path) }

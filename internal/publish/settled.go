@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"dnsgate/internal/durable"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -15,33 +17,9 @@ const (
 	// editorPatience is how long an editor may have a file open for writing.
 	editorPatience = 2 * time.Second
 
-	// stampStep is how far apart two changes are at least if a file's time
-	// stamps tell them apart; the kernel's are up to 10 ms coarse.
-	stampStep = 20 * time.Millisecond
-
 	// glance is the time between two looks at a file that is being written.
 	glance = 2 * time.Millisecond
 )
-
-// stamp tells versions of a file apart.
-type stamp struct {
-	dev, ino     uint64
-	size         int64
-	mtime, ctime syscall.Timespec
-}
-
-func stampOf(info os.FileInfo) stamp {
-	st := info.Sys().(*syscall.Stat_t)
-	return stamp{uint64(st.Dev), st.Ino, st.Size, st.Mtim, st.Ctim}
-}
-
-func stampAt(path string) (stamp, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return stamp{}, err
-	}
-	return stampOf(info), nil
-}
 
 // openRegular opens a file to read it, and nothing that could block.
 func openRegular(path string) (*os.File, error) {
@@ -86,50 +64,50 @@ func openForWriting(f *os.File) openness {
 
 // readSettled reads a file that nobody is writing to, and waits a while for
 // that.
-func readSettled(ctx context.Context, path string) ([]byte, stamp, error) {
+func readSettled(ctx context.Context, path string) ([]byte, durable.Stamp, error) {
 	for deadline := time.Now().Add(editorPatience); ; sleep(ctx, glance) {
 		if err := ctx.Err(); err != nil {
-			return nil, stamp{}, err
+			return nil, durable.Stamp{}, err
 		}
 		content, at, err := readOnce(path)
 		if err != nil || content != nil {
 			return content, at, err
 		}
 		if time.Now().After(deadline) {
-			return nil, stamp{}, fmt.Errorf("%s: somebody has it open for writing, or changes it all the time", path)
+			return nil, durable.Stamp{}, fmt.Errorf("%s: somebody has it open for writing, or changes it all the time", path)
 		}
 	}
 }
 
 // readOnce returns no content when the file is being written.
-func readOnce(path string) ([]byte, stamp, error) {
+func readOnce(path string) ([]byte, durable.Stamp, error) {
 	f, err := openRegular(path)
 	if err != nil {
-		return nil, stamp{}, err
+		return nil, durable.Stamp{}, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, stamp{}, err
+		return nil, durable.Stamp{}, err
 	}
-	at := stampOf(info)
+	at := durable.StampOf(info)
 	switch openForWriting(f) {
 	case opened:
-		return nil, stamp{}, nil
+		return nil, durable.Stamp{}, nil
 	case unknown:
 		// Only a version that has been left alone for a moment is told from
 		// the next one by its stamp.
-		if age := time.Since(info.ModTime()); age >= 0 && age < stampStep {
-			return nil, stamp{}, nil
+		if age := time.Since(info.ModTime()); age >= 0 && age < durable.StampStep {
+			return nil, durable.Stamp{}, nil
 		}
 	}
 	content, err := readAll(f)
 	if err != nil {
-		return nil, stamp{}, err
+		return nil, durable.Stamp{}, err
 	}
-	now, err := stampAt(path)
+	now, err := durable.StampAt(path)
 	if err != nil || now != at || openForWriting(f) == opened {
-		return nil, stamp{}, err
+		return nil, durable.Stamp{}, err
 	}
 	return content, at, nil
 }
@@ -147,16 +125,4 @@ func readAll(f *os.File) ([]byte, error) {
 		err = nil
 	}
 	return content[:n], err
-}
-
-// sameWrite reports whether s and o are of one version, renamed perhaps.
-func (s stamp) sameWrite(o stamp) bool {
-	o.ctime = s.ctime
-	return s == o
-}
-
-// old reports whether the version is so old that no later one has its stamp.
-func (s stamp) old(now time.Time) bool {
-	last := max(s.mtime.Nano(), s.ctime.Nano())
-	return now.UnixNano()-last > int64(stampStep)
 }

@@ -10,17 +10,18 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/tinydns"
 )
 
 // sources are the data files of the operator that dnsgate compiles, each kept
 // compiled until it changes.
 type sources struct {
-	patterns []string               // absolute; the files of a pattern are in order of name
-	also     string                 // a path that comes last if no pattern matches it; "": none
-	except   func(path string) bool // files that are none of them, though a pattern matches
-	wrote    func(stamp) bool       // tells a version that dnsgate itself wrote; nil: there is none
-	builds   bool                   // a command makes some of them: they may be missing
+	patterns []string                 // absolute; the files of a pattern are in order of name
+	also     string                   // a path that comes last if no pattern matches it; "": none
+	except   func(path string) bool   // files that are none of them, though a pattern matches
+	wrote    func(durable.Stamp) bool // tells a version that dnsgate itself wrote; nil: there is none
+	builds   bool                     // a command makes some of them: they may be missing
 	dialect  tinydns.Dialect
 
 	compiled map[string]compiledSource
@@ -29,7 +30,7 @@ type sources struct {
 }
 
 type compiledSource struct {
-	stamp stamp
+	stamp durable.Stamp
 	sure  bool // stamp tells this version from all later ones
 	part  *tinydns.Part
 }
@@ -119,7 +120,7 @@ func sameFile(path, other string) bool {
 // reads it again.
 func (s *sources) compile(ctx context.Context, path string) (c compiledSource, anew bool, err error) {
 	known, ok := s.compiled[path]
-	now, err := stampAt(path)
+	now, err := durable.StampAt(path)
 	if err != nil {
 		return known, false, fmt.Errorf("source: %w", err)
 	}
@@ -132,7 +133,7 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 			return known, false, err
 		}
 		if part != nil {
-			sure := at.old(time.Now()) || s.wrote != nil && s.wrote(at)
+			sure := at.Old(time.Now()) || s.wrote != nil && s.wrote(at)
 			return compiledSource{at, sure, part}, true, nil
 		}
 		if time.Now().After(deadline) {
@@ -145,48 +146,48 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 }
 
 // compileOnce returns no part when the file is being written.
-func (s *sources) compileOnce(path string) (*tinydns.Part, stamp, error) {
+func (s *sources) compileOnce(path string) (*tinydns.Part, durable.Stamp, error) {
 	f, err := openRegular(path)
 	if err != nil {
-		return nil, stamp{}, fmt.Errorf("source: %w", err)
+		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, stamp{}, fmt.Errorf("source: %w", err)
+		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
 	}
 	if openForWriting(f) == opened {
-		return nil, stamp{}, nil
+		return nil, durable.Stamp{}, nil
 	}
 	part, err := tinydns.Encode(path, f, s.dialect)
 	if openForWriting(f) == opened {
-		return nil, stamp{}, nil
+		return nil, durable.Stamp{}, nil
 	}
-	if now, statErr := stampAt(path); statErr == nil && now != stampOf(info) {
-		return nil, stamp{}, nil
+	if now, statErr := durable.StampAt(path); statErr == nil && now != durable.StampOf(info) {
+		return nil, durable.Stamp{}, nil
 	}
-	return part, stampOf(info), err
+	return part, durable.StampOf(info), err
 }
 
 // newest is the latest modification of the sources, in Unix seconds.
 func (s *sources) newest() int64 {
 	var newest int64
 	for _, c := range s.compiled {
-		newest = max(newest, c.stamp.mtime.Sec)
+		newest = max(newest, c.stamp.Mtime.Sec)
 	}
 	return newest
 }
 
 // stamps tells the versions of all sources, for a builder that does not
 // compile them.
-func (s *sources) stamps() (map[string]stamp, error) {
+func (s *sources) stamps() (map[string]durable.Stamp, error) {
 	paths, err := s.find()
 	if err != nil {
 		return nil, err
 	}
-	stamps := make(map[string]stamp, len(paths))
+	stamps := make(map[string]durable.Stamp, len(paths))
 	for _, path := range paths {
-		at, err := stampAt(path)
+		at, err := durable.StampAt(path)
 		if err != nil {
 			return nil, fmt.Errorf("source: %w", err)
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
 	"dnsgate/internal/watch"
@@ -53,18 +54,34 @@ type writer interface {
 	// wrote, also beside an error.
 	write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error)
 
+	// begun gives away those of the files that are still to be committed.
+	begun() []*durable.File
+
 	// sweep removes what a run that was killed left behind.
 	sweep()
+
+	// close removes what is kept beside the files for the next time.
+	close()
 }
+
+// atOnce is of writers that commit what they write at once.
+type atOnce struct{}
+
+func (atOnce) begun() []*durable.File { return nil }
+func (atOnce) close()                 {}
 
 // builder makes data.cdb of the files.
 type builder interface {
-	// build brings data.cdb up to date. written are the files that were
-	// written since it last was; whole says to make it anew in any case.
-	build(ctx context.Context, written []string, whole bool) error
+	// build commits the files that were begun, in any case, and brings
+	// data.cdb up to date. written are the files that were written since it
+	// last was; whole says to make it anew in any case.
+	build(ctx context.Context, written []string, begun []*durable.File, whole bool) error
 
 	// sweep removes what a run that was killed left behind.
 	sweep()
+
+	// close removes what is kept beside the files for the next time.
+	close()
 }
 
 // NewTinydns makes the target, which holds the lock on its root from then on,
@@ -192,7 +209,7 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 	own := func() string { return o.Path }
 	switch o.Write {
 	case "file":
-		t.writer = &fileWriter{path: o.Path, form: form, lines: lines}
+		t.writer = newFileWriter(o.Path, form, lines)
 		from.except = func(path string) bool { return sameFile(path, o.Path) }
 	case "section":
 		w := newSectionWriter(o.Path, form, o.Logger)
@@ -216,7 +233,7 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 	if len(o.Rebuild) > 0 {
 		t.builder = &command{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger}
 	} else {
-		t.builder = &compiler{root: o.Root, sources: from, lines: lines}
+		t.builder = newCompiler(o.Root, from, lines)
 	}
 	return nil
 }
@@ -250,7 +267,7 @@ func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool)
 	if err != nil && !errors.As(err, &refused) {
 		return err
 	}
-	if err := t.builder.build(ctx, t.stale, whole); err != nil {
+	if err := t.builder.build(ctx, t.stale, t.writer.begun(), whole); err != nil {
 		return err
 	}
 	t.stale, t.sound = nil, true
@@ -271,6 +288,10 @@ func (t *Tinydns) Close() (err error) {
 	t.closing.Do(func() {
 		close(t.closed)
 		t.watcher.Close()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.writer.close()
+		t.builder.close()
 		err = t.lock.close()
 	})
 	return err

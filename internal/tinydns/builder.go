@@ -17,11 +17,20 @@ type Builder struct {
 
 	before, after []*Part
 	shelves       []*shelf
+
+	// What changed since the last WriteDatabase or Changes: the records of
+	// these owners, all in their places if steady.
+	changed map[string]struct{}
+	steady  bool
 }
+
+// maxChanged is how many owners Changes tells; writing all is quicker then.
+const maxChanged = 1 << 14
 
 // SetSources replaces the data files before and after the dynamic lines.
 func (b *Builder) SetSources(before, after []*Part) {
 	b.before, b.after = before, after
+	b.move()
 }
 
 // Apply replaces the lines of the owners in changes. Of several changes to one
@@ -29,6 +38,7 @@ func (b *Builder) SetSources(before, after []*Part) {
 // name, changes nothing. A dynamic line must not leave out an SOA serial.
 func (b *Builder) Apply(changes []Owner) error {
 	order := byName(changes)
+	b.note(changes)
 	var e ownerEncoder
 	e.dialect = b.Dialect
 	for places := range slices.Chunk(order, applySize) {
@@ -43,12 +53,34 @@ func (b *Builder) Apply(changes []Owner) error {
 			}
 		}
 		b.shelves = e.apply(b.shelves)
+		if e.moved {
+			b.move()
+		}
 	}
 	return nil
 }
 
+// note remembers whose records change.
+func (b *Builder) note(changes []Owner) {
+	if !b.steady || len(b.changed)+len(changes) > maxChanged {
+		b.move()
+		return
+	}
+	if b.changed == nil {
+		b.changed = make(map[string]struct{}, len(changes))
+	}
+	for _, c := range changes {
+		b.changed[c.Name] = struct{}{}
+	}
+}
+
+func (b *Builder) move() { b.steady, b.changed = false, nil }
+
 // Clear takes all dynamic owners away.
-func (b *Builder) Clear() { b.shelves = nil }
+func (b *Builder) Clear() {
+	b.shelves = nil
+	b.move()
+}
 
 // WriteLines writes the lines of all owners, sorted by name.
 func (b *Builder) WriteLines(w io.Writer) error {
@@ -87,8 +119,65 @@ func (b *Builder) WriteDatabase(f *os.File, serial uint32) error {
 	if err != nil {
 		return err
 	}
+	if err := t.write(&pieceWriter{file: f, at: headerSize}, records); err != nil {
+		return err
+	}
+	b.steady, b.changed = true, nil
+	return nil
+}
 
-	return t.write(&pieceWriter{file: f, at: headerSize}, records)
+// Extent is bytes of a database, and where in its file they stand.
+type Extent struct {
+	At   int64
+	Data []byte
+}
+
+// Changes returns what to write to the database that WriteDatabase wrote last,
+// and to which all that Changes returned since has been written, to make it what
+// WriteDatabase would write now. It is false where most of the file differs,
+// because records came, went or changed their lengths.
+func (b *Builder) Changes(serial uint32) (changes []Extent, ok bool) {
+	if !b.steady {
+		return nil, false
+	}
+	at := int64(headerSize)
+	serials := func(parts []*Part) {
+		for _, p := range parts {
+			p.setSerial(max(serial, 1))
+			for _, s := range p.serials {
+				changes = append(changes, Extent{at + s.at, slices.Clone(s.field)})
+			}
+			at += p.size
+		}
+	}
+	serials(b.before)
+	changes = append(changes, b.changedRecords(&at)...)
+	serials(b.after)
+	b.changed = nil
+	return changes, true
+}
+
+// changedRecords returns the records of changed owners; at is where the first
+// shelf begins, and then where the last one ends.
+func (b *Builder) changedRecords(at *int64) (changes []Extent) {
+	starts := make([]int64, len(b.shelves))
+	for i, s := range b.shelves {
+		starts[i] = *at
+		*at += int64(len(s.records))
+	}
+	for name := range b.changed {
+		i := shelfOf(b.shelves, []byte(name))
+		if i >= len(b.shelves) {
+			break // there is none
+		}
+		s := b.shelves[i]
+		o := s.find(0, []byte(name))
+		if o < len(s.owners) && string(s.name(o)) == name {
+			from, to := s.before(o).records, s.owners[o].records
+			changes = append(changes, Extent{starts[i] + int64(from), slices.Clone(s.records[from:to])})
+		}
+	}
+	return changes
 }
 
 // layout lists the records in their order, and an index for each stretch.

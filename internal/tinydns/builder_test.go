@@ -108,6 +108,82 @@ func TestBuilderAgreesWithCompile(t *testing.T) {
 	}
 }
 
+// TestChanges writes what changed into a database, again and again, and
+// compares that with the whole one of another Builder.
+func TestChanges(t *testing.T) {
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 3))
+			var b, whole Builder
+			for _, x := range []*Builder{&b, &whole} {
+				x.SetSources([]*Part{encoded(t, politeFile(seed, 300)), encoded(t, politeFile(seed+1, 20))},
+					[]*Part{encoded(t, politeFile(seed+2, 50))})
+			}
+			if _, ok := b.Changes(1); ok {
+				t.Fatal("changes of what was never written")
+			}
+			var image []byte
+			told := 0
+			for round := range 200 {
+				changes := randomAddresses(r, 1+r.IntN(20))
+				switch round % 20 {
+				case 7:
+					changes = append(changes, randomChanges(r, 3)...)
+				case 13: // no longer the same records
+					name := changes[0].Name
+					changes = append(changes, Owner{name, AppendText(nil, name, "t", 60, 0)})
+				case 14:
+					name := changes[0].Name
+					changes = append(changes, Owner{name, slices.Concat(changes[0].Lines, AppendText(nil, name, "t", 60, 0))})
+				}
+				for _, x := range []*Builder{&b, &whole} {
+					if err := x.Apply(changes); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := b.Apply([]Owner{{"broken.example.com", []byte("?")}}); err == nil {
+					t.Fatal("a line of no kind was taken")
+				}
+				serial := uint32(1700000000 + round)
+				extents, ok := b.Changes(serial)
+				if !ok {
+					image = database(t, &b, serial)
+					continue
+				}
+				told++
+				for _, e := range extents {
+					copy(image[e.At:], e.Data)
+				}
+				if !bytes.Equal(image, database(t, &whole, serial)) {
+					t.Fatalf("round %d: databases differ", round)
+				}
+			}
+			if told < 100 {
+				t.Errorf("of 200 rounds %d told their changes", told)
+			}
+		})
+	}
+}
+
+// randomAddresses are n changes of addresses among some names, which have
+// always as many.
+func randomAddresses(r *rand.Rand, n int) []Owner {
+	var out []Owner
+	for range n {
+		i := r.IntN(200)
+		name := fmt.Sprintf("steady%d.dyn.example.com", i)
+		var lines []byte
+		for range 1 + i%3 {
+			lines = AppendAddress(lines, Stock, name, netip.AddrFrom4([4]byte{10, byte(r.IntN(256)), 1, 2}), 60, 0)
+		}
+		if i%5 == 0 {
+			lines = AppendAddress(lines, Stock, name, netip.AddrFrom16([16]byte{0x20, 1, 15: byte(r.IntN(256))}), 60, 0)
+		}
+		out = append(out, Owner{name, lines})
+	}
+	return out
+}
+
 // randomChanges are n changes among some thousand names: addresses, texts,
 // wildcards, several lines, none.
 func randomChanges(r *rand.Rand, n int) []Owner {

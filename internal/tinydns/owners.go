@@ -48,6 +48,7 @@ type ownerEncoder struct {
 	chunk
 	encoded shelf
 	merged  shelf
+	moved   bool // a change left other records in other places than they had
 }
 
 // encodeOwners compiles the changes at those places, which are in the order
@@ -95,14 +96,36 @@ func (e *ownerEncoder) merge(old *shelf, i, j int) {
 		next := old.find(at, name)
 		merged.add(old, at, next)
 		at = next
-		if at < len(old.owners) && bytes.Equal(old.name(at), name) {
+		known := at < len(old.owners) && bytes.Equal(old.name(at), name)
+		wanted := changes.owners[i].lines > changes.before(i).lines
+		if known != wanted || known && !samePlaces(old, at, changes, i) {
+			e.moved = true
+		}
+		if known {
 			at++
 		}
-		if changes.owners[i].lines > changes.before(i).lines {
+		if wanted {
 			merged.add(changes, i, i+1)
 		}
 	}
 	merged.add(old, at, len(old.owners))
+}
+
+// samePlaces reports whether owner i of a and owner j of b have records of the
+// same keys and lengths.
+func samePlaces(a *shelf, i int, b *shelf, j int) bool {
+	from, to := a.before(i), a.owners[i]
+	other, end := b.before(j), b.owners[j]
+	if to.records-from.records != end.records-other.records || to.entries-from.entries != end.entries-other.entries {
+		return false
+	}
+	for n := range to.entries - from.entries {
+		x, y := a.entries[from.entries+n], b.entries[other.entries+n]
+		if x.hash != y.hash || x.pos-from.records != y.pos-other.records {
+			return false
+		}
+	}
+	return true
 }
 
 // apply returns shelves with the encoded changes put on them.
@@ -128,11 +151,15 @@ func (e *ownerEncoder) apply(shelves []*shelf) []*shelf {
 // begin after it, or else the first. It returns the first change, too, that
 // belongs to a later one.
 func shelfFor(shelves []*shelf, changes *shelf, i int) (at, end int) {
-	name := changes.name(i)
-	after := sort.Search(len(shelves), func(n int) bool { return bytes.Compare(shelves[n].name(0), name) > 0 })
-	at = max(after-1, 0)
+	at = shelfOf(shelves, changes.name(i))
 	if at+1 >= len(shelves) {
 		return at, len(changes.owners)
 	}
 	return at, changes.find(i, shelves[at+1].name(0))
+}
+
+// shelfOf is the place of the shelf that name belongs on.
+func shelfOf(shelves []*shelf, name []byte) int {
+	after := sort.Search(len(shelves), func(n int) bool { return bytes.Compare(shelves[n].name(0), name) > 0 })
+	return max(after-1, 0)
 }

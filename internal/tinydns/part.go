@@ -20,12 +20,16 @@ func (e *LineError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.L
 // Part is a data file that has been compiled on its own. It belongs to one
 // Builder at a time.
 type Part struct {
-	pieces [][]byte // the records, cut between any two
-	size   int64
-	index  *index
-	// serials are the places in pieces of the SOA serials that the file
-	// leaves out.
-	serials [][]byte
+	pieces  [][]byte // the records, cut between any two
+	size    int64
+	index   *index
+	serials []serial // those that the file leaves out
+}
+
+// serial is a place for the serial of an SOA record.
+type serial struct {
+	at    int64  // from the part's first record on
+	field []byte // in its piece
 }
 
 // Encode compiles text, which errors call file. An error is a *LineError, or
@@ -40,7 +44,7 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 		}
 		piece := slices.Clone(c.records)
 		for _, at := range c.serials {
-			p.serials = append(p.serials, piece[at:at+4])
+			p.serials = append(p.serials, serial{p.size + int64(at), piece[at : at+4]})
 		}
 		batches = append(batches, batch{slices.Clone(c.entries), uint32(p.size)})
 		p.pieces = append(p.pieces, piece)
@@ -62,8 +66,8 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 }
 
 // setSerial fills in the serials that the file leaves out.
-func (p *Part) setSerial(serial uint32) {
+func (p *Part) setSerial(n uint32) {
 	for _, s := range p.serials {
-		binary.BigEndian.PutUint32(s, serial)
+		binary.BigEndian.PutUint32(s.field, n)
 	}
 }

@@ -1,0 +1,141 @@
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Pair replaces one file again and again, by turns with two files: that which
+// was replaced last is kept beside the file, under a temporary name, and can
+// become the next version. That spares the file system an inode, and a caller
+// who knows what changed since then need not write the rest.
+//
+// A version is written to again only if nobody can see it do so: it is the one
+// that this Pair made; it was replaced durably; it has no other name; and
+// nobody has it open or mapped, which the kernel tells. Otherwise the next
+// version is a new file, as it is where the file system cannot exchange files
+// or tell. A Pair belongs to one goroutine.
+type Pair struct {
+	path string
+	mode fs.FileMode
+	last Stamp    // of the file as it is to be
+	ours bool     // Commit left it so
+	old  *version // nil: none is kept
+}
+
+// version is a file that was replaced.
+type version struct {
+	path  string
+	stamp Stamp
+}
+
+// NewPair makes a Pair for path. A new file gets mode.
+func NewPair(path string, mode fs.FileMode) *Pair { return &Pair{path: path, mode: mode} }
+
+// Intact reports whether the file is as the last Commit left it.
+func (p *Pair) Intact() bool {
+	now, err := StampAt(p.path)
+	return err == nil && now == p.last
+}
+
+// Note takes the file as it is for what Commit would have left.
+func (p *Pair) Note() (err error) {
+	p.ours = false
+	p.last, err = StampAt(p.path)
+	return err
+}
+
+// Create begins the next version: an empty file.
+func (p *Pair) Create() (*File, error) {
+	f, err := Create(p.path, p.mode)
+	if err == nil {
+		f.pair = p
+	}
+	return f, err
+}
+
+// Reuse begins the next version with the content of the one before the last
+// Commit. It returns nil if that cannot be had; then Create makes a new file.
+func (p *Pair) Reuse() *File {
+	old := p.old
+	if old == nil || !p.Intact() {
+		return nil
+	}
+	path, err := target(p.path)
+	if err != nil {
+		return nil
+	}
+	file, err := os.OpenFile(old.path, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil
+	}
+	f := &File{File: file, path: path, temp: old.path, pair: p, reused: true}
+	if !old.free(file) || f.inherit(p.mode) != nil {
+		file.Close()
+		return nil
+	}
+	p.old = nil
+	f.step(Created)
+	return f
+}
+
+// free reports whether file is the version as it was left, and nobody's else.
+// A write lease is given only on a file that nobody else has open or mapped
+// (fcntl(2), F_SETLEASE). It is given back at once: the name that is left is
+// known to nobody.
+func (v *version) free(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil || StampOf(info) != v.stamp || info.Sys().(*syscall.Stat_t).Nlink != 1 {
+		return false
+	}
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		return false
+	}
+	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+	return err == nil
+}
+
+// replace puts f in the place of the file, and keeps that if it is the version
+// that was committed last.
+func (p *Pair) replace(f *File) error {
+	p.drop()
+	was := p.last
+	keep := p.ours && p.Intact()
+	err := errors.ErrUnsupported
+	if keep {
+		err = unix.Renameat2(unix.AT_FDCWD, f.temp, unix.AT_FDCWD, f.path, unix.RENAME_EXCHANGE)
+	}
+	if err != nil { // it cannot exchange; or rename tells, too, what is wrong
+		keep = false
+		if err := os.Rename(f.temp, f.path); err != nil {
+			return err
+		}
+	}
+	f.done = true
+	if keep {
+		now, err := StampAt(f.temp)
+		if err != nil || !now.SameWrite(was) { // somebody else's, in that moment
+			os.Remove(f.temp)
+		} else {
+			p.old = &version{f.temp, now}
+		}
+	}
+	err = p.Note()
+	p.ours = err == nil
+	return err
+}
+
+// drop gives up the version that is kept.
+func (p *Pair) drop() {
+	if p.old != nil {
+		os.Remove(p.old.path)
+		p.old = nil
+	}
+}
+
+// Close removes what is kept beside the file.
+func (p *Pair) Close() { p.drop() }
