@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -92,9 +93,11 @@ func (s *Bolt) runCommits() {
 	}
 }
 
-// group commits first, and whatever is queued behind it.
+// group commits first, and whatever is queued behind it, or about to be: by
+// goroutines that can run already.
 func (s *Bolt) group(first *commit) {
 	group := []*commit{first}
+	runtime.Gosched()
 	for len(group) < maxGroup {
 		select {
 		case c := <-s.queue:
