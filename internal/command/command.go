@@ -45,6 +45,10 @@ type Gateway struct {
 	Keys        func() ([]authkeys.Grant, []authkeys.Fault)
 	Connections func() Connections
 
+	// Arriving is how many connections have just come and asked for nothing
+	// yet; nil: it is not known.
+	Arriving func() int
+
 	stopping atomic.Bool
 	together together
 	counts   counts

@@ -162,8 +162,9 @@ var explained = regexp.MustCompile(`^(badcmd|badaddr|notfqdn|numhost|nohost|abus
 func checkReply(t testing.TB, line, out, err string, status int) {
 	t.Helper()
 	worst, said := 0, ""
+	backup := strings.HasPrefix(out, "# dnsgate backup, ") // lines begin with revisions, and one is 911
 	for l := range strings.Lines(out) {
-		if !explained.MatchString(l) {
+		if backup || !explained.MatchString(l) {
 			continue
 		}
 		said = l

@@ -7,7 +7,7 @@ import (
 )
 
 // patience is how long a change waits for others at most.
-const patience = 4 * time.Millisecond
+const patience = 30 * time.Millisecond
 
 // together holds changes back for a moment while more are on their way, so
 // that one transaction on the disk and one publication serve them all. A
@@ -16,23 +16,22 @@ type together struct {
 	mu      sync.Mutex
 	waiting int           // changes held back
 	onward  int           // changes let go that have not ended
+	most    int           // that were seen at once since some were let go, on their way or here
 	release chan struct{} // closed when those that wait are let go
 }
 
-// join returns when a change is to go on; leave is to be called when it has
-// ended. coming says how many changes there may soon be, those that wait or
-// were let go included.
-func (t *together) join(ctx context.Context, coming func() int) (leave func()) {
+// join returns when a change is to go on: once those before it have ended and
+// as many wait as were seen at once, for those will come again; or when
+// patience is at its end. arriving is how many others are on their way. leave
+// is to be called when the change has ended.
+func (t *together) join(ctx context.Context, arriving int) (leave func()) {
 	t.mu.Lock()
-	if t.waiting == 0 {
+	if t.waiting++; t.waiting == 1 {
 		t.release = make(chan struct{})
 	}
-	t.waiting++
-	release, all := t.release, t.waiting+t.onward
-	switch {
-	case all == 1 || coming() <= all:
-		t.letGo()
-	case t.waiting == 1:
+	t.most = max(t.most, arriving+t.waiting+t.onward)
+	release := t.release
+	if !t.letGo() && t.waiting == 1 {
 		time.AfterFunc(patience, func() { t.expire(release) })
 	}
 	t.mu.Unlock()
@@ -43,9 +42,18 @@ func (t *together) join(ctx context.Context, coming func() int) (leave func()) {
 	return t.leave
 }
 
-func (t *together) letGo() {
+// letGo lets those that wait go, if it is time.
+func (t *together) letGo() bool {
+	if t.onward > 0 || t.waiting < t.most {
+		return false
+	}
+	t.free()
+	return true
+}
+
+func (t *together) free() {
 	t.onward += t.waiting
-	t.waiting = 0
+	t.waiting, t.most = 0, t.onward
 	close(t.release)
 }
 
@@ -54,12 +62,14 @@ func (t *together) expire(release chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.waiting > 0 && t.release == release {
-		t.letGo()
+		t.free()
 	}
 }
 
 func (t *together) leave() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.onward--
+	if t.onward--; t.waiting > 0 {
+		t.letGo()
+	}
 }

@@ -7,56 +7,138 @@ import (
 	"time"
 )
 
-// A change alone goes at once, changes in company wait for the last one that
-// is coming, and nobody waits longer than patience.
-func TestTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var together together
-		coming := 5
-		join := func() (leave func(), waited time.Duration) {
+// crowd is changes that wait for each other, in a bubble of synctest.
+type crowd struct {
+	*testing.T
+	together together
+	went     chan time.Duration // how long each that went on had waited
+	leave    chan func()
+}
+
+func newCrowd(t *testing.T) *crowd {
+	return &crowd{T: t, went: make(chan time.Duration, 100), leave: make(chan func(), 100)}
+}
+
+// join brings n changes while so many more are arriving.
+func (c *crowd) join(n, arriving int) {
+	for range n {
+		go func() {
 			began := time.Now()
-			leave = together.join(context.Background(), func() int { return coming })
-			return leave, time.Since(began)
-		}
-		first, waited := join()
-		if waited != 0 {
-			t.Errorf("the first of all waited %v", waited)
-		}
-		late := make(chan time.Duration, 2)
-		for range 2 {
-			go func() {
-				leave, waited := join()
-				leave()
-				late <- waited
-			}()
-		}
-		time.Sleep(patience / 2)
+			leave := c.together.join(context.Background(), arriving)
+			c.went <- time.Since(began)
+			c.leave <- leave
+		}()
 		synctest.Wait()
-		if len(late) > 0 {
-			t.Error("a change went on while others were coming")
+	}
+}
+
+// wants checks that just these went on by now, after these waits.
+func (c *crowd) wants(what string, waits ...time.Duration) {
+	c.Helper()
+	synctest.Wait()
+	var got []time.Duration
+	for len(c.went) > 0 {
+		got = append(got, <-c.went)
+	}
+	if len(got) != len(waits) {
+		c.Fatalf("%s: %d went on, not %d", what, len(got), len(waits))
+	}
+	for i, wait := range waits {
+		if got[i] != wait {
+			c.Errorf("%s: one waited %v, not %v", what, got[i], wait)
 		}
-		coming = 4
-		last, waited := join()
-		if waited != 0 {
-			t.Errorf("the last one that was coming waited %v", waited)
+	}
+}
+
+// end ends n changes that went on.
+func (c *crowd) end(n int) {
+	for range n {
+		(<-c.leave)()
+	}
+}
+
+func TestAChangeAloneDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		for range 3 {
+			c.join(1, 0)
+			c.wants("alone", 0)
+			c.end(1)
 		}
-		for range 2 {
-			if waited := <-late; waited != patience/2 {
-				t.Errorf("waited %v for the last one, which came after %v", waited, patience/2)
-			}
+	})
+}
+
+// Changes wait for those that arrive, and no longer than patience.
+func TestChangesWaitForCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.join(1, 2)
+		time.Sleep(patience / 4)
+		c.join(1, 1)
+		time.Sleep(patience / 4)
+		c.wants("one is arriving")
+		c.join(1, 0)
+		c.wants("all are here", 0, patience/2, patience/4)
+		c.end(3)
+		c.join(1, 3)
+		time.Sleep(patience)
+		c.wants("nobody came", patience)
+	})
+}
+
+// Those that went together come again, and are waited for.
+func TestChangesStayTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.join(1, 1)
+		c.join(1, 0)
+		c.wants("two", 0, 0)
+		c.join(1, 0)
+		c.wants("the two are not served yet")
+		c.end(2)
+		c.wants("their next changes may follow at once")
+		c.join(1, 0)
+		c.wants("two of three")
+		c.join(1, 0)
+		c.wants("all three", 0, 0, 0)
+		c.end(3)
+
+		c.join(1, 0) // the other two have gone home
+		time.Sleep(patience)
+		c.wants("in vain once", patience)
+		c.end(1)
+		c.join(1, 0)
+		c.wants("not twice", 0)
+	})
+}
+
+// A change that is stuck holds nobody back for longer than patience.
+func TestAStuckChangeHoldsNobodyBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t)
+		c.join(1, 0)
+		c.wants("it goes", 0)
+		for range 3 {
+			c.join(1, 0)
+			time.Sleep(patience)
+			c.wants("another", patience)
 		}
-		coming = 5
-		if leave, waited := join(); waited != patience {
-			t.Errorf("waited %v for one that never came, not %v", waited, patience)
-		} else {
-			leave()
+		c.end(4)
+
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		done := make(chan bool)
+		c.join(1, 5)
+		go func() {
+			c.together.join(ctx, 5)
+			close(done)
+		}()
+		synctest.Wait()
+		select {
+		case <-done:
+		default:
+			t.Error("a change waits though its session has ended")
 		}
-		first()
-		last()
-		if leave, waited := join(); waited != 0 {
-			t.Errorf("alone again, waited %v", waited)
-		} else {
-			leave()
-		}
+		time.Sleep(patience)
 	})
 }

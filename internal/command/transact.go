@@ -132,7 +132,7 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		return done, nil
 	}
 	if changes {
-		defer g.together.join(ctx, g.coming)()
+		defer g.together.join(ctx, g.arriving())()
 	}
 	revision, err := g.commit(ctx, c, now, write)
 	if err != nil {
@@ -141,14 +141,12 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	return done, g.published(ctx, c.names, revision)
 }
 
-// coming is how many changes there may soon be: of connections that log in,
-// and of sessions.
-func (g *Gateway) coming() int {
-	if g.Connections == nil {
+// arriving is how many changes there may be in a moment.
+func (g *Gateway) arriving() int {
+	if g.Arriving == nil {
 		return 0
 	}
-	open := g.Connections()
-	return open.Unauthenticated + open.Sessions
+	return g.Arriving()
 }
 
 // sameValues tells a change from a lease that was refreshed.
