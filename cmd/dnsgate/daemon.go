@@ -101,7 +101,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		PostQuantumOnly: d.config.PostQuantumOnly,
 	})
 	if err == nil {
-		d.commands.Connections = d.gate.Connections
+		d.commands.Connections, d.commands.Arriving = d.gate.Connections, d.gate.Arriving
 	}
 	return err
 }

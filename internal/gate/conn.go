@@ -34,6 +34,8 @@ type conn struct {
 	proven     atomic.Bool
 	opens      atomic.Int32 // channels being opened or open
 	refused    atomic.Int32 // channels refused
+	arrived    sync.Once    // it has asked for a command, or is not likely to any more
+	arrival    *time.Timer  // ends that
 
 	mu       sync.Mutex
 	moved    sync.Cond // one of these changed
@@ -42,7 +44,9 @@ type conn struct {
 	waiting  int       // channels that have no command yet
 	unasked  int       // bytes read while channels wait, since the last command, but for requests
 	writing  bool
-	unsent   int // bytes read since that write began
+	unsent   int    // bytes read since that write began
+	outgoing []byte // see Write
+	failed   error  // of a write
 	closed   bool
 	released bool
 }
@@ -54,7 +58,19 @@ func newConn(g *Gate, nc net.Conn, source netip.Addr, limits *Limits) *conn {
 	}
 	c.moved.L = &c.mu
 	nc.SetDeadline(c.accepted.Add(limits.LoginGraceTime))
+	g.arriving.Add(1)
+	c.arrival = time.AfterFunc(arrivalTime, func() {
+		c.arrived.Do(func() { g.arriving.Add(-1) })
+	})
 	return c
+}
+
+// arrive ends the connection's time of arriving, if it has not ended.
+func (c *conn) arrive() {
+	c.arrived.Do(func() {
+		c.arrival.Stop()
+		c.gate.arriving.Add(-1)
+	})
 }
 
 // SetDeadline does nothing; see conn.
@@ -119,25 +135,21 @@ func (c *conn) readLogin(b []byte) (int, error) {
 	return n, err
 }
 
-// Write tells pace that the client is to read.
-func (c *conn) Write(b []byte) (int, error) {
-	c.mu.Lock()
-	c.writing, c.unsent = true, 0
-	c.mu.Unlock()
-	n, err := c.Conn.Write(b)
-	c.mu.Lock()
-	c.writing = false
-	c.moved.Broadcast()
-	c.mu.Unlock()
-	return n, err
-}
-
-// Close may be called by any goroutine, and again.
+// Close may be called by any goroutine, and again. What has been written still
+// goes out, unless the client takes too long to take it.
 func (c *conn) Close() error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
 	c.closed = true
 	c.moved.Broadcast()
-	c.mu.Unlock()
+	if c.writing {
+		c.Conn.SetReadDeadline(time.Unix(1, 0))
+		c.Conn.SetWriteDeadline(time.Now().Add(lastWords))
+		return nil // who writes closes it
+	}
 	return c.Conn.Close()
 }
 
@@ -223,6 +235,7 @@ func (c *conn) release() {
 		return
 	}
 	c.released = true
+	c.arrive()
 	if c.proven.Load() {
 		c.gate.authenticated.Add(-1)
 	} else {
@@ -231,8 +244,12 @@ func (c *conn) release() {
 }
 
 // begin and end enclose a command.
-func (c *conn) begin(batch bool) { c.run(1, batch) }
-func (c *conn) end(batch bool)   { c.run(-1, batch) }
+func (c *conn) begin(batch bool) {
+	c.arrive()
+	c.run(1, batch)
+}
+
+func (c *conn) end(batch bool) { c.run(-1, batch) }
 
 func (c *conn) run(n int, batch bool) {
 	c.mu.Lock()
@@ -250,6 +267,9 @@ func (c *conn) run(n int, batch bool) {
 func (c *conn) setDeadline() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return // it has its last deadlines
+	}
 	end := c.accepted.Add(c.limits.MaxConnection)
 	if c.running == 0 {
 		if idle := time.Now().Add(c.limits.IdleTimeout); idle.Before(end) {

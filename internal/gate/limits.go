@@ -29,6 +29,7 @@ const (
 	maxPacket         = 36 << 10  // what RFC 4253 section 6.1 asks for; longer ones
 	maxLongPackets    = 2         // of one connection, for long commands to be answered
 	maxReadAhead      = 320 << 10 // bytes read that cannot be worked on yet; one of those fits in
+	maxOutgoing       = 64 << 10  // bytes written that are not sent yet
 	maxWaiting        = 4         // channels of one connection that wait for their commands
 	maxEarlyRequests  = 64        // requests of a channel before its exec; ssh sends one per SendEnv
 	maxRefusedOpens   = 256       // channels of one connection that were refused
@@ -36,6 +37,7 @@ const (
 	maxKeyBatches     = 4         // and of one key
 	freeKeyExchanges  = 16        // of one connection; from then on one per second of its life
 	channelCloseGrace = 5 * time.Second
+	arrivalTime       = 500 * time.Millisecond // from accepting to a command, most likely
 )
 
 // counter counts what is open, in all and by key.

@@ -1,0 +1,75 @@
+package gate
+
+import "net"
+
+// Write takes b, and sends it soon: what sessions write at about the same time,
+// such as a reply, its exit status and the channel's end, goes out at once. A
+// client that has not proven its key gets no such memory.
+func (c *conn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.proven.Load() {
+		c.send(b)
+		c.sent()
+		return len(b), c.failed
+	}
+	for len(c.outgoing) > 0 && len(c.outgoing)+len(b) > maxOutgoing && !c.closed && c.failed == nil {
+		c.moved.Wait()
+	}
+	switch {
+	case c.failed != nil:
+		return 0, c.failed
+	case c.closed:
+		return 0, net.ErrClosed
+	}
+	c.outgoing = append(c.outgoing, b...)
+	if !c.writing {
+		c.writing = true
+		go c.sendOutgoing()
+	}
+	return len(b), nil
+}
+
+// sendOutgoing sends until there is nothing left to send; see forget for who
+// waits for it.
+func (c *conn) sendOutgoing() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var b []byte
+	for len(c.outgoing) > 0 && c.failed == nil {
+		b, c.outgoing = c.outgoing, b[:0]
+		c.send(b)
+	}
+	c.outgoing = nil // it may be idle for long
+	c.sent()
+}
+
+// send writes b to the client, with c.mu given up meanwhile.
+func (c *conn) send(b []byte) {
+	c.writing, c.unsent = true, 0
+	c.mu.Unlock()
+	_, err := c.Conn.Write(b)
+	c.mu.Lock()
+	if err != nil {
+		c.failed = err
+	}
+	c.moved.Broadcast()
+}
+
+// sent ends what send began, and the connection if that is to be closed.
+func (c *conn) sent() {
+	c.writing = false
+	c.moved.Broadcast()
+	if c.closed {
+		c.Conn.Close()
+	}
+}
+
+// awaitSent waits until nothing is being sent any more.
+func (c *conn) awaitSent() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing {
+		c.moved.Wait()
+	}
+}
