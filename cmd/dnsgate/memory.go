@@ -4,27 +4,34 @@ package main
 
 import (
 	"context"
+	"math"
 	"os"
+	"path"
 	"runtime/debug"
 	"runtime/metrics"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// allowance is about how far the heap may grow before garbage is collected, in
-// bytes, and the percentages that it is held to. Go's rule is 100% of what is
-// live: a store of a million hosts would take twice the memory that it needs,
-// and a small gateway would collect after every few updates.
+// The heap may grow by about an allowance before garbage is collected: 64 MiB,
+// or a sixteenth of the memory there is, if that is less. Go's rule is 100% of
+// what is live: a store of a million hosts would take twice the memory that it
+// needs, and a small gateway would collect after every few updates.
 const (
-	allowance    = 16 << 20
-	leastPercent = 15
-	mostPercent  = 200
+	mostAllowance = 64 << 20
+	memoryShare   = 16
+	leastPercent  = 15
+	mostPercent   = 800
 )
 
 // collectInTime sets how often garbage is collected, by what is live, until
 // ctx ends. What was needed only for a moment, such as for the first publication
 // or for many logins, is given back once no more is being used up. An operator's
 // GOGC stays.
-func collectInTime(ctx context.Context) {
+func collectInTime(ctx context.Context, allowance uint64) {
 	if os.Getenv("GOGC") != "" {
 		return
 	}
@@ -32,21 +39,21 @@ func collectInTime(ctx context.Context) {
 		{Name: "/gc/heap/live:bytes"},                // as of the last collection
 		{Name: "/memory/classes/heap/objects:bytes"}, // with the garbage since
 		{Name: "/memory/classes/heap/free:bytes"},    // in neither, and not given back
-		{Name: "/gc/cycles/total:gc-cycles"},
+		{Name: "/gc/heap/allocs:bytes"},              // since the start
 	}
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
-	percent, cycles := 0, uint64(0)
+	percent, made := 0, uint64(0)
 	for {
 		metrics.Read(heap)
 		live, held := heap[0].Value.Uint64(), heap[1].Value.Uint64()+heap[2].Value.Uint64()
-		if p := collectAt(live); p != percent {
+		if p := collectAt(live, allowance); p != percent {
 			debug.SetGCPercent(p)
 			percent = p
 		}
-		quiet := heap[3].Value.Uint64() == cycles
-		cycles = heap[3].Value.Uint64()
-		if quiet && held > live+allowance/2 {
+		quiet := heap[3].Value.Uint64() < made+quietAllocation
+		made = heap[3].Value.Uint64()
+		if quiet && held > live+keptGarbage {
 			debug.FreeOSMemory()
 		}
 		select {
@@ -57,7 +64,48 @@ func collectInTime(ctx context.Context) {
 	}
 }
 
+// A gateway is at rest that makes no more garbage in a second than this, in
+// bytes, and may hold so much of it.
+const (
+	quietAllocation = 1 << 20
+	keptGarbage     = 8 << 20
+)
+
 // collectAt is the percentage by which a heap of so many live bytes may grow.
-func collectAt(live uint64) int {
+func collectAt(live, allowance uint64) int {
 	return int(min(max(allowance*100/max(live, 1), leastPercent), mostPercent))
+}
+
+// limitMemory has the runtime keep to the memory that the process may have, and
+// returns the heap's allowance. An operator's GOMEMLIMIT stays.
+func limitMemory() (allowance uint64) {
+	most := uint64(math.MaxInt64)
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) == nil {
+		most = uint64(info.Totalram) * uint64(info.Unit)
+	}
+	if limit := cgroupMemory("/proc/self/cgroup", "/sys/fs/cgroup"); limit < most {
+		most = limit
+		if os.Getenv("GOMEMLIMIT") == "" {
+			debug.SetMemoryLimit(int64(limit / 10 * 9)) // the rest is the kernel's and the stacks'
+		}
+	}
+	return min(mostAllowance, most/memoryShare)
+}
+
+// cgroupMemory is the least memory.max, in bytes, of the process's control
+// group and of those above it (cgroups(7), version 2), or the largest number.
+func cgroupMemory(self, mount string) uint64 {
+	limit := uint64(math.MaxInt64)
+	lines, _ := os.ReadFile(self)
+	for line := range strings.Lines(string(lines)) {
+		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
+		for ; ok && group != "/" && group != "."; group = path.Dir(group) {
+			text, _ := os.ReadFile(path.Join(mount, group, "memory.max"))
+			if n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 63); err == nil { // not "max"
+				limit = min(limit, n)
+			}
+		}
+	}
+	return limit
 }

@@ -52,6 +52,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	allowance := limitMemory()
 	listeners, err := listen(cfg.Listen) // before anything is written
 	if err != nil {
 		return &exit{exUnavailable, err}
@@ -72,7 +73,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { d.reloadOn(ctx, hup) })
-	beside.Go(func() { collectInTime(ctx) })
+	beside.Go(func() { collectInTime(ctx, allowance) })
 	for _, l := range listeners {
 		log.Info("listening", "address", l.Addr().String())
 	}

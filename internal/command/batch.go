@@ -9,15 +9,20 @@ import (
 	"dnsgate/internal/records"
 )
 
-// maxInFlight is how many lines of a batch are on their way at once, and so how
-// many one publication serves.
-const maxInFlight = 2048
+// How many lines are on their way at once, and so how many one publication
+// serves: some of each batch, and more of those batches that have so many. Each
+// costs about 10 KiB.
+const (
+	ownLines    = 256
+	sharedLines = 8192
+)
 
 // batch runs "update -": each line of standard input is an update of its own,
 // answered in order as it becomes durable and published.
 func (r *run) batch(dryRun bool) error {
-	b := &batch{run: r, dryRun: dryRun, busy: make(map[records.Name]*batchLine)}
-	waiting := make(chan *batchLine, maxInFlight)
+	b := &batch{run: r, dryRun: dryRun, busy: make(map[records.Name]*batchLine),
+		own: make(chan struct{}, ownLines)}
+	waiting := make(chan *batchLine, ownLines+sharedLines)
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
@@ -34,6 +39,7 @@ type batch struct {
 	run    *run
 	dryRun bool
 	busy   map[records.Name]*batchLine // the last line in flight of each host
+	own    chan struct{}               // a place for each of ownLines in flight
 }
 
 // batchLine is one line on its way. done closes once reply and err are set.
@@ -106,10 +112,12 @@ func (b *batch) start(text string, err error) *batchLine {
 	for _, name := range l.update.hosts {
 		b.busy[name] = l
 	}
-	if len(b.busy) > 4*maxInFlight {
+	if len(b.busy) > 4*sharedLines {
 		b.forget()
 	}
+	places := b.place()
 	go func() {
+		defer func() { <-places }()
 		defer close(l.done)
 		l.err = b.run.survive(func() error {
 			done, err := b.run.transact(c)
@@ -122,6 +130,29 @@ func (b *batch) start(text string, err error) *batchLine {
 		})
 	}()
 	return l
+}
+
+// place takes a place for a line, its own or else a shared one, and returns
+// where to give it back.
+func (b *batch) place() chan struct{} {
+	select {
+	case b.own <- struct{}{}:
+		return b.own
+	default:
+	}
+	shared := b.run.gate.sharedPlaces()
+	select {
+	case b.own <- struct{}{}:
+		return b.own
+	case shared <- struct{}{}:
+		return shared
+	}
+}
+
+// sharedPlaces are for lines of all batches.
+func (g *Gateway) sharedPlaces() chan struct{} {
+	g.sharing.Do(func() { g.lines = make(chan struct{}, sharedLines) })
+	return g.lines
 }
 
 // awaitEarlier waits for the lines in flight of l's hosts, and reports whether

@@ -14,6 +14,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,8 @@ type Gateway struct {
 
 	stopping atomic.Bool
 	together together
+	sharing  sync.Once
+	lines    chan struct{} // places of batch lines; see sharedPlaces
 	counts   counts
 }
 
