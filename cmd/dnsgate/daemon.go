@@ -85,6 +85,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		Version:        version(),
 		Started:        time.Now(),
 		TTL:            d.ttl,
+		MaxHosts:       d.maxHosts,
 		PublishTimeout: publishTimeout,
 		Reload:         d.reload,
 		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {
@@ -124,6 +125,12 @@ func (d *daemon) ttl() uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.config.TTL
+}
+
+func (d *daemon) maxHosts() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config.Limits.MaxHosts
 }
 
 // serve serves listeners until ctx ends, then drains and returns.

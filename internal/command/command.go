@@ -38,6 +38,10 @@ type Gateway struct {
 	// TTL is that of records whose grant names none, in seconds.
 	TTL func() uint32
 
+	// MaxHosts is how many names there may be before the patterns of keys get
+	// no new ones; nil: any number.
+	MaxHosts func() int
+
 	// PublishTimeout is how long a command waits for the publishers.
 	PublishTimeout time.Duration
 

@@ -39,6 +39,7 @@ type Limits struct {
 	IdleTimeout       time.Duration // without a command running
 	MaxConnection     time.Duration // a connection's whole life
 	UpdatesPerMinute  int           // per key and hostname, with an equal burst
+	MaxHosts          int           // names in all, before patterns of keys get no new ones
 
 	Penalties     bool           // refuse, for a while, sources that gave trouble
 	PenaltyExempt []netip.Prefix // but never these
@@ -111,6 +112,7 @@ func defaults() *Config {
 			IdleTimeout:       30 * time.Second,
 			MaxConnection:     10 * time.Minute,
 			UpdatesPerMinute:  30,
+			MaxHosts:          1_000_000,
 			Penalties:         true,
 			PenaltyExempt:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},

@@ -306,6 +306,13 @@ func (s *Bolt) Len() int {
 	return s.live
 }
 
+// Names implements Store.
+func (s *Bolt) Names() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.hosts)
+}
+
 // Hosts implements Store. It needs no context: memory is always as new as the
 // last commit.
 func (s *Bolt) Hosts(_ context.Context, names []Name) ([]Host, error) {

@@ -42,6 +42,9 @@ type Store interface {
 
 	// Len is the number of hosts that have records.
 	Len() int
+
+	// Names is the number of hosts that have records, or once had some.
+	Names() int
 }
 
 // Txn is all that one command changes.
