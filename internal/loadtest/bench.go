@@ -177,17 +177,28 @@ func remarks(servers []*server, loads []load, quiet float64) {
 // sizes: the same among many static names, and among many keys.
 func (b *bench) sizes() error {
 	const clients = 8
+	sizes := []struct{ static, unused int }{{0, 0}, {b.many, 0}, {0, b.many}}
 	t := newTable(fmt.Sprintf("many static names, many keys; a connection per update, %d clients", clients),
-		"server", "static names", "keys", "updates/s", "p50 ms", "p99 ms", "server CPU ms per update")
-	for _, size := range []struct{ static, unused int }{{0, 0}, {b.many, 0}, {0, b.many}} {
-		s, err := b.scene(size.static, size.unused)
-		if err != nil {
-			return err
+		"server", "static names", "keys", "updates/s", "p50 ms", "p99 ms", "server CPU ms per update", "times none")
+	for _, kind := range []starter{{"dnsgate", "", b.startGateway},
+		{"sshd", "tinydns-data", b.startSSHD}, {"dropbear", "dropbear", b.startDropbear}} {
+		var servers []*server // of one kind, all sizes, so that they are measured in turns
+		stop := func() {
+			for _, srv := range servers {
+				srv.stop()
+			}
 		}
-		servers, stop, err := b.startAll(s, starter{"dnsgate", "", b.startGateway},
-			starter{"sshd", "tinydns-data", b.startSSHD}, starter{"dropbear", "dropbear", b.startDropbear})
-		if err != nil {
-			return err
+		for _, size := range sizes {
+			s, err := b.scene(size.static, size.unused)
+			if err != nil {
+				stop()
+				return err
+			}
+			one, _, err := b.startAll(s, kind)
+			if servers = append(servers, one...); err != nil {
+				stop()
+				return err
+			}
 		}
 		loads, err := b.measureAll(servers, clients)
 		stop()
@@ -195,8 +206,8 @@ func (b *bench) sizes() error {
 			return err
 		}
 		for i, l := range loads {
-			t.add(servers[i].name, fmt.Sprint(size.static), fmt.Sprint(size.unused+b.names),
-				count(l.rate), ms(l.p50), ms(l.p99), ms(l.cpu))
+			t.add(servers[i].name, fmt.Sprint(sizes[i].static), fmt.Sprint(sizes[i].unused+b.names),
+				count(l.rate), ms(l.p50), ms(l.p99), ms(l.cpu), fmt.Sprintf("%.2f", float64(l.cpu)/float64(loads[0].cpu)))
 		}
 	}
 	t.print()
