@@ -236,7 +236,8 @@ type record struct {
 	code     Code // of what was done
 	hosts    []records.Name
 	old, new []records.Record
-	lines    int // of a batch
+	lines    int  // of a batch
+	dryRun   bool // nothing was done
 }
 
 // log writes the command's one record. Fingerprints, never keys; and slog
@@ -248,6 +249,9 @@ func (r *run) log(err error, took time.Duration) {
 		attrs = append(attrs, "key", r.grant.Fingerprint, "comment", r.grant.Comment)
 	}
 	attrs = append(attrs, "source", r.session.Source)
+	if r.record.dryRun {
+		attrs = append(attrs, "dry_run", true)
+	}
 	if len(r.record.hosts) > 0 {
 		attrs = append(attrs, "hosts", joinNames(r.record.hosts),
 			"old", values(r.record.old), "new", values(r.record.new))

@@ -177,6 +177,7 @@ func TestLog(t *testing.T) {
 	const key = ` key=SHA256:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx comment="evil code=good" source=203.0.113.1`
 	logged("update a.example.com 192.0.2.1", 0, `msg=update command=update`+key+` hosts=a.example.com old=- new=192.0.2.1 code=good duration=`)
 	logged("update a.example.com 192.0.2.1", 0, `old=192.0.2.1 new=192.0.2.1 code=nochg duration=`)
+	logged("update --dry-run a.example.com 192.0.2.9", 0, key+` dry_run=true hosts=a.example.com old=192.0.2.1 new=192.0.2.9 code=good`)
 	logged("update 192.0.2.1 2001:db8::1", 0, `hosts=a.example.com,b.example.com old=192.0.2.1 new=192.0.2.1,2001:db8::1,192.0.2.1,2001:db8::1 code=good`)
 	logged("update c.example.com 192.0.2.1", 77, `why="c.example.com is not this key's" code=nohost`)
 	logged("frob\nlevel=ERROR", 64, `line="frob\nlevel=ERROR" code=badcmd`)

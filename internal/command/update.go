@@ -19,6 +19,7 @@ func (r *run) update(words []string) error {
 	if err != nil {
 		return err
 	}
+	r.record.dryRun = flags["--dry-run"]
 	if len(words) == 1 && words[0] == "-" {
 		return r.batch(flags["--dry-run"])
 	}
