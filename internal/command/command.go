@@ -115,7 +115,7 @@ func (g *Gateway) Run(ctx context.Context, s *Session, line string, std Streams)
 	r := &run{
 		gate: g, session: s, ctx: ctx, in: std.In,
 		out:    bufio.NewWriter(std.Out),
-		record: record{line: line},
+		record: record{line: line, verb: "unknown"},
 	}
 	err := r.survive(func() error { return r.dispatch(line) })
 	if err != nil {
@@ -198,6 +198,7 @@ func init() { // not a literal: help shows the tables that it stands in
 func (r *run) dispatch(line string) error {
 	words, err := split(line)
 	if err != nil {
+		r.grant, _ = r.session.Grant() // for the log
 		return err
 	}
 	if r.gate.stopping.Load() {
@@ -209,7 +210,6 @@ func (r *run) dispatch(line string) error {
 	if len(words) == 0 {
 		return fault(BadCommand, "no command; try: help")
 	}
-	r.record.verb = "unknown"
 	for _, v := range r.verbs() {
 		if v.does != nil && v.name == words[0] {
 			r.record.verb = v.name

@@ -181,6 +181,7 @@ func TestLog(t *testing.T) {
 	logged("update 192.0.2.1 2001:db8::1", 0, `hosts=a.example.com,b.example.com old=192.0.2.1 new=192.0.2.1,2001:db8::1,192.0.2.1,2001:db8::1 code=good`)
 	logged("update c.example.com 192.0.2.1", 77, `why="c.example.com is not this key's" code=nohost`)
 	logged("frob\nlevel=ERROR", 64, `line="frob\nlevel=ERROR" code=badcmd`)
+	logged("update $(id)", 64, `msg=command command=unknown`+key+` why=`)
 	logged("offline", 0, `msg=command command=offline`+key+` hosts=a.example.com,b.example.com old=192.0.2.1,2001:db8::1,192.0.2.1,2001:db8::1 new=- code=good`)
 	logged("whoami", 0, `msg=command command=whoami`+key+` code=good`)
 	c.in = strings.NewReader("192.0.2.1\n10.0.0.1\n")

@@ -16,9 +16,6 @@ type counts struct {
 }
 
 func (c *counts) add(verb string, code Code) {
-	if verb == "" {
-		verb = "unknown"
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil {
