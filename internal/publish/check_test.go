@@ -22,6 +22,7 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 		"both": {"section", map[string]string{"data": sectionStart + "\n?\n"},
 			[]string{"/data:3: there is no line", "/data:2: unrecognized"}},
 		"nothing to rewrite": {"rewrite", nil, []string{"/data: no such file", "/data does not exist"}},
+		"path is a source":   {"file is data", map[string]string{"data": zone}, []string{"/data, which is among sources too"}},
 		"no writer":          {"append", nil, []string{`write is "append"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -30,8 +31,11 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 				write(t, filepath.Join(root, file), content)
 			}
 			o := TinydnsOptions{Root: root, Write: c.how, Path: "data", Sources: []string{"data"}}
-			if c.how == "file" {
+			switch c.how {
+			case "file":
 				o.Path = "dnsgate"
+			case "file is data":
+				o.Write = "file"
 			}
 			before := snapshot(t, root)
 			faults := CheckTinydns(o)

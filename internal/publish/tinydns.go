@@ -193,6 +193,14 @@ func (o TinydnsOptions) complete() (TinydnsOptions, error) {
 	if o.Path == filepath.Join(root, database) {
 		return o, fmt.Errorf("path is %s, which is built", database)
 	}
+	if o.Write == "file" {
+		for _, pattern := range sources {
+			// The file that dnsgate replaces would be the one that the operator writes.
+			if path, literal := unpattern(pattern); literal && sameFile(filepath.Clean(path), o.Path) {
+				return o, fmt.Errorf("path is %s, which is among sources too; the write mode file replaces all of it: give path another name, or write section or rewrite", o.Path)
+			}
+		}
+	}
 	return o, nil
 }
 
