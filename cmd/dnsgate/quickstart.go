@@ -77,7 +77,7 @@ func (q *quickstart) run(ctx context.Context) error {
 	}
 	listeners, err := listen(cfg.Listen)
 	if err != nil {
-		return &exit{exUnavailable, fmt.Errorf("%w; is it running already? else change listen in %s", err, q.path(configName))}
+		return cannotListen(err, q.path(configName))
 	}
 	defer closeAll(listeners)
 	d, err := newDaemon(q.path(configName), cfg, q.log)

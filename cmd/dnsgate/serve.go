@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -55,7 +56,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	allowance := limitMemory()
 	listeners, err := listen(cfg.Listen) // before anything is written
 	if err != nil {
-		return &exit{exUnavailable, err}
+		return cannotListen(err, configFile)
 	}
 	defer closeAll(listeners)
 	d, err := newDaemon(configFile, cfg, log)
@@ -109,6 +110,17 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 		listeners = append(listeners, l)
 	}
 	return listeners, nil
+}
+
+// cannotListen says what to do about an error of listen.
+func cannotListen(err error, configFile string) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		err = fmt.Errorf("%w; is it running already? else change listen in %s", err, configFile)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		err = fmt.Errorf("%w; this machine does not have it: change listen in %s", err, configFile)
+	}
+	return &exit{exUnavailable, err}
 }
 
 func closeAll(listeners []net.Listener) {
