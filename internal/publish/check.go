@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"syscall"
 )
 
 // CheckTinydns reads what NewTinydns and its first Publish would read, changes
@@ -32,7 +34,28 @@ func CheckTinydns(o TinydnsOptions) (faults []error) {
 	if len(o.Rebuild) > 0 {
 		return faults
 	}
+	if err := checkWritable(o.Root, os.Geteuid()); err != nil {
+		faults = append(faults, fmt.Errorf("%s:1: tinydns root: %w", o.Root, err))
+	}
 	return append(faults, checkSources(t.sources)...)
+}
+
+// checkWritable tells why the user, who is to be the one of serve, could not
+// replace data.cdb, which keeps its owner.
+func checkWritable(root string, user int) error {
+	const writeAndSearch = 2 | 1
+	if err := syscall.Access(root, writeAndSearch); err != nil {
+		return fmt.Errorf("user %d cannot write there: %w", user, err)
+	}
+	path := filepath.Join(root, database)
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil // serve makes it, or tells why not
+	}
+	if owner := int(info.Sys().(*syscall.Stat_t).Uid); user != 0 && owner != user {
+		return fmt.Errorf("%s belongs to user %d, so that user %d cannot replace it; run: chown %d %s", database, owner, user, user, path)
+	}
+	return nil
 }
 
 // checkEdited reads the data file that dnsgate edits.

@@ -54,6 +54,30 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 	}
 }
 
+func TestCheckAsksWhoMayReplaceTheDatabase(t *testing.T) {
+	root := t.TempDir()
+	if err := checkWritable(root, os.Geteuid()); err != nil {
+		t.Error(err)
+	}
+	write(t, filepath.Join(root, database), "")
+	if err := checkWritable(root, os.Geteuid()); err != nil {
+		t.Error(err)
+	}
+	if err := checkWritable(root, 12345); err == nil || !strings.Contains(err.Error(), "run: chown 12345 "+root+"/data.cdb") {
+		t.Errorf("data.cdb of another user: %v", err)
+	}
+	if os.Geteuid() == 0 {
+		return // may write anywhere
+	}
+	if err := os.Chmod(root, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(root, 0o755)
+	if err := checkWritable(root, os.Geteuid()); err == nil || !strings.Contains(err.Error(), "cannot write there") {
+		t.Errorf("a folder that is read-only: %v", err)
+	}
+}
+
 func TestExchangeWithoutTheSystemCall(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
