@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -80,6 +81,9 @@ func addKey(c *cobra.Command, configFile string, grant authkeys.Grant) error {
 	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), authkeys.MaxLine))
 	if err != nil {
 		return &exit{exIO, fmt.Errorf("reading the key: %w", err)}
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return &exit{exData, errors.New("standard input: it is empty; give the public key: dnsgate key add HOST... < key.pub")}
 	}
 	key, comment, err := authkeys.ParseKey(string(text))
 	if err != nil {
