@@ -144,6 +144,17 @@ func everyThread(f func() error) error {
 	return first
 }
 
+// writtenByCommands reports whether folder is below one where rebuild commands
+// may write.
+func writtenByCommands(folder string) bool {
+	for _, open := range []string{"/tmp/", "/var/tmp/", "/run/"} {
+		if strings.HasPrefix(folder, open) {
+			return true
+		}
+	}
+	return false
+}
+
 func TestConfined(t *testing.T) {
 	abi, err := ll.LandlockGetABIVersion()
 	if err != nil || abi < 4 {
@@ -172,6 +183,13 @@ connect: ok
 			"connect elsewhere: ok\ncommand: ok\ncommand, file to another folder: ok\ncommand, temporary file: ok\ncommand, write beside: refused\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			here, err := os.Getwd()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.commands != "" && writtenByCommands(here) {
+				t.Skipf("commands may write in %s: check the source out elsewhere", here)
+			}
 			out := run(t, c.commands)
 			log, said, _ := strings.Cut(out, "\n")
 			if !strings.Contains(log, "confined to its files and ports") {
