@@ -11,7 +11,8 @@ import (
 
 // How many lines are on their way at once, and so how many one publication
 // serves: some of each batch, and more of those batches that have so many. Each
-// costs about 10 KiB.
+// costs about 10 KiB. A line counts once for each of its hosts, for so does its
+// cost; and as many of a batch may be there that are not yet answered.
 const (
 	ownLines    = 256
 	sharedLines = 8192
@@ -21,7 +22,7 @@ const (
 // answered in order as it becomes durable and published.
 func (r *run) batch(dryRun bool) error {
 	b := &batch{run: r, dryRun: dryRun, busy: make(map[records.Name]*batchLine),
-		own: make(chan struct{}, ownLines)}
+		own: make(chan struct{}, ownLines), unanswered: make(chan struct{}, ownLines+sharedLines)}
 	waiting := make(chan *batchLine, ownLines+sharedLines)
 	finished := make(chan struct{})
 	go func() {
@@ -40,11 +41,14 @@ type batch struct {
 	dryRun bool
 	busy   map[records.Name]*batchLine // the last line in flight of each host
 	own    chan struct{}               // a place for each of ownLines in flight
+
+	unanswered chan struct{} // a place for each host of a line until that is answered
 }
 
 // batchLine is one line on its way. done closes once reply and err are set.
 type batchLine struct {
-	update *addressUpdate
+	update *addressUpdate // nil once it is done
+	hosts  int            // that are counted as unanswered
 	reply  string
 	err    error
 	done   chan struct{}
@@ -115,9 +119,13 @@ func (b *batch) start(text string, err error) *batchLine {
 	if len(b.busy) > 4*sharedLines {
 		b.forget()
 	}
-	places := b.place()
+	l.hosts = len(l.update.hosts)
+	for range l.hosts {
+		b.unanswered <- struct{}{}
+	}
+	leave := b.place(l.hosts)
 	go func() {
-		defer func() { <-places }()
+		defer leave()
 		defer close(l.done)
 		l.err = b.run.survive(func() error {
 			done, err := b.run.transact(c)
@@ -128,24 +136,35 @@ func (b *batch) start(text string, err error) *batchLine {
 			}
 			return err
 		})
+		l.update = nil // l is kept in busy
 	}()
 	return l
 }
 
-// place takes a place for a line, its own or else a shared one, and returns
-// where to give it back.
-func (b *batch) place() chan struct{} {
-	select {
-	case b.own <- struct{}{}:
-		return b.own
-	default:
+// place takes a place for each host of a line, its own or else shared ones, and
+// returns what gives them back. Waiting with some of them is safe: a line has
+// fewer hosts than its batch has places of its own, and those come back.
+func (b *batch) place(hosts int) (leave func()) {
+	own, others, shared := b.own, 0, b.run.gate.sharedPlaces()
+	for range hosts {
+		select {
+		case own <- struct{}{}:
+			continue
+		default:
+		}
+		select {
+		case own <- struct{}{}:
+		case shared <- struct{}{}:
+			others++
+		}
 	}
-	shared := b.run.gate.sharedPlaces()
-	select {
-	case b.own <- struct{}{}:
-		return b.own
-	case shared <- struct{}{}:
-		return shared
+	return func() {
+		for range others {
+			<-shared
+		}
+		for range hosts - others {
+			<-own
+		}
 	}
 }
 
@@ -235,6 +254,12 @@ func (b *batch) settle(l *batchLine) {
 		b.run.out.Flush()
 		<-l.done
 	}
+	defer func() {
+		l.reply = "" // l is kept in busy
+		for range l.hosts {
+			<-b.unanswered
+		}
+	}()
 	if l.err != nil {
 		explain(b.run.out, io.Discard, l.err)
 		if exit := exitStatus(l.err); exit > b.run.worst {

@@ -84,7 +84,7 @@ func parseHosts(words []string) ([]records.Name, error) {
 		}
 		if !seen[name] {
 			seen[name] = true
-			hosts = append(hosts, name)
+			hosts = append(hosts, records.Name(strings.Clone(string(name)))) // it outlives its long line
 		}
 	}
 	return hosts, nil
