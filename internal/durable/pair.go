@@ -104,8 +104,12 @@ func (v *version) free(file *os.File) bool {
 func (p *Pair) replace(f *File) error {
 	p.drop()
 	was := p.last
+	made, err := StampAt(f.temp)
+	if err != nil {
+		return err
+	}
 	keep := p.ours && p.Intact()
-	err := errors.ErrUnsupported
+	err = errors.ErrUnsupported
 	if keep {
 		err = unix.Renameat2(unix.AT_FDCWD, f.temp, unix.AT_FDCWD, f.path, unix.RENAME_EXCHANGE)
 	}
@@ -125,7 +129,10 @@ func (p *Pair) replace(f *File) error {
 		}
 	}
 	err = p.Note()
-	p.ours = err == nil
+	p.ours = err == nil && p.last.SameWrite(made)
+	if err == nil && !p.ours { // somebody replaced it at once: not intact
+		p.last = Stamp{}
+	}
 	return err
 }
 

@@ -235,6 +235,47 @@ func TestPairAfterAFailure(t *testing.T) {
 	}
 }
 
+// Somebody who replaces the file in the moment in which a version is committed
+// is noticed, and what he put there is not taken for that version.
+func TestPairMeetsAnother(t *testing.T) {
+	p := newPair(t)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				theirs := p.path + ".theirs"
+				os.WriteFile(theirs, []byte("theirs"), 0o644)
+				os.Rename(theirs, p.path)
+			}
+		}
+	}()
+	defer func() { close(stop); <-stopped }()
+	for i := range 200 {
+		f := p.Reuse()
+		if f != nil && content(t, f.temp) == "theirs" {
+			t.Fatalf("round %d: the version before is theirs", i)
+		}
+		if f == nil {
+			var err error
+			if f, err = p.Create(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.WriteString("ours")
+		f.Cut()
+		if err := f.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if p.last.Size == int64(len("theirs")) {
+			t.Fatalf("round %d: theirs is taken for what was committed", i)
+		}
+	}
+}
+
 // Files that are committed together are all replaced.
 func TestCommitTogether(t *testing.T) {
 	a, b := newPair(t), newPair(t)
