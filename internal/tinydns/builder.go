@@ -27,6 +27,14 @@ type Builder struct {
 // maxChanged is how many owners Changes tells; writing all is quicker then.
 const maxChanged = 1 << 14
 
+// A write in some place takes as long as scatteredSize bytes in a row do, or
+// more. fewChanges are worth it however small the database is: its file need
+// not be made.
+const (
+	scatteredSize = 2 << 10
+	fewChanges    = 64
+)
+
 // SetSources replaces the data files before and after the dynamic lines.
 func (b *Builder) SetSources(before, after []*Part) {
 	b.before, b.after = before, after
@@ -135,9 +143,10 @@ type Extent struct {
 // Changes returns what to write to the database that WriteDatabase wrote last,
 // and to which all that Changes returned since has been written, to make it what
 // WriteDatabase would write now. It is false where most of the file differs,
-// because records came, went or changed their lengths.
+// because records came, went or changed their lengths, and where writing all
+// is quicker.
 func (b *Builder) Changes(serial uint32) (changes []Extent, ok bool) {
-	if !b.steady {
+	if !b.steady || b.scattered() {
 		return nil, false
 	}
 	at := int64(headerSize)
@@ -155,6 +164,23 @@ func (b *Builder) Changes(serial uint32) (changes []Extent, ok bool) {
 	serials(b.after)
 	b.changed = nil
 	return changes, true
+}
+
+// scattered reports whether the changes are so many that writing all is quicker:
+// each zone whose line leaves the serial out has one.
+func (b *Builder) scattered() bool {
+	n, size := len(b.changed), int64(headerSize)
+	for _, p := range slices.Concat(b.before, b.after) {
+		n += len(p.serials)
+		size += p.size
+	}
+	if n <= fewChanges {
+		return false
+	}
+	for _, s := range b.shelves {
+		size += int64(len(s.records))
+	}
+	return int64(n)*scatteredSize > size
 }
 
 // changedRecords returns the records of changed owners; at is where the first

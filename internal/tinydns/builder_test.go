@@ -317,3 +317,31 @@ func TestFefe(t *testing.T) {
 		t.Error("the lines differ from their generic form")
 	}
 }
+
+// Where each zone's serial changes with each database, and there are many,
+// all is written: 100,000 zones took 2 s each time, instead of a tenth of one.
+func TestManyChangesAreWrittenWhole(t *testing.T) {
+	for zones, want := range map[int]bool{1: true, 50: true, 5000: false} {
+		var data strings.Builder
+		for i := range zones {
+			fmt.Fprintf(&data, ".z%d.example:192.0.2.1:a\n", i)
+		}
+		part, err := Encode("data", strings.NewReader(data.String()), Stock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.Create(filepath.Join(t.TempDir(), "data.cdb"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var b Builder
+		b.SetSources([]*Part{part}, nil)
+		if err := b.WriteDatabase(f, 5); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := b.Changes(6); ok != want {
+			t.Errorf("%d zones: changes alone are written: %v", zones, ok)
+		}
+	}
+}
