@@ -54,6 +54,7 @@ func (c *compiler) build(ctx context.Context, written []string, begun []*durable
 		begun = append(begun, f)
 	}
 	if commitErr := durable.Commit(begun...); err != nil || commitErr != nil {
+		c.stale = c.stale || commitErr != nil // it may be there, and not durable
 		return errors.Join(err, commitErr)
 	}
 	c.current = c.current || f != nil
