@@ -167,8 +167,9 @@ func (s *setup) announce(out io.Writer) error {
 	fmt.Fprintf(out, "\nfor the clients' known_hosts, with the gateway's name or address:\n  %s\n",
 		knownHostsLine(name, portOf(cfg.Listen), key))
 	fmt.Fprintf(out, "\nSSHFP records (RFC 4255) as lines for tinydns-data:\n  %s\n", sshfpLine(name, key))
-	fmt.Fprintf(out, "\nnext:\n  dnsgate key add --config %[1]s home.example.com < id_ed25519.pub\n  dnsgate check --config %[1]s\n  dnsgate serve --config %[1]s\n",
-		shellQuote(filepath.Join(s.dir, configName)))
+	fmt.Fprintf(out, "\nnext:\n  write your zone into %[2]s, or tinydns answers nothing: .example.com:192.0.2.53:a\n"+
+		"  dnsgate key add --config %[1]s home.example.com < id_ed25519.pub\n  dnsgate check --config %[1]s\n  dnsgate serve --config %[1]s\n",
+		shellQuote(filepath.Join(s.dir, configName)), filepath.Join(s.dir, "root", "data"))
 	return nil
 }
 

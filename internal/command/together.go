@@ -7,7 +7,7 @@ import (
 )
 
 // patience is how long a change waits for others at most.
-const patience = 30 * time.Millisecond
+const patience = 20 * time.Millisecond
 
 // together holds changes back for a moment while more are on their way, so
 // that one transaction on the disk and one publication serve them all. A

@@ -1,6 +1,9 @@
 package gate
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // Write takes b, and sends it soon: what sessions write at about the same time,
 // such as a reply, its exit status and the channel's end, goes out at once. A
@@ -31,14 +34,16 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // sendOutgoing sends until there is nothing left to send; see forget for who
-// waits for it.
+// waits for it. A client that does not take what was sent ends its connection.
 func (c *conn) sendOutgoing() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b []byte
 	for len(c.outgoing) > 0 && c.failed == nil {
 		b, c.outgoing = c.outgoing, b[:0]
+		late := time.AfterFunc(c.limits.IdleTimeout, func() { c.Conn.Close() })
 		c.send(b)
+		late.Stop()
 	}
 	c.outgoing = nil // it may be idle for long
 	c.sent()

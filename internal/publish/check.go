@@ -28,6 +28,11 @@ func CheckTinydns(o TinydnsOptions) (faults []error) {
 	if err != nil {
 		return []error{fmt.Errorf("%s:1: tinydns root: %w", o.Root, err)}
 	}
+	if o.Write == "file" {
+		if err := checkOwned(o.Path); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if o.Write == "section" || o.Write == "rewrite" {
 		faults = append(faults, checkEdited(o)...)
 	}

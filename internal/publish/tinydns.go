@@ -95,6 +95,11 @@ func NewTinydns(o TinydnsOptions) (*Tinydns, error) {
 	if err := t.assemble(o); err != nil {
 		return nil, fmt.Errorf("tinydns: %w", err)
 	}
+	if o.Write == "file" {
+		if err := checkOwned(o.Path); err != nil {
+			return nil, fmt.Errorf("tinydns: %w", err)
+		}
+	}
 	if _, err := t.lock.hold(); err != nil {
 		return nil, fmt.Errorf("tinydns: %w", err)
 	}
