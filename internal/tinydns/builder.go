@@ -31,7 +31,7 @@ const maxChanged = 1 << 14
 // more. fewChanges are worth it however small the database is: its file need
 // not be made.
 const (
-	scatteredSize = 2 << 10
+	scatteredSize = 8 << 10
 	fewChanges    = 64
 )
 
