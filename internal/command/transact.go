@@ -33,9 +33,17 @@ func (g *Gateway) change(s *Session, grant authkeys.Grant) change {
 		ttl:     ttl,
 		grant:   grant,
 		source:  s.Source.Unmap().String(),
-		session: s.Began.UnixMicro(),
+		session: order(s.Began),
 	}
 }
+
+// born is when this process began.
+var born = time.Now()
+
+// order is the number of a session that began then: the Unix time in
+// microseconds, by a clock that goes on evenly while the wall clock jumps. Else
+// a session from before a jump back would be the newer one for an hour.
+func order(began time.Time) int64 { return born.Add(began.Sub(born)).UnixMicro() }
 
 // expires is the end of the grant's lease, or 0.
 func (c *change) expires(now time.Time) int64 {

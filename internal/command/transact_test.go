@@ -116,6 +116,22 @@ func TestOlderSessionLoses(t *testing.T) {
 	newer.expect(0, "update 192.0.2.4", "nochg 192.0.2.4 a.example.com") // the same meanwhile
 }
 
+// TestLeaseEndIsNoSession: a lease that ends while a session refreshes it is
+// not newer than that session.
+func TestLeaseEndIsNoSession(t *testing.T) {
+	g, _ := newGateway(t)
+	c := newClient(t, g, "allow --lease=1s a.example.com")
+	c.expect(0, "update 192.0.2.1", "good 192.0.2.1 a.example.com")
+	race := &racing{Store: g.Store}
+	g.Store = race
+	race.before = func() {
+		for g.Store.Len() > 0 {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+	c.expect(0, "update 192.0.2.1", "good 192.0.2.1 a.example.com")
+}
+
 // racing is a store in which something else happens just before a commit.
 type racing struct {
 	records.Store

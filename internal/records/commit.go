@@ -185,7 +185,10 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 			}, logged})
 			logged = revision
 		}
-		h.Revision, h.Session = revision, c.txn.Session
+		h.Revision = revision
+		if c.txn.Session != 0 {
+			h.Session = c.txn.Session
+		}
 		d.hosts[h.Name] = staged{h, logged, string(encodeHost(nil, h, logged))}
 		d.revision, c.revision = revision, revision
 	}

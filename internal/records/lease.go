@@ -119,7 +119,7 @@ func (s *Bolt) endLeases(now time.Time) bool {
 			return true
 		}
 		_, err := s.Commit(context.Background(), Txn{
-			Time: now, Session: now.UnixMicro(), Key: leaseKey, Source: "-", Hosts: hosts,
+			Time: now, Key: leaseKey, Source: "-", Hosts: hosts,
 		})
 		var conflict *Conflict
 		if err != nil && !errors.As(err, &conflict) {

@@ -50,7 +50,7 @@ type Store interface {
 // Txn is all that one command changes.
 type Txn struct {
 	Time    time.Time // when
-	Session int64     // Unix microseconds when the session began
+	Session int64     // Unix microseconds when the session began; 0: none did it
 	Key     string    // fingerprint of the key, or who else did it
 	Source  string    // address that the session came from, or "-"
 	Hosts   []Host    // the states to be; each Revision is the one that was read
