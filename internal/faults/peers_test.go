@@ -123,9 +123,8 @@ func (g *gateway) peak(t *testing.T) int {
 	return n
 }
 
-// TestClock: a static binary reads the clock without a system call, so no test
-// can turn it back for one process. What a clock that jumped leaves behind can
-// be made: files with times to come, and leases that ended or end late.
+// TestClock: what a clock that jumped leaves behind: files with times to come,
+// and leases that ended or end late. TestClockJumps has it jump.
 func TestClock(t *testing.T) {
 	g := newGateway(t)
 	g.start(t)
