@@ -240,6 +240,7 @@ func jumpsConnections(t *testing.T, to []time.Duration) {
 		if err != nil {
 			t.Fatalf("login %s: %v\n%s", when, err, c.log)
 		}
+		time.AfterFunc(20*time.Second, func() { idler.Close(); busy.Close() }) // or a failure is an hour's
 		lasts("busy "+when, life, func() {
 			for exit := 0; exit == 0; time.Sleep(200 * time.Millisecond) {
 				_, exit = sayOn(busy, "whoami", "")
@@ -373,8 +374,11 @@ func jumpsLeases(t *testing.T, to []time.Duration) {
 			}
 		}
 	}
-	for _, host := range []string{"none", "short", "half", "long"} {
+	for _, host := range []string{"none", "half", "long"} {
 		update(host)
+	}
+	if to[0] < 0 { // forward, only the jump is to make the gateway look
+		update("short")
 	}
 	c.wants(t, acme, "acme add acme."+zone+" value1", "good")
 	for _, off := range to {
@@ -383,7 +387,6 @@ func jumpsLeases(t *testing.T, to []time.Duration) {
 		if !back { // an hour has passed
 			leaves("half")
 			leaves("acme")
-			leaves("short")
 			continue
 		}
 		refreshed := time.Now()

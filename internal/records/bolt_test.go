@@ -187,7 +187,7 @@ func TestFollowerReachesTheSameState(t *testing.T) {
 			t.Fatalf("step %d: follower has %v, store %v", step, seen, want)
 		}
 	}
-	mustCommit(t, s, Host{Name: "last.example.com"})
+	mustCommit(t, s, Host{Name: "last.example.com", TTL: 1})
 	follower.Next(t.Context())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
