@@ -43,7 +43,7 @@ func collectInTime(ctx context.Context, allowance uint64) {
 	}
 	every := time.NewTicker(time.Second)
 	defer every.Stop()
-	percent, made, quiet := 0, uint64(0), 0
+	percent, made := 0, uint64(0)
 	for {
 		metrics.Read(heap)
 		live, held := heap[0].Value.Uint64(), heap[1].Value.Uint64()+heap[2].Value.Uint64()
@@ -51,11 +51,9 @@ func collectInTime(ctx context.Context, allowance uint64) {
 			debug.SetGCPercent(p)
 			percent = p
 		}
-		if quiet++; heap[3].Value.Uint64() > made+quietAllocation {
-			quiet = 0
-		}
+		quiet := heap[3].Value.Uint64() < made+quietAllocation
 		made = heap[3].Value.Uint64()
-		if quiet >= quietSeconds && held > live+keptGarbage {
+		if quiet && held > live+keptGarbage {
 			debug.FreeOSMemory()
 		}
 		select {
@@ -67,11 +65,9 @@ func collectInTime(ctx context.Context, allowance uint64) {
 }
 
 // A gateway is at rest that makes no more garbage in a second than this, in
-// bytes, for so many seconds, and may hold so much of it. To give memory back
-// and take it again costs more than to collect it.
+// bytes, and may hold so much of it.
 const (
 	quietAllocation = 1 << 20
-	quietSeconds    = 30
 	keptGarbage     = 8 << 20
 )
 
