@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -257,17 +258,26 @@ func TestAddresses(t *testing.T) {
 		1:2: 12345::1 g::1 2001:db8::1%eth0 [2001:db8::1] fbff::1 fc00:: fdff:ffff::1 fe00::1 fe7f::1 fe80::1 febf::1
 		fec0::1 feff::1 ff00:: ff02::1 ffff:: 2001:db8::1/64x 2001:db8::/0 2001:db8::/128 2001:db8::/129 2001:db8::/064
 		fe80::/64 2001:db8::/ /64 2001:db8::1/64/64`)
-	tests := map[string]bool{"no": false, "yes": true}
+	script, err := os.ReadFile("dnsgate-push")
+	must(t, err)
+	functions, ok := strings.CutSuffix(string(script), "main \"$@\"\n")
+	if !ok {
+		t.Fatal(`the script does not end with: main "$@"`)
+	}
+	const each = `private=$1 got4='' got6=''; shift; for word; do if accept "$word"; then echo yes; else echo no "$why"; fi; done`
 	eachShell(t, func(t *testing.T, shell string) {
-		for setting, private := range tests {
-			c := newClient(t, shell, "private "+setting)
-			for _, word := range words {
-				want := 65
-				if publishable(word, private) {
-					want = 75 // sent, and not delivered
-				}
-				if r := c.push(t, "--force", word); r.status != want {
-					t.Errorf("private %s: %s: status %d, want %d: %s", setting, word, r.status, want, r.stderr)
+		for setting, private := range map[string]bool{"no": false, "yes": true} {
+			needs(t, shells[shell][0])
+			argv := append(slices.Clone(shells[shell]), "-c", functions+each, "dnsgate-push", setting)
+			out, err := exec.Command(argv[0], append(argv[1:], words...)...).Output()
+			must(t, err)
+			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+			if len(lines) != len(words) {
+				t.Fatalf("%d answers to %d words: %s", len(lines), len(words), out)
+			}
+			for i, word := range words {
+				if got := lines[i] == "yes"; got != publishable(word, private) {
+					t.Errorf("private %s: %s: %s", setting, word, lines[i])
 				}
 			}
 		}
