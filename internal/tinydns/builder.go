@@ -1,6 +1,7 @@
 package tinydns
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"slices"
@@ -34,6 +35,10 @@ const (
 	scatteredSize = 8 << 10
 	fewChanges    = 64
 )
+
+// nearby is how many bytes between two changes are rather written too, for
+// they take less time than another write.
+const nearby = 1 << 10
 
 // SetSources replaces the data files before and after the dynamic lines.
 func (b *Builder) SetSources(before, after []*Part) {
@@ -183,27 +188,45 @@ func (b *Builder) scattered() bool {
 	return int64(n)*scatteredSize > size
 }
 
-// changedRecords returns the records of changed owners; at is where the first
-// shelf begins, and then where the last one ends.
+// changedRecords returns the records of changed owners, and what stands between
+// those that are near each other; at is where the first shelf begins, and then
+// where the last one ends.
 func (b *Builder) changedRecords(at *int64) (changes []Extent) {
-	starts := make([]int64, len(b.shelves))
-	for i, s := range b.shelves {
-		starts[i] = *at
+	for i, stretches := range b.changedStretches() {
+		s := b.shelves[i]
+		for n := 0; n < len(stretches); {
+			from, to := stretches[n].from, stretches[n].to
+			for n++; n < len(stretches) && stretches[n].from <= to+nearby; n++ {
+				to = stretches[n].to
+			}
+			changes = append(changes, Extent{*at + int64(from), slices.Clone(s.records[from:to])})
+		}
 		*at += int64(len(s.records))
 	}
+	return changes
+}
+
+// stretch is bytes of a shelf's records.
+type stretch struct{ from, to uint32 }
+
+// changedStretches lists for each shelf, in their order, the records that changed.
+func (b *Builder) changedStretches() [][]stretch {
+	stretches := make([][]stretch, len(b.shelves))
 	for name := range b.changed {
 		i := shelfOf(b.shelves, []byte(name))
 		if i >= len(b.shelves) {
-			break // there is none
+			continue
 		}
 		s := b.shelves[i]
 		o := s.find(0, []byte(name))
 		if o < len(s.owners) && string(s.name(o)) == name {
-			from, to := s.before(o).records, s.owners[o].records
-			changes = append(changes, Extent{starts[i] + int64(from), slices.Clone(s.records[from:to])})
+			stretches[i] = append(stretches[i], stretch{s.before(o).records, s.owners[o].records})
 		}
 	}
-	return changes
+	for _, in := range stretches {
+		slices.SortFunc(in, func(x, y stretch) int { return cmp.Compare(x.from, y.from) })
+	}
+	return stretches
 }
 
 // layout lists the records in their order, and an index for each stretch.
