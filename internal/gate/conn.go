@@ -104,7 +104,6 @@ func (c *conn) Read(b []byte) (int, error) {
 		}
 	}
 	n, err := c.Conn.Read(b)
-	c.quickAck()
 	c.rest = len(b) - n
 	c.pace(n)
 	return n, err

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net"
+	"runtime"
 	"time"
 )
 
@@ -36,6 +37,7 @@ func (c *conn) Write(b []byte) (int, error) {
 // sendOutgoing sends until there is nothing left to send; see forget for who
 // waits for it. A client that does not take what was sent ends its connection.
 func (c *conn) sendOutgoing() {
+	runtime.Gosched() // who can run now may have something to add
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b []byte
