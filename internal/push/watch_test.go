@@ -225,7 +225,7 @@ func TestInterfaceAsTheScript(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	ip := newNetwork(t, m)
-	run(t, append(m.in, "sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr")...)
+	run(t, append(m.in, "sh", "-c", "cd /proc/sys/net/ipv6/conf/eth0 && echo 2 >use_tempaddr && echo 0 >dad_transmits")...)
 	ours := m.in
 	for _, change := range []string{
 		"link show", "addr add 192.168.7.1/24 dev eth0", "addr add 169.254.1.1/16 dev eth0", "addr add 203.0.113.7/24 dev eth0", "addr add 203.0.113.8/24 dev eth0",
@@ -236,6 +236,9 @@ func TestInterfaceAsTheScript(t *testing.T) {
 	} {
 		ip(change)
 		time.Sleep(50 * time.Millisecond) // for a temporary address to be there
+		for strings.Contains(run(t, append(append([]string{}, ours...), "ip", "-o", "addr", "show", "dev", "eth0")...), " tentative") {
+			time.Sleep(50 * time.Millisecond) // else it becomes an address between the two
+		}
 		for _, conf := range []string{"", "private yes", "ipv6 temporary", "ipv6 any", "prefix 56", "private yes\nipv6 temporary\nfamily 6", "family 4"} {
 			m.configure(t, "port 1", "address interface eth0", conf)
 			we := m.push(t, "-v")
