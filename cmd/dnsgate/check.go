@@ -5,10 +5,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish"
+	"dnsgate/internal/records"
 
 	"github.com/spf13/cobra"
 )
@@ -19,7 +22,7 @@ func checkCommand() *cobra.Command {
 		Short: "Read everything as serve would, and print every fault",
 		Long: `Read configuration, host keys, authorized_keys and every data source as serve
 would, and print every fault as "file:line: what is wrong". Exits 0 when there
-is none, 78 otherwise.`,
+is none, 78 otherwise. It warns of hosts that are in no zone of the sources.`,
 		Args: arguments(0, 0),
 	}
 	configFile := configFlag(c)
@@ -29,7 +32,7 @@ is none, 78 otherwise.`,
 			faults++
 			fmt.Fprintln(c.OutOrStdout(), err)
 		}
-		check(*configFile, tell)
+		check(*configFile, tell, func(text string) { fmt.Fprintln(c.ErrOrStderr(), "warning: "+text) })
 		if faults > 0 {
 			return &exit{exConfig, nil}
 		}
@@ -39,8 +42,8 @@ is none, 78 otherwise.`,
 	return c
 }
 
-// check tells every fault.
-func check(configFile string, tell func(any)) {
+// check tells every fault, and warns of what is none and still not meant.
+func check(configFile string, tell func(any), warn func(string)) {
 	cfg, err := loadConfig(configFile)
 	var faults config.Faults
 	switch {
@@ -58,20 +61,32 @@ func check(configFile string, tell func(any)) {
 			tell(err)
 		}
 	}
-	_, lines, err := authkeys.Load(cfg.AuthorizedKeys)
+	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)
 	if err != nil {
 		tell(fmt.Sprintf("%s:1: %v", cfg.AuthorizedKeys, err))
 	}
 	for _, f := range lines {
 		tell(f)
 	}
-	checkTargets(cfg, tell)
+	var hosts []records.Name
+	if keys != nil {
+		for _, g := range keys.Grants() {
+			hosts = append(hosts, g.Hosts...)
+		}
+	}
+	slices.Sort(hosts)
+	checkTargets(cfg, slices.Compact(hosts), tell, warn)
 }
 
-func checkTargets(cfg *config.Config, tell func(any)) {
+func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn func(string)) {
 	if t := cfg.TinyDNS; t != nil {
-		for _, err := range publish.CheckTinydns(tinydnsOptions(t, nil)) {
+		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, nil), hosts)
+		for _, err := range faults {
 			tell(err)
+		}
+		if len(unserved) > 0 {
+			warn("tinydns will answer nothing for " + some(unserved) +
+				": no source has their zone; add such a line to one: .example.com:192.0.2.53:a")
 		}
 	}
 	for _, z := range cfg.RFC2136 {
@@ -79,4 +94,20 @@ func checkTargets(cfg *config.Config, tell func(any)) {
 			tell(err)
 		}
 	}
+}
+
+// some lists names, or the first few of many.
+func some(names []records.Name) string {
+	const few = 5
+	var b strings.Builder
+	for i, n := range names[:min(few, len(names))] {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(n))
+	}
+	if more := len(names) - few; more > 0 {
+		fmt.Fprintf(&b, " and %d more", more)
+	}
+	return b.String()
 }

@@ -6,27 +6,32 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
+
+	"dnsgate/internal/records"
 )
 
 // CheckTinydns reads what NewTinydns and its first Publish would read, changes
 // nothing, and returns everything that is wrong, as "file:line: ..." where a
-// line is to blame.
-func CheckTinydns(o TinydnsOptions) (faults []error) {
+// line is to blame; and those of names for which tinydns would answer nothing,
+// for no source has a zone that they are in.
+func CheckTinydns(o TinydnsOptions, names []records.Name) (faults []error, unserved []records.Name) {
 	o, err := o.complete()
 	if err != nil {
-		return []error{fmt.Errorf("tinydns: %w", err)}
+		return []error{fmt.Errorf("tinydns: %w", err)}, nil
 	}
 	t := new(Tinydns)
 	if err := t.assemble(o); err != nil {
-		return []error{fmt.Errorf("tinydns: %w", err)}
+		return []error{fmt.Errorf("tinydns: %w", err)}, nil
 	}
 	info, err := os.Stat(o.Root)
 	if err == nil && !info.IsDir() {
 		err = errors.New("not a folder")
 	}
 	if err != nil {
-		return []error{fmt.Errorf("%s:1: tinydns root: %w", o.Root, err)}
+		return []error{fmt.Errorf("%s:1: tinydns root: %w", o.Root, err)}, nil
 	}
 	if o.Write == "file" {
 		if err := checkOwned(o.Path); err != nil {
@@ -37,12 +42,29 @@ func CheckTinydns(o TinydnsOptions) (faults []error) {
 		faults = append(faults, checkEdited(o)...)
 	}
 	if len(o.Rebuild) > 0 {
-		return faults
+		return faults, nil // who knows what that reads
 	}
 	if err := checkWritable(o.Root, os.Geteuid()); err != nil {
 		faults = append(faults, fmt.Errorf("%s:1: tinydns root: %w", o.Root, err))
 	}
-	return append(faults, checkSources(t.sources)...)
+	parts, wrong := checkSources(t.sources)
+	if len(wrong) == 0 {
+		unserved = slices.DeleteFunc(slices.Clone(names), func(n records.Name) bool { return served(n, parts) })
+	}
+	return append(faults, wrong...), unserved
+}
+
+// served reports whether a name is in a zone of one of parts.
+func served(name records.Name, parts []map[string]bool) bool {
+	is := func(zone string) bool {
+		return slices.ContainsFunc(parts, func(zones map[string]bool) bool { return zones[zone] })
+	}
+	for rest, more := string(name), true; more; _, rest, more = strings.Cut(rest, ".") {
+		if is(rest) {
+			return true
+		}
+	}
+	return is(".")
 }
 
 // checkWritable tells why the user, who is to be the one of serve, could not
@@ -75,15 +97,19 @@ func checkEdited(o TinydnsOptions) []error {
 	return nil
 }
 
-func checkSources(s *sources) (faults []error) {
+// checkSources compiles the sources, and returns the zones of each.
+func checkSources(s *sources) (zones []map[string]bool, faults []error) {
 	paths, err := s.find()
 	if err != nil {
 		faults = append(faults, err)
 	}
 	for _, path := range paths {
-		if _, _, err := s.compile(context.Background(), path); err != nil {
+		c, _, err := s.compile(context.Background(), path)
+		if err != nil {
 			faults = append(faults, err)
+			continue
 		}
+		zones = append(zones, c.part.Zones())
 	}
-	return faults
+	return zones, faults
 }

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"dnsgate/internal/records"
 )
 
 func TestCheckFindsWhatPublishWould(t *testing.T) {
@@ -38,7 +41,7 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 				o.Write = "file"
 			}
 			before := snapshot(t, root)
-			faults := CheckTinydns(o)
+			faults, _ := CheckTinydns(o, nil)
 			if len(faults) != len(c.faults) {
 				t.Fatalf("got %v", faults)
 			}
@@ -51,6 +54,27 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 				t.Error("checking changed something")
 			}
 		})
+	}
+}
+
+// tinydns answers nothing at all where it has no zone: check must say so.
+func TestCheckKnowsWhatIsServed(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "data"), ".Example.com:192.0.2.1:a\nZpart.test:a.part.test:b.part.test\n+home.plain.test:192.0.2.2\n")
+	write(t, filepath.Join(root, "more"), "&sub.test:192.0.2.1:a\n=*.wild.test:192.0.2.1\n")
+	o := TinydnsOptions{Root: root, Write: "file", Path: "dnsgate", Sources: []string{"data", "more"}}
+	faults, unserved := CheckTinydns(o, []records.Name{"home.example.com", "example.com", "a.b.example.com", "*.example.com", "x.sub.test",
+		"home.part.test", "home.plain.test", "x.wild.test", "notexample.com", "com"})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	want := []records.Name{"home.part.test", "home.plain.test", "x.wild.test", "notexample.com", "com"}
+	if !slices.Equal(unserved, want) {
+		t.Errorf("unserved are %v, not %v", unserved, want)
+	}
+	write(t, filepath.Join(root, "more"), ".:192.0.2.1:a\n")
+	if _, unserved := CheckTinydns(o, want); len(unserved) > 0 {
+		t.Errorf("with the root zone, unserved are %v", unserved)
 	}
 }
 

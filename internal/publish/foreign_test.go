@@ -19,7 +19,7 @@ func TestAnOperatorsZoneIsNotReplaced(t *testing.T) {
 		path := filepath.Join(root, "data")
 		write(t, path, c.text)
 		o := TinydnsOptions{Root: root, Write: "file", Path: "data", Sources: []string{"*"}, Logger: quiet()}
-		faults := CheckTinydns(o)
+		faults, _ := CheckTinydns(o, nil)
 		target, err := NewTinydns(o)
 		if err == nil {
 			target.Close()
