@@ -190,8 +190,12 @@ func (g *Gate) serve(c *conn) {
 	g.server.HandleConn(c)
 }
 
-// judge penalizes the source of a connection that ended without a login.
+// judge penalizes the source of a connection that ended without a login, and
+// says which key it would have taken.
 func (g *Gate) judge(c *conn) {
+	if r := c.refusal; r.why != nil && !c.proven.Load() {
+		g.log.Info("key refused", "source", c.source, "key", r.fingerprint, "why", r.why)
+	}
 	switch {
 	case c.proven.Load() || g.accepting.Err() != nil:
 	case c.expired.Load():

@@ -84,6 +84,14 @@ func hostSigner(key gossh.Signer) (gossh.MultiAlgorithmSigner, error) {
 	return gossh.NewSignerWithAlgorithms(signer, algorithms)
 }
 
+// refusal is a key that was offered in vain, for the log.
+type refusal struct {
+	fingerprint string
+	why         error
+}
+
+var errCertificate = errors.New("it is a certificate; authorized_keys lists plain keys")
+
 // offered answers whether a client may try to prove key. That proves nothing
 // yet, and is not remembered: the Permissions made here are of this offer
 // alone, and only say whether a security key must have been touched.
@@ -92,10 +100,12 @@ func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	c.tried = true
 	ctx.Permissions().Permissions = &gossh.Permissions{}
 	if _, certificate := key.(*gossh.Certificate); certificate {
-		return false // any authority could have signed it
+		c.refusal = refusal{gossh.FingerprintSHA256(key), errCertificate} // any authority could have signed it
+		return false
 	}
 	grant, err := g.keys.Lookup(key, c.source, time.Now())
 	if err != nil {
+		c.refusal = refusal{gossh.FingerprintSHA256(key), err}
 		return false
 	}
 	if c.offers++; c.offers > c.limits.MaxAuthTries {
