@@ -70,6 +70,8 @@ func (o *operatorFile) wrote(at durable.Stamp) bool { return o.ours && at.SameWr
 // writes to it, they are exchanged back at once, and change is made again on
 // what the editor wrote. A version that an editor made in the moment between
 // the two exchanges stays beside the file, and an error in the log names it.
+// Who only reads in that moment, some microseconds, and then saves what he read,
+// saves it without the other editor's change: nothing tells that.
 func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte, error)) ([]string, error) {
 	path, err := filepath.EvalSymlinks(o.path)
 	if err != nil {
@@ -151,7 +153,7 @@ func replace(ctx context.Context, path string, log *slog.Logger, base version, n
 		return durable.Stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	step(Exchanged, path)
-	if !untouched(ctx, swap, base) {
+	if !sameWrite(swap, base) || !untouched(ctx, swap, base) {
 		return durable.Stamp{}, false, putBack(ctx, swap, path, log, next)
 	}
 	step(durable.Renamed, path)
@@ -221,6 +223,14 @@ func exchangeByLink(a, b string) error {
 		return err
 	}
 	return os.Rename(old, a)
+}
+
+// sameWrite looks at the file's stamp alone. That is quicker than to read it, and
+// each moment counts: while an editor's version is not in its place, whoever
+// reads the file does not see it.
+func sameWrite(path string, base version) bool {
+	now, err := durable.StampAt(path)
+	return err == nil && now.SameWrite(base.stamp)
 }
 
 // untouched reports whether the file at path is still the version base, and
