@@ -55,7 +55,7 @@ func TestMakeSeesEveryChange(t *testing.T) {
 			t.Fatalf("change %d is not in data.cdb", i)
 		}
 	}
-	checkDatabase(t, root, "zones.a", "zones.b")
+	checkDated(t, root, "data", "zones.a", "zones.b")
 }
 
 func TestMakeSeesAChangeWhenTheClockWentBack(t *testing.T) {
