@@ -78,7 +78,16 @@ func check(configFile string, tell func(any), warn func(string)) {
 	checkTargets(cfg, slices.Compact(hosts), tell, warn)
 }
 
+// checkTargets also warns of those of hosts that no target serves.
 func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn func(string)) {
+	for _, z := range cfg.RFC2136 {
+		target, err := publish.NewRFC2136(rfc2136Options(z, nil, nil))
+		if err != nil {
+			tell(err)
+			continue
+		}
+		hosts = slices.DeleteFunc(hosts, target.Covers)
+	}
 	if t := cfg.TinyDNS; t != nil {
 		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, nil), hosts)
 		for _, err := range faults {
@@ -87,11 +96,6 @@ func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn
 		if len(unserved) > 0 {
 			warn("tinydns will answer nothing for " + some(unserved) +
 				": no source has their zone; add such a line to one: .example.com:192.0.2.53:a")
-		}
-	}
-	for _, z := range cfg.RFC2136 {
-		if _, err := publish.NewRFC2136(rfc2136Options(z, nil, nil)); err != nil {
-			tell(err)
 		}
 	}
 }

@@ -28,7 +28,7 @@ type conn struct {
 	long       int         // packets longer than maxPacket; belongs to the reader
 	rest       int         // of the last packet, what is still to come; belongs to the reader
 	tried      bool        // the client tried to log in; belongs to the login
-	refusal    refusal     // of the last key that was; belongs to the login
+	refusal    refusal     // of the last key that was refused; belongs to the login
 	offers     int         // accepted keys that were offered; belongs to the login
 	exchanges  int         // of keys; belongs to the key exchange
 	expired    atomic.Bool // the login took too long

@@ -191,7 +191,7 @@ func (g *Gate) serve(c *conn) {
 }
 
 // judge penalizes the source of a connection that ended without a login, and
-// says which key it would have taken.
+// logs the last key that it offered in vain.
 func (g *Gate) judge(c *conn) {
 	if r := c.refusal; r.why != nil && !c.proven.Load() {
 		g.log.Info("key refused", "source", c.source, "key", r.fingerprint, "why", r.why)
