@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,24 +48,21 @@ func CheckTinydns(o TinydnsOptions, names []records.Name) (faults []error, unser
 	if err := checkWritable(o.Root, os.Geteuid()); err != nil {
 		faults = append(faults, fmt.Errorf("%s:1: tinydns root: %w", o.Root, err))
 	}
-	parts, wrong := checkSources(t.sources)
+	zones, wrong := checkSources(t.sources)
 	if len(wrong) == 0 {
-		unserved = slices.DeleteFunc(slices.Clone(names), func(n records.Name) bool { return served(n, parts) })
+		unserved = slices.DeleteFunc(slices.Clone(names), func(n records.Name) bool { return served(n, zones) })
 	}
 	return append(faults, wrong...), unserved
 }
 
-// served reports whether a name is in a zone of one of parts.
-func served(name records.Name, parts []map[string]bool) bool {
-	is := func(zone string) bool {
-		return slices.ContainsFunc(parts, func(zones map[string]bool) bool { return zones[zone] })
-	}
+// served reports whether a name is in one of zones.
+func served(name records.Name, zones map[string]bool) bool {
 	for rest, more := string(name), true; more; _, rest, more = strings.Cut(rest, ".") {
-		if is(rest) {
+		if zones[rest] {
 			return true
 		}
 	}
-	return is(".")
+	return zones["."]
 }
 
 // checkWritable tells why the user, who is to be the one of serve, could not
@@ -97,8 +95,9 @@ func checkEdited(o TinydnsOptions) []error {
 	return nil
 }
 
-// checkSources compiles the sources, and returns the zones of each.
-func checkSources(s *sources) (zones []map[string]bool, faults []error) {
+// checkSources compiles the sources, and returns their zones.
+func checkSources(s *sources) (zones map[string]bool, faults []error) {
+	zones = make(map[string]bool)
 	paths, err := s.find()
 	if err != nil {
 		faults = append(faults, err)
@@ -109,7 +108,7 @@ func checkSources(s *sources) (zones []map[string]bool, faults []error) {
 			faults = append(faults, err)
 			continue
 		}
-		zones = append(zones, c.part.Zones())
+		maps.Copy(zones, c.part.Zones())
 	}
 	return zones, faults
 }

@@ -153,7 +153,7 @@ func replace(ctx context.Context, path string, log *slog.Logger, base version, n
 		return durable.Stamp{}, false, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	step(Exchanged, path)
-	if !sameWrite(swap, base) || !untouched(ctx, swap, base) {
+	if !untouched(ctx, swap, base) {
 		return durable.Stamp{}, false, putBack(ctx, swap, path, log, next)
 	}
 	step(durable.Renamed, path)
@@ -225,17 +225,14 @@ func exchangeByLink(a, b string) error {
 	return os.Rename(old, a)
 }
 
-// sameWrite looks at the file's stamp alone. That is quicker than to read it, and
-// each moment counts: while an editor's version is not in its place, whoever
-// reads the file does not see it.
-func sameWrite(path string, base version) bool {
-	now, err := durable.StampAt(path)
-	return err == nil && now.SameWrite(base.stamp)
-}
-
 // untouched reports whether the file at path is still the version base, and
-// nobody can write to it any more.
+// nobody can write to it any more. The stamp is looked at first, for each moment
+// counts: while an editor's version is not in its place, whoever reads the file
+// does not see it.
 func untouched(ctx context.Context, path string, base version) bool {
+	if at, err := durable.StampAt(path); err != nil || !at.SameWrite(base.stamp) {
+		return false
+	}
 	f, err := openRegular(path)
 	if err != nil {
 		return false

@@ -227,6 +227,9 @@ func TestInterfaceAsTheScript(t *testing.T) {
 	ip := newNetwork(t, m)
 	run(t, append(m.in, "sh", "-c", "cd /proc/sys/net/ipv6/conf/eth0 && echo 2 >use_tempaddr && echo 0 >dad_transmits")...)
 	ours := m.in
+	addresses := func() string {
+		return run(t, append(append([]string{}, ours...), "ip", "-o", "addr", "show", "dev", "eth0")...)
+	}
 	for _, change := range []string{
 		"link show", "addr add 192.168.7.1/24 dev eth0", "addr add 169.254.1.1/16 dev eth0", "addr add 203.0.113.7/24 dev eth0", "addr add 203.0.113.8/24 dev eth0",
 		"addr add 198.51.100.1 peer 198.51.100.2 dev eth0", "addr del 203.0.113.7/24 dev eth0", "addr add 10.0.0.1/8 dev eth0 valid_lft 100 preferred_lft 0",
@@ -236,7 +239,7 @@ func TestInterfaceAsTheScript(t *testing.T) {
 	} {
 		ip(change)
 		time.Sleep(50 * time.Millisecond) // for a temporary address to be there
-		for strings.Contains(run(t, append(append([]string{}, ours...), "ip", "-o", "addr", "show", "dev", "eth0")...), " tentative") {
+		for strings.Contains(addresses(), " tentative") {
 			time.Sleep(50 * time.Millisecond) // else it becomes an address between the two
 		}
 		for _, conf := range []string{"", "private yes", "ipv6 temporary", "ipv6 any", "prefix 56", "private yes\nipv6 temporary\nfamily 6", "family 4"} {
@@ -245,8 +248,7 @@ func TestInterfaceAsTheScript(t *testing.T) {
 			cmd := append(append([]string{}, ours...), "dash", script, "--config", m.config, "-v")
 			scripts := finish(t, exec.Command(cmd[0], cmd[1:]...))
 			if we.status != scripts.status || we.sent() != scripts.sent() {
-				t.Errorf("after %q, with %q: we send %q, the script %q\n%s", change, conf, we.sent(), scripts.sent(),
-					run(t, append(append([]string{}, ours...), "ip", "-o", "addr", "show", "dev", "eth0")...))
+				t.Errorf("after %q, with %q: we send %q, the script %q\n%s", change, conf, we.sent(), scripts.sent(), addresses())
 			}
 		}
 	}
