@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,9 +14,9 @@ import (
 	"dnsgate/internal/records"
 )
 
-// TestDamagedState damages the state file in many ways. Each is refused with
-// the file named, or is in a part that nothing is kept in; never is anything
-// that was answered lost in silence. A backup restores it all.
+// TestDamagedState damages the files of the state in many ways. Each is
+// refused with the file named, or is in a part that nothing is kept in; never
+// is anything that was answered lost in silence. A backup restores it all.
 func TestDamagedState(t *testing.T) {
 	g := newGateway(t)
 	g.start(t)
@@ -22,53 +24,42 @@ func TestDamagedState(t *testing.T) {
 	for n := range 50 {
 		told.update(g, n)
 	}
+	time.Sleep(1500 * time.Millisecond) // until the journal's content is in the store's file
+	for n := range 20 {
+		told.update(g, 50+n)
+	}
 	backup, _ := g.say(g.admin, "backup")
 	g.kill()
-	file := g.path("state", "dnsgate.db")
-	whole, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := len(bytes.TrimRight(whole, "\x00"))
-	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 2))
-	damages := map[string]func([]byte) []byte{
-		"empty":           func([]byte) []byte { return nil },
-		"one byte":        func(b []byte) []byte { return b[:1] },
-		"one page":        func(b []byte) []byte { return b[:4096] },
-		"half":            func(b []byte) []byte { return b[:used/2] },
-		"page zeroed":     func(b []byte) []byte { clear(b[4096:8192]); return b },
-		"another file":    func([]byte) []byte { return bytes.Repeat([]byte("not a store\n"), 4096) },
-		"second half old": func(b []byte) []byte { clear(b[used/2 : used]); return b },
-	}
-	for i := range 40 {
-		at, bit := rng.IntN(used), byte(1)<<rng.IntN(8)
-		damages[fmt.Sprintf("bit %d of byte %d", bit, at)] = func(b []byte) []byte { b[at] ^= bit; return b }
-		from := rng.IntN(used/512) * 512
-		damages[fmt.Sprintf("torn %d at %d", i, from)] = func(b []byte) []byte { clear(b[from : from+512]); return b }
-	}
-	refused := 0
-	for name, damage := range damages {
-		if err := os.WriteFile(file, damage(bytes.Clone(whole)), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := g.tryStart(); err != nil {
-			refused++
-			if !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "exit status 74") {
-				t.Errorf("%s: refused without its name, or otherwise than with 74: %v", name, err)
+	saved := g.path("saved")
+	run(t, "cp", "-r", g.path("state"), saved)
+	for _, name := range []string{records.File, records.JournalFile} {
+		refused, all := 0, damages(t, filepath.Join(saved, name))
+		for what, data := range all {
+			os.RemoveAll(g.path("state"))
+			run(t, "cp", "-r", saved, g.path("state"))
+			file := g.path("state", name)
+			if err := os.WriteFile(file, data, 0o600); err != nil {
+				t.Fatal(err)
 			}
-			continue
-		}
-		stored, _ := g.say(g.user, "list")
-		for host, address := range told {
-			if !strings.Contains(stored, host+". 300 IN A "+address+"\n") {
-				t.Errorf("%s: taken, and %s is lost", name, host)
+			if err := g.tryStart(); err != nil {
+				refused++
+				if !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "exit status 74") {
+					t.Errorf("%s: %s: refused without its name, or otherwise than with 74: %v", name, what, err)
+				}
+				continue
 			}
+			stored, _ := g.say(g.user, "list")
+			for host, address := range told {
+				if !strings.Contains(stored, host+". 300 IN A "+address+"\n") {
+					t.Errorf("%s: %s: taken, and %s is lost", name, what, host)
+				}
+			}
+			g.kill()
 		}
-		g.kill()
-	}
-	t.Logf("%d of %d refused", refused, len(damages))
-	if refused < 7 {
-		t.Error("hardly anything was refused")
+		t.Logf("%s: %d of %d refused", name, refused, len(all))
+		if refused < 7 {
+			t.Errorf("%s: hardly anything was refused", name)
+		}
 	}
 	if out, err := g.try(backup, "restore", g.config()); err == nil || !strings.Contains(out, "not empty") {
 		t.Errorf("restore into a folder that is not empty: %v, %s", err, out)
@@ -83,6 +74,37 @@ func TestDamagedState(t *testing.T) {
 	if again, _ := g.say(g.admin, "backup"); again != backup {
 		t.Errorf("the backup after the restore is another one")
 	}
+}
+
+// damages returns what a file's content may become.
+func damages(t *testing.T, file string) map[string][]byte {
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := len(bytes.TrimRight(whole, "\x00"))
+	rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 2))
+	without := func(from, to int) []byte {
+		return slices.Concat(whole[:from], make([]byte, to-from), whole[to:])
+	}
+	all := map[string][]byte{
+		"empty":              nil,
+		"one byte":           whole[:1],
+		"one page":           whole[:4096],
+		"half":               whole[:used/2],
+		"page zeroed":        without(4096, 8192),
+		"another file":       bytes.Repeat([]byte("not a store\n"), 4096),
+		"second half zeroed": without(used/2, used),
+	}
+	for range 20 {
+		at, bit := rng.IntN(used), byte(1)<<rng.IntN(8)
+		flipped := bytes.Clone(whole)
+		flipped[at] ^= bit
+		all[fmt.Sprintf("bit %d of byte %d", bit, at)] = flipped
+		from := rng.IntN(used/512) * 512
+		all[fmt.Sprintf("torn at %d", from)] = without(from, from+512)
+	}
+	return all
 }
 
 // TestHostileBackup: a backup that was torn or made up is refused, or gives a

@@ -238,9 +238,17 @@ func (n *node) restoreFile(t *testing.T, path string, c crash) {
 	if err := f.Truncate(size); err != nil {
 		t.Fatal(err)
 	}
+	var begins int64
+	var together []byte // sectors that stand one after the other
 	for _, i := range n.written() {
-		if content := n.sectors[i].after(c); i*sector < size {
-			f.WriteAt(content[:min(sector, size-i*sector)], i*sector)
+		if i*sector >= size {
+			break
 		}
+		if i*sector != begins+int64(len(together)) {
+			f.WriteAt(together, begins)
+			begins, together = i*sector, together[:0]
+		}
+		together = append(together, n.sectors[i].after(c)[:min(sector, size-i*sector)]...)
 	}
+	f.WriteAt(together, begins)
 }

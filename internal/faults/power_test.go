@@ -72,10 +72,11 @@ func TestPowerLossInRestore(t *testing.T) {
 // not be on disk.
 func TestPowerLossAfterKill(t *testing.T) {
 	need(t, "strace")
-	for n := 5; n <= 10; n++ {
+	for n := 7; n <= 13; n += 2 { // fewer than 6 are the start's own
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
 			g := newGateway(t)
 			p := newPower(t, g)
+			p.random = 1
 			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:signal=KILL:when=%d", n))
 			p.run(t, 3)
 			p.replay(t)
@@ -86,10 +87,11 @@ func TestPowerLossAfterKill(t *testing.T) {
 // TestPowerLossAfterFailedSync is the same after an fsync that failed.
 func TestPowerLossAfterFailedSync(t *testing.T) {
 	need(t, "strace")
-	for n := 5; n <= 10; n++ {
+	for n := 6; n <= 12; n += 2 {
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
 			g := newGateway(t)
 			p := newPower(t, g)
+			p.random = 1
 			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:error=EIO:when=%d", n))
 			p.run(t, 3)
 			p.replay(t)
@@ -104,6 +106,7 @@ type power struct {
 	calls []call
 	rng   *rand.Rand
 
+	random    int  // crashes at each step that leave a random part
 	published bool // data.cdb, too, holds what was answered
 
 	mu   sync.Mutex
@@ -121,7 +124,7 @@ type ack struct {
 func newPower(t *testing.T, g *gateway) *power {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	return &power{g: g, disk: newDisk(t, g.dir), sent: make(map[records.Name]int), rng: rand.New(rand.NewPCG(seed, 1))}
+	return &power{g: g, random: 3, disk: newDisk(t, g.dir), sent: make(map[records.Name]int), rng: rand.New(rand.NewPCG(seed, 1))}
 }
 
 const powerHosts = 3
@@ -154,7 +157,10 @@ func (p *power) client(host records.Name, updates int) {
 	p.mu.Lock()
 	n := p.sent[host]
 	p.mu.Unlock()
-	for ; updates > 0; updates-- {
+	for half := updates / 2; updates > 0; updates-- {
+		if updates == half { // the store's file gets what is in the journal
+			time.Sleep(1200 * time.Millisecond)
+		}
 		if n > 0 && !p.update(conn, host, n) {
 			return
 		}
@@ -195,7 +201,7 @@ func (p *power) replay(t *testing.T) {
 		if !strings.Contains(c.fd+strings.Join(c.texts, " "), p.g.dir) {
 			continue
 		}
-		for _, crash := range crashes(3, p.rng) {
+		for _, crash := range crashes(p.random, p.rng) {
 			crashed++
 			left := filepath.Join(scratch, fmt.Sprint(crashed))
 			p.disk.root.restore(t, left, crash)

@@ -21,13 +21,14 @@ import (
 )
 
 // Bolt is the embedded Store: every host in memory, and behind it one bbolt
-// file that makes changes durable. One goroutine alone writes; commits that
-// wait at the same time share its fsync.
+// file that makes changes durable, and a journal in front of that. One
+// goroutine alone writes; commits that wait at the same time share its fsync.
 type Bolt struct {
-	db   *bbolt.DB
-	path string
-	file os.FileInfo // of what is open; path may come to name another one
-	log  *slog.Logger
+	db      *bbolt.DB
+	path    string
+	file    os.FileInfo // of what is open; path may come to name another one
+	journal *journal
+	log     *slog.Logger
 
 	queue   chan *commit
 	closing chan struct{}
@@ -44,7 +45,10 @@ type Bolt struct {
 	changed  chan struct{} // closed and replaced at each commit
 	leaseDue chan struct{} // capacity 1: an earlier lease end than before
 
-	logged logSize // the log bucket; belongs to the committer
+	journaled *draft // in the journal, and not in the file; the committer alone changes it
+
+	logged        logSize          // the log bucket; belongs to the committer, as the next
+	checkpointDue <-chan time.Time // nil: no time is set
 }
 
 var _ Store = (*Bolt)(nil)
@@ -53,13 +57,15 @@ var _ Store = (*Bolt)(nil)
 const File = "dnsgate.db"
 
 // The buckets: host name -> sealed host; revision and name -> sealed line of
-// the log; and one key, state -> sealed revision, hosts and log lines, which
-// tells a file with missing pages from a whole one.
+// the log; and two keys, state -> sealed revision, hosts and log lines, which
+// tells a file with missing pages from a whole one, and while there is one,
+// journal -> its sealed number.
 var (
 	bucketHosts = []byte("hosts")
 	bucketLog   = []byte("log")
 	bucketMeta  = []byte("meta")
 	keyState    = []byte("state")
+	keyJournal  = []byte("journal")
 )
 
 // mapSize is the address space kept for the file, so that a reader (backup)
@@ -72,22 +78,21 @@ const mapSize = min(1<<36, 1<<(^uint(0)>>63*6+30))
 // after that go to log.
 func Open(folder string, log *slog.Logger) (*Bolt, error) {
 	path := filepath.Join(folder, File)
-	s, err := open(folder, path)
+	s, err := open(folder, path, log)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	s.log = log
-	s.queue = make(chan *commit, 1024)
-	s.closing = make(chan struct{})
-	s.ended = make(chan struct{})
-	s.changed = make(chan struct{})
-	s.leaseDue = make(chan struct{}, 1)
+	if err := s.startJournal(folder); err != nil {
+		s.db.Close()
+		return nil, err
+	}
+	releasePages(s.db, s.file.Size())
 	s.workers.Go(s.runCommits)
 	s.workers.Go(s.runLeases)
 	return s, nil
 }
 
-func open(folder, path string) (s *Bolt, err error) {
+func open(folder, path string, log *slog.Logger) (s *Bolt, err error) {
 	if err := ensure(folder, path); err != nil {
 		return nil, err
 	}
@@ -101,7 +106,12 @@ func open(folder, path string) (s *Bolt, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Bolt{db: db, path: path, hosts: make(map[Name]string)}
+	s = &Bolt{
+		db: db, path: path, log: log, journal: new(journal),
+		queue:   make(chan *commit, 1024),
+		closing: make(chan struct{}), ended: make(chan struct{}),
+		changed: make(chan struct{}), leaseDue: make(chan struct{}, 1),
+	}
 	if s.file, err = os.Lstat(path); err == nil {
 		err = s.load()
 	}
@@ -109,7 +119,6 @@ func open(folder, path string) (s *Bolt, err error) {
 		db.Close()
 		return nil, err
 	}
-	releasePages(db, s.file.Size())
 	return s, nil
 }
 
@@ -212,6 +221,22 @@ func getState(tx *bbolt.Tx) (st state, err error) {
 	return st, nil
 }
 
+// getJournal returns the number of the journal that belongs to the file, or 0.
+func getJournal(tx *bbolt.Tx) (uint64, error) {
+	sealed := tx.Bucket(bucketMeta).Get(keyJournal)
+	if sealed == nil {
+		return 0, nil
+	}
+	v, err := unseal(keyJournal, sealed)
+	if err == nil && len(v) != 8 {
+		err = errTruncated
+	}
+	if err != nil {
+		return 0, fmt.Errorf("meta: %w", err)
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
 // load reads and checks the whole file into memory.
 func (s *Bolt) load() error {
 	return s.db.View(func(tx *bbolt.Tx) error {
@@ -224,7 +249,11 @@ func (s *Bolt) load() error {
 		if err != nil {
 			return err
 		}
+		if s.journal.id, err = getJournal(tx); err != nil {
+			return err
+		}
 		s.revision, s.recent.from = st.revision, st.revision
+		s.journaled = newDraft(st.revision)
 		s.hosts = make(map[Name]string, st.hosts)
 		if err := tx.Bucket(bucketHosts).ForEach(s.loadHost); err != nil {
 			return err
@@ -285,10 +314,11 @@ func (s *Bolt) remember(h Host, value string) {
 }
 
 // Close ends the store's goroutines, after the commits that were accepted,
-// and closes the file.
+// and closes the file, which is all that is left in the folder.
 func (s *Bolt) Close() error {
 	close(s.closing)
 	s.workers.Wait()
+	s.endJournal()
 	return s.db.Close()
 }
 

@@ -86,6 +86,15 @@ func (d *decoder) bytes(n int) string {
 	return s
 }
 
+// string reads what appendString wrote.
+func (d *decoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.rest)) {
+		n = uint64(len(d.rest)) + 1 // too long for sure, and no overflow
+	}
+	return d.bytes(int(n))
+}
+
 func (d *decoder) record() (r Record) {
 	switch tag := d.uvarint(); {
 	case d.err != nil:

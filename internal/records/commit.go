@@ -3,37 +3,12 @@ package records
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"runtime"
 	"slices"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
-
-// maxLog is how many changes the log keeps, and maxLogBytes how much room they
-// take: a line with many TXT values has up to 17 KiB. Older ones leave it.
-const (
-	maxLog      = 1 << 18
-	maxLogBytes = 256 << 20
-)
-
-// logSize is what the log holds.
-type logSize struct{ lines, bytes uint64 }
-
-func (l *logSize) add(key, sealed []byte) {
-	l.lines++
-	l.bytes += uint64(len(key) + len(sealed))
-}
-
-func (l *logSize) remove(key, sealed []byte) {
-	l.lines--
-	l.bytes -= uint64(len(key) + len(sealed))
-}
 
 // maxGroup is how many transactions share one fsync at most.
 const maxGroup = 2048
@@ -80,6 +55,9 @@ func (s *Bolt) runCommits() {
 		select {
 		case c := <-s.queue:
 			s.group(c)
+		case <-s.checkpointDue:
+			s.checkpointDue = nil // after a failure the next write tries again
+			_ = s.checkpoint(s.journaled)
 		case <-s.closing:
 			for {
 				select {
@@ -113,26 +91,6 @@ func (s *Bolt) group(first *commit) {
 	}
 }
 
-// staged is a host as a group will leave it.
-type staged struct {
-	host   Host
-	logged uint64
-	value  string // encoded host
-}
-
-// draft collects what a group changes, before any of it counts.
-type draft struct {
-	revision uint64
-	hosts    map[Name]staged
-	lines    []line
-}
-
-// line is a line of the log, and the revision of the host's line before it.
-type line struct {
-	Change
-	prev uint64
-}
-
 func (s *Bolt) apply(group []*commit) {
 	if err := s.usable(); err != nil {
 		for _, c := range group {
@@ -140,7 +98,7 @@ func (s *Bolt) apply(group []*commit) {
 		}
 		return
 	}
-	d := &draft{revision: s.Revision(), hosts: make(map[Name]staged)}
+	d := newDraft(s.Revision())
 	for _, c := range group {
 		c.err = s.stage(d, c)
 	}
@@ -171,7 +129,7 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 		}
 		c.revision = max(c.revision, h.Revision)
 	}
-	revision := d.revision + 1
+	revision, first := d.revision+1, len(d.lines)
 	for i, h := range c.txn.Hosts {
 		if h.Equal(was[i].host) {
 			continue
@@ -192,6 +150,7 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 		d.hosts[h.Name] = staged{h, logged, string(encodeHost(nil, h, logged))}
 		d.revision, c.revision = revision, revision
 	}
+	slices.SortFunc(d.lines[first:], func(a, b line) int { return cmp.Compare(a.Name, b.Name) }) // as the file has them
 	return nil
 }
 
@@ -208,36 +167,6 @@ func (s *Bolt) current(d *draft, name Name) staged {
 	return staged{host: h, logged: logged}
 }
 
-// write makes d durable. What bbolt's Update does before its own fsync leaves
-// the file as it was; after a failed fsync nobody can say what the disk
-// holds, so the store takes no further changes.
-func (s *Bolt) write(d *draft) (err error) {
-	defer func() {
-		if err != nil {
-			s.log.Error("storing failed", "error", err)
-		}
-	}()
-	defer trapDamage(&err)()
-	logged := s.logged
-	err = s.db.Update(func(tx *bbolt.Tx) error {
-		logged = s.logged
-		return s.put(tx, d, &logged)
-	})
-	if err == nil {
-		s.logged = logged
-		return nil
-	}
-	var atPath *fs.PathError
-	if errors.As(err, &atPath) || errors.Is(err, errBeforeWrite) {
-		return fmt.Errorf("%w; %w", err, ErrNotApplied)
-	}
-	err = fmt.Errorf("%w (%w); the store takes no changes until dnsgate is restarted", ErrUnknown, err)
-	s.mu.Lock()
-	s.failed = err
-	s.mu.Unlock()
-	return err
-}
-
 // usable says why the store can make nothing durable, nor say that it is.
 func (s *Bolt) usable() error {
 	s.mu.RLock()
@@ -248,72 +177,6 @@ func (s *Bolt) usable() error {
 	}
 	if err := s.there(); err != nil {
 		return fmt.Errorf("%w; %w", err, ErrNotApplied)
-	}
-	return nil
-}
-
-var errBeforeWrite = errors.New("changing the file's pages failed")
-
-func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
-	hosts := tx.Bucket(bucketHosts)
-	for _, name := range slices.Sorted(maps.Keys(d.hosts)) {
-		key := []byte(name)
-		if err := hosts.Put(key, seal(nil, key, []byte(d.hosts[name].value))); err != nil {
-			return fmt.Errorf("%w: %w", errBeforeWrite, err)
-		}
-	}
-	lines := tx.Bucket(bucketLog)
-	for _, l := range d.lines {
-		if err := putLine(lines, l, logged); err != nil {
-			return fmt.Errorf("%w: %w", errBeforeWrite, err)
-		}
-	}
-	if err := trimLog(lines, logged); err != nil {
-		return fmt.Errorf("%w: %w", errBeforeWrite, err)
-	}
-	st := state{revision: d.revision, hosts: s.countHosts(d), logged: logged.lines}
-	return putState(tx, st)
-}
-
-func (s *Bolt) countHosts(d *draft) uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	n := uint64(len(s.hosts))
-	for name := range d.hosts {
-		if _, known := s.hosts[name]; !known {
-			n++
-		}
-	}
-	return n
-}
-
-// A line of the log is kept under its revision and name. In front of its text
-// stands the revision of the host's line before it, so that a host's history
-// is found without reading everybody's.
-func lineKey(revision uint64, name Name) []byte {
-	return append(binary.BigEndian.AppendUint64(nil, revision), name...)
-}
-
-func putLine(lines *bbolt.Bucket, l line, size *logSize) error {
-	key := lineKey(l.Revision, l.Name)
-	value := l.AppendText(binary.BigEndian.AppendUint64(nil, l.prev))
-	lines.FillPercent = 0.95 // keys only grow
-	sealed := seal(nil, key, value)
-	size.add(key, sealed)
-	return lines.Put(key, sealed)
-}
-
-func trimLog(lines *bbolt.Bucket, size *logSize) error {
-	cursor := lines.Cursor()
-	for size.lines > maxLog || size.bytes > maxLogBytes {
-		k, v := cursor.First()
-		if k == nil {
-			return nil
-		}
-		size.remove(k, v)
-		if err := cursor.Delete(); err != nil {
-			return err
-		}
 	}
 	return nil
 }

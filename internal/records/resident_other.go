@@ -1,7 +1,0 @@
-//go:build !linux
-
-package records
-
-import "go.etcd.io/bbolt"
-
-func releasePages(*bbolt.DB, int64) {}
