@@ -48,7 +48,11 @@ type operatorFile struct {
 	last durable.Stamp // as it was when it was right; only dnsgate could have written it if ours
 	ours bool
 	kept bool // what a killed run left has been looked at
+
+	readers opens // of a new version, while it may have to go again
 }
+
+func (o *operatorFile) close() { o.readers.close() }
 
 // unchanged reports whether the file is as edit left it.
 func (o *operatorFile) unchanged() bool {
@@ -69,9 +73,9 @@ func (o *operatorFile) wrote(at durable.Stamp) bool { return o.ours && at.SameWr
 // looked at too: if that is not what change was given, or if somebody still
 // writes to it, they are exchanged back at once, and change is made again on
 // what the editor wrote. A version that an editor made in the moment between
-// the two exchanges stays beside the file, and an error in the log names it.
-// Who only reads in that moment, some microseconds, and then saves what he read,
-// saves it without the other editor's change: nothing tells that.
+// the two exchanges stays beside the file, and an error in the log names it. So
+// does the one that was put back, if somebody opened the file in that moment: he
+// may save what he read then, without the other editor's change.
 func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte, error)) ([]string, error) {
 	path, err := filepath.EvalSymlinks(o.path)
 	if err != nil {
@@ -92,7 +96,7 @@ func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte
 			o.last = at
 			return nil, nil
 		}
-		written, done, err := replace(ctx, path, o.log, version{base, at}, next)
+		written, done, err := o.replace(ctx, path, version{base, at}, next)
 		if err != nil {
 			return nil, err
 		}
@@ -135,7 +139,7 @@ type version struct {
 
 // replace puts next in the place of base, and returns its stamp. It returns
 // false if an editor was quicker; the file is then as the editor left it.
-func replace(ctx context.Context, path string, log *slog.Logger, base version, next []byte) (written durable.Stamp, done bool, err error) {
+func (o *operatorFile) replace(ctx context.Context, path string, base version, next []byte) (written durable.Stamp, done bool, err error) {
 	swap, err := prepare(path, next)
 	if err != nil {
 		return durable.Stamp{}, false, err
@@ -143,6 +147,8 @@ func replace(ctx context.Context, path string, log *slog.Logger, base version, n
 	if written, err = durable.StampAt(swap); err != nil {
 		return durable.Stamp{}, false, err
 	}
+	o.readers.begin(swap)
+	defer o.readers.end()
 	now, err := durable.StampAt(path)
 	if err != nil || now != base.stamp {
 		os.Remove(swap)
@@ -154,7 +160,7 @@ func replace(ctx context.Context, path string, log *slog.Logger, base version, n
 	}
 	step(Exchanged, path)
 	if !untouched(ctx, swap, base) {
-		return durable.Stamp{}, false, putBack(ctx, swap, path, log, next)
+		return durable.Stamp{}, false, o.putBack(ctx, swap, path, next)
 	}
 	step(durable.Renamed, path)
 	if err := durable.SyncFolder(filepath.Dir(path)); err != nil {
@@ -166,14 +172,28 @@ func replace(ctx context.Context, path string, log *slog.Logger, base version, n
 
 // putBack puts the editor's version, at swap, back to path, where next is, and
 // removes that unless an editor has changed it already.
-func putBack(ctx context.Context, swap, path string, log *slog.Logger, next []byte) error {
+func (o *operatorFile) putBack(ctx context.Context, swap, path string, next []byte) error {
+	overlooked := strings.TrimSuffix(swap, swapSuffix) + ".overlooked" + keptSuffix
+	linkErr := os.Link(swap, overlooked)
 	if err := exchange(swap, path); err != nil {
-		keep(swap, path, log, conflict, err)
+		keep(swap, path, o.log, conflict, err)
 		return fmt.Errorf("putting back %s: %w", path, err)
+	}
+	content, readErr := os.ReadFile(overlooked)
+	sleep(ctx, durable.StampStep) // for who has found next already, and opens it now
+	if o.readers.seen() {
+		err := errors.Join(linkErr, readErr)
+		if err == nil { // a file of its own, that nobody's writing in place reaches
+			err = durable.WriteFile(overlooked, content, 0o644)
+		}
+		o.log.Error("somebody opened a file in the moment in which a change that another made was not in it; "+
+			"what he saves may lack that, so that version is kept", "file", path, "kept", overlooked, "err", err)
+	} else {
+		os.Remove(overlooked)
 	}
 	ours, _, err := readSettled(ctx, swap)
 	if err != nil || !bytes.Equal(ours, next) {
-		keep(swap, path, log, conflict, err)
+		keep(swap, path, o.log, conflict, err)
 		return nil
 	}
 	return os.Remove(swap)

@@ -226,3 +226,63 @@ func TestAConflictIsKept(t *testing.T) {
 		})
 	}
 }
+
+// TestAnOverlookedChangeIsKept: an editor renames his version over the file
+// when dnsgate has looked at it for the last time. While it is not there again,
+// another one reads the file; what he saves has not the first one's change, so
+// that version is kept. If nobody reads, nothing is kept.
+func TestAnOverlookedChangeIsKept(t *testing.T) {
+	for _, reads := range []bool{false, true} {
+		t.Run(fmt.Sprint("reads ", reads), func(t *testing.T) {
+			root := crashRoot(t)
+			data := filepath.Join(root, "data")
+			var log bytes.Buffer
+			o := crashOptions(root, "section")
+			o.Logger = logTo(&log)
+			target := newTinydns(t, o)
+			publish(t, target, true, crashBefore...)
+			first := read(t, data) + "+first.example.com:192.0.2.1\n"
+			var second string
+			durable.Step = func(step, path string) {
+				if step != Exchanged {
+					return
+				}
+				durable.Step = nil
+				swaps, _ := filepath.Glob(filepath.Join(root, ".data.*"+swapSuffix))
+				if len(swaps) != 1 {
+					t.Fatalf("waiting are %v", swaps)
+				}
+				write(t, data+".new", first) // as if it had been there when the two were exchanged
+				if err := os.Rename(data+".new", swaps[0]); err != nil {
+					t.Error(err)
+				}
+				if reads {
+					second = read(t, data) + "+second.example.com:192.0.2.2\n"
+				}
+			}
+			defer func() { durable.Step = nil }()
+			publish(t, target, false, crashAfter[0])
+			if got := read(t, data); !strings.Contains(got, "+first.") || !strings.Contains(got, "203.0.113.11") {
+				t.Errorf("the file holds\n%s", got)
+			}
+			kept, _ := filepath.Glob(filepath.Join(root, ".data.*"+keptSuffix))
+			if !reads {
+				if len(kept) > 0 || strings.Contains(log.String(), "level=ERROR") {
+					t.Errorf("kept are %v, the log says\n%s", kept, log.String())
+				}
+				return
+			}
+			write(t, data, second)
+			publish(t, target, false, crashAfter[0])
+			if got := read(t, data); strings.Contains(got, "+first.") {
+				t.Errorf("the second one had the first one's change already\n%s", got)
+			}
+			if len(kept) != 1 || read(t, kept[0]) != first {
+				t.Fatalf("kept are %v", kept)
+			}
+			if said := log.String(); !strings.Contains(said, "level=ERROR") || !strings.Contains(said, "kept="+kept[0]) {
+				t.Errorf("the log says\n%s", said)
+			}
+		})
+	}
+}

@@ -274,3 +274,5 @@ func valuesOf(h records.Host, f family) []records.Record {
 	}
 	return h.Records[first:end]
 }
+
+func (w *rewriteWriter) close() { w.file.close() }

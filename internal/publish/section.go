@@ -98,3 +98,5 @@ func markers(data []byte, marker string) (found []int) {
 		}
 	}
 }
+
+func (w *sectionWriter) close() { w.file.close() }
