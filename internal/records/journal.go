@@ -143,9 +143,8 @@ type group struct {
 }
 
 // readJournal returns the groups that the journal at path holds beyond stored,
-// the revision of the store's file, in their order. A group of which a part is
-// missing was never told to be durable if it is the last one; anything else is
-// damage. If id is 0 the store's file knows of no journal.
+// the revision of the store's file, in their order. If id is 0 that file knows
+// of no journal.
 func readJournal(path string, id, stored uint64) ([]group, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -154,12 +153,19 @@ func readJournal(path string, id, stored uint64) ([]group, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseJournal(content, id, stored)
+}
+
+// parseJournal reads a journal. A group of which a part is missing was never
+// told to be durable if it is the last one; anything else is damage.
+func parseJournal(content []byte, id, stored uint64) ([]group, error) {
 	if len(content) != journalSectors*sectorSize {
 		return nil, damaged("%d bytes where %d belong", len(content), journalSectors*sectorSize)
 	}
 	sectors := make([]sector, journalSectors)
 	var newest uint64
 	for i := range sectors {
+		var err error
 		if sectors[i], err = readSector(content[i*sectorSize:][:sectorSize]); err != nil {
 			return nil, damaged("sector %d: %w", i, err)
 		}

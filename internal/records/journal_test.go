@@ -308,44 +308,64 @@ func TestJournalVanishes(t *testing.T) {
 	s.Close()
 }
 
-// FuzzJournal: whatever stands in the journal, opening the store is an error,
-// or all is there that was durable.
+// FuzzJournal: wherever a journal is changed, reading it is an error, or all
+// is there that was durable.
 func FuzzJournal(f *testing.F) {
-	folder := f.TempDir()
-	s := openStore(f, folder)
-	for _, name := range []Name{"a.example.com", "b.example.com"} {
-		mustCommit(f, s, Host{Name: name, Records: addresses("192.0.2.1")})
-	}
-	killed := crashed(f, folder)
-	s.Close()
-	file, err := os.ReadFile(filepath.Join(killed, File))
+	j, err := createJournal(f.TempDir(), filepath.Join(f.TempDir(), JournalFile), 7)
 	if err != nil {
 		f.Fatal(err)
 	}
-	whole, err := os.ReadFile(filepath.Join(killed, JournalFile))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(uint16(0), []byte{1}, uint16(journalSectors))
-	f.Add(uint16(sectorSize+24), []byte("\x00\x00\x00\x01"), uint16(journalSectors))
-	f.Fuzz(func(t *testing.T, at uint16, data []byte, sectors uint16) {
-		content := bytes.Clone(whole[:sectorSize*min(journalSectors, int(sectors))])
-		if int(at) < len(content) {
-			copy(content[at:], data)
+	defer j.file.Close()
+	var want []group
+	for i := range uint64(5) {
+		g := group{i + 1, bytes.Repeat([]byte("text"), 100*int(i))}
+		if _, err := j.append(g.revision, g.text); err != nil {
+			f.Fatal(err)
 		}
-		folder := t.TempDir()
-		os.WriteFile(filepath.Join(folder, File), file, 0o600)
-		os.WriteFile(filepath.Join(folder, JournalFile), content, 0o600)
-		s, err := Open(folder, slog.New(slog.DiscardHandler))
-		if err != nil {
-			if now, _ := os.ReadFile(filepath.Join(folder, JournalFile)); !bytes.Equal(now, content) {
-				t.Error("the file was changed")
+		want = append(want, g)
+	}
+	whole, err := os.ReadFile(j.path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint32(0), []byte{1})
+	f.Add(uint32(sectorSize+24), []byte("\x00\x00\x00\x01"))
+	content := make([]byte, len(whole))
+	f.Fuzz(func(t *testing.T, at uint32, data []byte) {
+		n := copy(content, whole[:min(uint32(len(whole)), at)])
+		n += copy(content[n:], data)
+		n += copy(content[n:], whole[n:])
+		if got, err := parseJournal(content[:n], 7, 0); err == nil && !reflect.DeepEqual(got, want) {
+			t.Errorf("%d groups of %d", len(got), len(want))
+		}
+	})
+}
+
+// FuzzSectors: whatever sectors follow each other, of sound ones too, reading
+// them is an error or gives groups that are later one after the other.
+func FuzzSectors(f *testing.F) {
+	f.Add([]byte{1, 0, 1, 4, 2, 0, 2, 0, 2, 1, 2, 0}, byte(0))
+	f.Add([]byte{4, 0, 1, 4, 2, 0, 1, 0, 3, 1, 2, 0}, byte(3))
+	f.Fuzz(func(t *testing.T, heads []byte, stored byte) {
+		var j journal
+		var content []byte
+		for i := range journalSectors {
+			var h [4]byte
+			copy(h[:], heads[min(len(heads), 4*i):])
+			content = j.appendSector(content, uint64(h[0]), int(h[1]), int(h[2]), []byte{0, 0, h[3], h[3]})
+		}
+		got, err := parseJournal(content, 0, uint64(stored))
+		last := uint64(stored)
+		for _, g := range got {
+			if g.revision <= last {
+				t.Errorf("revision %d after %d", g.revision, last)
 			}
-			return
+			last = g.revision
 		}
-		defer s.Close()
-		if s.Len() != 2 {
-			t.Errorf("%d hosts", s.Len())
+		for i := 0; err == nil && 4*i < min(len(heads), 4*journalSectors); i++ {
+			if h := heads[4*i:]; len(h) >= 4 && h[1] == 0 && h[2] == 1 && h[3] == 0 && uint64(h[0]) > last {
+				t.Errorf("the whole group %d in sector %d is left out", h[0], i)
+			}
 		}
 	})
 }
