@@ -30,6 +30,7 @@ func TestPowerLoss(t *testing.T) {
 	need(t, "strace")
 	for _, write := range []string{"file", "section", "rewrite", "hosts"} {
 		t.Run(write, func(t *testing.T) {
+			t.Parallel()
 			g := newGateway(t)
 			g.writeWith(t, write)
 			p := newPower(t, g)
@@ -74,6 +75,7 @@ func TestPowerLossAfterKill(t *testing.T) {
 	need(t, "strace")
 	for n := 7; n <= 13; n += 2 { // fewer than 6 are the start's own
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
+			t.Parallel()
 			g := newGateway(t)
 			p := newPower(t, g)
 			p.random = 1
@@ -89,6 +91,7 @@ func TestPowerLossAfterFailedSync(t *testing.T) {
 	need(t, "strace")
 	for n := 6; n <= 12; n += 2 {
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
+			t.Parallel()
 			g := newGateway(t)
 			p := newPower(t, g)
 			p.random = 1
@@ -200,6 +203,9 @@ func (p *power) replay(t *testing.T) {
 	for _, c := range append(p.calls, call{name: "end", fd: p.g.dir, at: time.Now()}) {
 		if !strings.Contains(c.fd+strings.Join(c.texts, " "), p.g.dir) {
 			continue
+		}
+		if c.name == "openat" && !strings.Contains(c.args, "O_CREAT") {
+			continue // which leaves the disk as it is
 		}
 		for _, crash := range crashes(p.random, p.rng) {
 			crashed++

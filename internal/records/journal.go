@@ -1,6 +1,7 @@
 package records
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -77,10 +78,7 @@ func createJournal(folder, path string, id uint64) (*journal, error) {
 
 // clear writes all sectors.
 func (j *journal) clear() (err error) {
-	empty := make([]byte, 0, journalSectors*sectorSize)
-	for range journalSectors {
-		empty = j.appendSector(empty, 0, 0, 0, nil)
-	}
+	empty := bytes.Repeat(j.appendSector(nil, 0, 0, 0, nil), journalSectors)
 	if _, err := j.file.Write(empty); err != nil {
 		return err
 	}
