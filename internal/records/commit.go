@@ -56,8 +56,10 @@ func (s *Bolt) runCommits() {
 		case c := <-s.queue:
 			s.group(c)
 		case <-s.checkpointDue:
-			s.checkpointDue = nil // after a failure the next write tries again
-			_ = s.checkpoint(s.journaled)
+			s.checkpointDue = nil
+			if s.failed == nil {
+				_ = s.checkpoint(s.journaled) // or the next write tries again
+			}
 		case <-s.closing:
 			for {
 				select {

@@ -1,11 +1,13 @@
 package records
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 
@@ -78,9 +80,12 @@ func createJournal(folder, path string, id uint64) (*journal, error) {
 
 // clear writes all sectors.
 func (j *journal) clear() (err error) {
-	empty := bytes.Repeat(j.appendSector(nil, 0, 0, 0, nil), journalSectors)
-	if _, err := j.file.Write(empty); err != nil {
-		return err
+	const together = 32 // sectors
+	empty := bytes.Repeat(j.appendSector(nil, 0, 0, 0, nil), together)
+	for range journalSectors / together {
+		if _, err := j.file.Write(empty); err != nil {
+			return err
+		}
 	}
 	if err := j.file.Sync(); err != nil {
 		return err
@@ -144,30 +149,23 @@ type group struct {
 // the revision of the store's file, in their order. If id is 0 that file knows
 // of no journal.
 func readJournal(path string, id, stored uint64) ([]group, error) {
-	content, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("it is missing, and the last changes are in it; put it back, or restore a backup into an empty folder (%w)", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return parseJournal(content, id, stored)
+	defer f.Close()
+	return parseJournal(f, id, stored)
 }
 
 // parseJournal reads a journal. A group of which a part is missing was never
 // told to be durable if it is the last one; anything else is damage.
-func parseJournal(content []byte, id, stored uint64) ([]group, error) {
-	if len(content) != journalSectors*sectorSize {
-		return nil, damaged("%d bytes where %d belong", len(content), journalSectors*sectorSize)
-	}
-	sectors := make([]sector, journalSectors)
-	var newest uint64
-	for i := range sectors {
-		var err error
-		if sectors[i], err = readSector(content[i*sectorSize:][:sectorSize]); err != nil {
-			return nil, damaged("sector %d: %w", i, err)
-		}
-		newest = max(newest, sectors[i].revision)
+func parseJournal(in io.Reader, id, stored uint64) ([]group, error) {
+	sectors, newest, err := readSectors(in)
+	if err != nil {
+		return nil, err
 	}
 	if newest <= stored { // all of it is in the store's file
 		return nil, nil
@@ -180,6 +178,31 @@ func parseJournal(content []byte, id, stored uint64) ([]group, error) {
 	return beyond, err
 }
 
+// readSectors reads all sectors, and which revision is the newest in them.
+func readSectors(in io.Reader) (sectors []sector, newest uint64, err error) {
+	buffered := bufio.NewReader(in)
+	b := make([]byte, sectorSize)
+	for range journalSectors {
+		if _, err := io.ReadFull(buffered, b); err == io.EOF || err == io.ErrUnexpectedEOF {
+			return nil, 0, damaged("it has %d sectors where %d belong", len(sectors), journalSectors)
+		} else if err != nil {
+			return nil, 0, err
+		}
+		s, err := readSector(b)
+		if err != nil {
+			return nil, 0, damaged("sector %d: %w", len(sectors), err)
+		}
+		if s.revision > 0 {
+			s.part = bytes.Clone(b[sectorHead:])
+		}
+		sectors, newest = append(sectors, s), max(newest, s.revision)
+	}
+	if _, err := buffered.ReadByte(); err != io.EOF {
+		return nil, 0, damaged("it goes on behind its %d sectors", journalSectors)
+	}
+	return sectors, newest, nil
+}
+
 func damaged(format string, args ...any) error {
 	return fmt.Errorf("the file is damaged: %w; restore a backup into an empty folder", fmt.Errorf(format, args...))
 }
@@ -190,6 +213,7 @@ type sector struct {
 	part         []byte
 }
 
+// readSector reads a sector, all but its part of the group.
 func readSector(b []byte) (s sector, err error) {
 	if binary.BigEndian.Uint32(b) != crc32.Checksum(b[4:], castagnoli) {
 		return s, errors.New("checksum does not match")
@@ -197,7 +221,6 @@ func readSector(b []byte) (s sector, err error) {
 	s = sector{
 		id: binary.BigEndian.Uint64(b[4:]), revision: binary.BigEndian.Uint64(b[12:]),
 		index: int(binary.BigEndian.Uint16(b[20:])), count: int(binary.BigEndian.Uint16(b[22:])),
-		part: b[sectorHead:],
 	}
 	if s.revision > 0 && s.index >= s.count {
 		return s, errors.New("no such part")

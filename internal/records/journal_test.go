@@ -335,7 +335,7 @@ func FuzzJournal(f *testing.F) {
 		n := copy(content, whole[:min(uint32(len(whole)), at)])
 		n += copy(content[n:], data)
 		n += copy(content[n:], whole[n:])
-		if got, err := parseJournal(content[:n], 7, 0); err == nil && !reflect.DeepEqual(got, want) {
+		if got, err := parseJournal(bytes.NewReader(content[:n]), 7, 0); err == nil && !reflect.DeepEqual(got, want) {
 			t.Errorf("%d groups of %d", len(got), len(want))
 		}
 	})
@@ -354,7 +354,7 @@ func FuzzSectors(f *testing.F) {
 			copy(h[:], heads[min(len(heads), 4*i):])
 			content = j.appendSector(content, uint64(h[0]), int(h[1]), int(h[2]), []byte{0, 0, h[3], h[3]})
 		}
-		got, err := parseJournal(content, 0, uint64(stored))
+		got, err := parseJournal(bytes.NewReader(content), 0, uint64(stored))
 		last := uint64(stored)
 		for _, g := range got {
 			if g.revision <= last {
