@@ -106,6 +106,18 @@ func TestStateFull(t *testing.T) {
 	if code := told.update(g, 1000); code != "good" {
 		t.Errorf("after there is room again: %s\n%s", code, g.log)
 	}
+	g.stop(t)
+	free = fill(t, g.path("state"))
+	g.start(t) // without a journal
+	if !strings.Contains(g.log.String(), "no room for the journal") {
+		t.Errorf("no word of the journal:\n%s", g.log)
+	}
+	g.say(g.admin, "rebuild")
+	told.check(t, g)
+	free()
+	if code := told.update(g, 1001); code != "good" {
+		t.Errorf("without a journal: %s\n%s", code, g.log)
+	}
 	g.kill()
 	g.start(t)
 	g.say(g.admin, "rebuild")

@@ -173,23 +173,14 @@ func (o *operatorFile) replace(ctx context.Context, path string, base version, n
 // putBack puts the editor's version, at swap, back to path, where next is, and
 // removes that unless an editor has changed it already.
 func (o *operatorFile) putBack(ctx context.Context, swap, path string, next []byte) error {
-	overlooked := strings.TrimSuffix(swap, swapSuffix) + ".overlooked" + keptSuffix
-	linkErr := os.Link(swap, overlooked)
+	editors, readErr := os.ReadFile(swap)
 	if err := exchange(swap, path); err != nil {
 		keep(swap, path, o.log, conflict, err)
 		return fmt.Errorf("putting back %s: %w", path, err)
 	}
-	content, readErr := os.ReadFile(overlooked)
 	sleep(ctx, durable.StampStep) // for who has found next already, and opens it now
 	if o.readers.seen() {
-		err := errors.Join(linkErr, readErr)
-		if err == nil { // a file of its own, that nobody's writing in place reaches
-			err = durable.WriteFile(overlooked, content, 0o644)
-		}
-		o.log.Error("somebody opened a file in the moment in which a change that another made was not in it; "+
-			"what he saves may lack that, so that version is kept", "file", path, "kept", overlooked, "err", err)
-	} else {
-		os.Remove(overlooked)
+		o.keepOverlooked(swap, path, editors, readErr)
 	}
 	ours, _, err := readSettled(ctx, swap)
 	if err != nil || !bytes.Equal(ours, next) {
@@ -197,6 +188,21 @@ func (o *operatorFile) putBack(ctx context.Context, swap, path string, next []by
 		return nil
 	}
 	return os.Remove(swap)
+}
+
+// keepOverlooked keeps a version of an editor's that has been put back, because
+// somebody opened the file when it was not there.
+func (o *operatorFile) keepOverlooked(swap, path string, version []byte, err error) {
+	kept := strings.TrimSuffix(swap, swapSuffix) + ".overlooked" + keptSuffix
+	if err == nil {
+		err = durable.WriteFile(kept, version, 0o600)
+	}
+	if err != nil {
+		o.log.Error("somebody opened a file in the moment in which a change that another made was not in it; what he saves may lack that", "file", path, "err", err)
+		return
+	}
+	o.log.Error("somebody opened a file in the moment in which a change that another made was not in it; what he saves may lack that, so that version is kept",
+		"file", path, "kept", kept)
 }
 
 // prepare writes next to a file of its own beside path, whole and synced.

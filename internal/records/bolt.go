@@ -173,6 +173,9 @@ func create(folder, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return nil // another process was first
 	}
+	if _, err := os.Lstat(filepath.Join(folder, JournalFile)); err == nil {
+		return fmt.Errorf("it is missing, and %s is there; put it back, or restore a backup into an empty folder", JournalFile)
+	}
 	temp := path + ".new"
 	os.Remove(temp)
 	db, err := bbolt.Open(temp, 0o600, options())

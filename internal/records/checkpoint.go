@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -60,8 +61,12 @@ func (s *Bolt) write(d *draft) error {
 
 // checkpoint makes all durable in the store's file: what the journal holds,
 // and perhaps more. What bbolt's Update does before its own fsync leaves the
-// file as it was.
+// file as it was. Once it is in doubt what stands in the file, nothing may be
+// written over that: the journal has it all.
 func (s *Bolt) checkpoint(all *draft) (err error) {
+	if err := s.inDoubt(); err != nil {
+		return err
+	}
 	defer trapDamage(&err)()
 	logged := s.logged
 	err = s.db.Update(func(tx *bbolt.Tx) error {
@@ -171,16 +176,27 @@ func (s *Bolt) startJournal(folder string) error {
 	}
 	id := rand.Uint64() | 1
 	var err error
-	if s.journal, err = createJournal(folder, path, id); err != nil {
+	s.journal, err = createJournal(folder, path, id)
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		s.log.Warn("there is no room for the journal; until the next start each change is written to the store's file at once", "error", err)
+		s.journal = new(journal)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
-	return s.updateMeta(func(meta *bbolt.Bucket) error {
+	err = s.updateMeta(func(meta *bbolt.Bucket) error {
 		return meta.Put(keyJournal, seal(nil, keyJournal, binary.BigEndian.AppendUint64(nil, id)))
 	})
+	if err != nil {
+		s.journal.file.Close()
+	}
+	return err
 }
 
-func (s *Bolt) updateMeta(change func(meta *bbolt.Bucket) error) error {
-	err := s.db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketMeta)) })
+func (s *Bolt) updateMeta(change func(meta *bbolt.Bucket) error) (err error) {
+	defer trapDamage(&err)()
+	err = s.db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketMeta)) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
@@ -231,11 +247,14 @@ func (s *Bolt) replay(path string) error {
 // endJournal leaves the store's file alone in the folder, with all that there
 // is in it. If it cannot, the journal stays, and the next start reads it.
 func (s *Bolt) endJournal() {
-	defer s.journal.file.Close()
-	if s.failed != nil || len(s.journaled.hosts) > 0 && s.checkpoint(s.journaled) != nil {
+	if s.journal.file == nil {
 		return
 	}
-	if err := s.there(); err != nil {
+	defer s.journal.file.Close()
+	if s.inDoubt() != nil || len(s.journaled.hosts) > 0 && s.checkpoint(s.journaled) != nil {
+		return
+	}
+	if s.there() != nil {
 		return // it is another one's folder, or none
 	}
 	if err := s.dropJournal(s.journal.path); err != nil {

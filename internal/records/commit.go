@@ -57,9 +57,7 @@ func (s *Bolt) runCommits() {
 			s.group(c)
 		case <-s.checkpointDue:
 			s.checkpointDue = nil
-			if s.failed == nil {
-				_ = s.checkpoint(s.journaled) // or the next write tries again
-			}
+			_ = s.checkpoint(s.journaled) // or the next write tries again
 		case <-s.closing:
 			for {
 				select {
@@ -169,13 +167,17 @@ func (s *Bolt) current(d *draft, name Name) staged {
 	return staged{host: h, logged: logged}
 }
 
+// inDoubt says why it is not known what the disk holds.
+func (s *Bolt) inDoubt() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.failed
+}
+
 // usable says why the store can make nothing durable, nor say that it is.
 func (s *Bolt) usable() error {
-	s.mu.RLock()
-	failed := s.failed
-	s.mu.RUnlock()
-	if failed != nil {
-		return failed
+	if err := s.inDoubt(); err != nil {
+		return err
 	}
 	if err := s.there(); err != nil {
 		return fmt.Errorf("%w; %w", err, ErrNotApplied)

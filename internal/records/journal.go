@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"dnsgate/internal/durable"
 )
@@ -33,7 +34,7 @@ import (
 // written any more when the power went.
 type journal struct {
 	path string
-	file *os.File
+	file *os.File    // nil: there is no journal, and it takes nothing
 	info os.FileInfo // of what is open; path may come to name another one
 	id   uint64
 	next int // the sector where the next group begins
@@ -112,7 +113,7 @@ func sectorsOf(length int) int { return (4 + length + sectorPart - 1) / sectorPa
 
 // takes reports whether there is room for text.
 func (j *journal) takes(text []byte) bool {
-	return sectorsOf(len(text)) <= min(maxJournaled, journalSectors-j.next)
+	return j.file != nil && sectorsOf(len(text)) <= min(maxJournaled, journalSectors-j.next)
 }
 
 // append makes a group durable that brings the store to revision, and that it
@@ -167,11 +168,14 @@ func parseJournal(in io.Reader, id, stored uint64) ([]group, error) {
 	if err != nil {
 		return nil, err
 	}
-	if newest <= stored { // all of it is in the store's file
-		return nil, nil
+	switch whose := sectors[0].id; {
+	case slices.ContainsFunc(sectors, func(s sector) bool { return s.id != whose }):
+		return nil, damaged("it is put together of two")
+	case id != 0 && whose != id:
+		return nil, errors.New("it belongs to another store, or to this one at another time; put the one back that belongs to the store's file beside it")
 	}
 	beyond, err := groups(sectors, stored, newest)
-	if len(beyond) > 0 && sectors[0].id != id {
+	if id == 0 && len(beyond) > 0 {
 		return nil, errors.New("it holds changes that the store's file beside it does not know of: that is another one, or an older copy; " +
 			"put the one back that belongs to it, or, if those changes may be lost, remove the journal")
 	}
@@ -232,11 +236,6 @@ func readSector(b []byte) (s sector, err error) {
 // the one before.
 func groups(sectors []sector, stored, newest uint64) (beyond []group, err error) {
 	next, last := 0, uint64(0)
-	for _, s := range sectors {
-		if s.id != sectors[0].id {
-			return nil, damaged("it is put together of two")
-		}
-	}
 	for next < len(sectors) && sectors[next].revision > last {
 		s := sectors[next]
 		text, whole := join(sectors[next:])

@@ -263,6 +263,16 @@ func TestDamagedJournalIsRefused(t *testing.T) {
 	copy(lost[3*sectorSize:4*sectorSize], whole[len(whole)-sectorSize:])
 	refused("a sector as it was before", "what comes before is missing", lost)
 
+	db := filepath.Join(killed, File)
+	if err := os.Rename(db, db+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(killed, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), db+": it is missing") {
+		t.Errorf("without the store's file: %v", err)
+	}
+	if err := os.Rename(db+".away", db); err != nil {
+		t.Fatal(err)
+	}
 	os.Remove(path)
 	if _, err := Open(killed, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), path+": it is missing") {
 		t.Errorf("without its journal: %v", err)
@@ -271,6 +281,14 @@ func TestDamagedJournalIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	openStore(t, older).Close() // the same store, and nothing of it in the file yet
+	foreign := t.TempDir()
+	o := openStore(t, foreign)
+	if empty, err := os.ReadFile(filepath.Join(foreign, JournalFile)); err != nil {
+		t.Error(err)
+	} else {
+		refused("another store's", "belongs to another", empty)
+	}
+	o.Close()
 	other := t.TempDir()
 	openStore(t, other).Close()
 	if err := os.WriteFile(filepath.Join(other, JournalFile), whole, 0o600); err != nil {
@@ -285,6 +303,29 @@ func TestDamagedJournalIsRefused(t *testing.T) {
 	s = openStore(t, killed)
 	if s.Len() != 20 {
 		t.Errorf("%d hosts after all that", s.Len())
+	}
+}
+
+// TestNothingIsWrittenInDoubt: once an fsync failed the store's file stays as it
+// is, until a start reads the journal.
+func TestNothingIsWrittenInDoubt(t *testing.T) {
+	folder := t.TempDir()
+	s := openStore(t, folder)
+	mustCommit(t, s, Host{Name: "a.example.com", TTL: 7})
+	s.mu.Lock()
+	s.failed = ErrUnknown
+	s.mu.Unlock()
+	time.Sleep(journalTime + 300*time.Millisecond)
+	if st := storedState(t, s); st.revision != 0 {
+		t.Errorf("the file was brought to revision %d", st.revision)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, folder)
+	defer s.Close()
+	if h := read(t, s, "a.example.com"); h.TTL != 7 {
+		t.Errorf("the next start finds %+v", h)
 	}
 }
 
@@ -347,14 +388,14 @@ func FuzzSectors(f *testing.F) {
 	f.Add([]byte{1, 0, 1, 4, 2, 0, 2, 0, 2, 1, 2, 0}, byte(0))
 	f.Add([]byte{4, 0, 1, 4, 2, 0, 1, 0, 3, 1, 2, 0}, byte(3))
 	f.Fuzz(func(t *testing.T, heads []byte, stored byte) {
-		var j journal
+		j := journal{id: 7}
 		var content []byte
 		for i := range journalSectors {
 			var h [4]byte
 			copy(h[:], heads[min(len(heads), 4*i):])
 			content = j.appendSector(content, uint64(h[0]), int(h[1]), int(h[2]), []byte{0, 0, h[3], h[3]})
 		}
-		got, err := parseJournal(bytes.NewReader(content), 0, uint64(stored))
+		got, err := parseJournal(bytes.NewReader(content), 7, uint64(stored))
 		last := uint64(stored)
 		for _, g := range got {
 			if g.revision <= last {

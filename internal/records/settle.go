@@ -85,6 +85,9 @@ func syncNames(folder string) error {
 // a later start will find: the folder may be gone, or another file system
 // mounted over it.
 func (s *Bolt) there() error {
+	if s.journal.file == nil {
+		return sameAt(s.path, s.file)
+	}
 	return errors.Join(sameAt(s.path, s.file), sameAt(s.journal.path, s.journal.info))
 }
 
