@@ -173,7 +173,7 @@ func (s *sources) compileOnce(path string) (*tinydns.Part, durable.Stamp, error)
 func (s *sources) newest() int64 {
 	var newest int64
 	for _, c := range s.compiled {
-		newest = max(newest, c.stamp.Mtime.Sec)
+		newest = max(newest, int64(c.stamp.Mtime.Sec))
 	}
 	return newest
 }
