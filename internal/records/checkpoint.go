@@ -63,13 +63,12 @@ func (s *Bolt) write(d *draft) error {
 // and perhaps more. What bbolt's Update does before its own fsync leaves the
 // file as it was. Once it is in doubt what stands in the file, nothing may be
 // written over that: the journal has it all.
-func (s *Bolt) checkpoint(all *draft) (err error) {
+func (s *Bolt) checkpoint(all *draft) error {
 	if err := s.inDoubt(); err != nil {
 		return err
 	}
-	defer trapDamage(&err)()
 	logged := s.logged
-	err = s.db.Update(func(tx *bbolt.Tx) error {
+	err := s.updateFile(func(tx *bbolt.Tx) error {
 		logged = s.logged
 		return s.put(tx, all, &logged)
 	})
@@ -83,6 +82,13 @@ func (s *Bolt) checkpoint(all *draft) (err error) {
 	defer s.mu.Unlock()
 	s.journaled = newDraft(all.revision)
 	return nil
+}
+
+// updateFile is bbolt's Update; where that panics the error is none that tells
+// what stands in the file.
+func (s *Bolt) updateFile(change func(tx *bbolt.Tx) error) (err error) {
+	defer trapDamage(&err)()
+	return s.db.Update(change)
 }
 
 // storingFailed logs err, and says what it means for what was to be stored.
@@ -194,9 +200,8 @@ func (s *Bolt) startJournal(folder string) error {
 	return err
 }
 
-func (s *Bolt) updateMeta(change func(meta *bbolt.Bucket) error) (err error) {
-	defer trapDamage(&err)()
-	err = s.db.Update(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketMeta)) })
+func (s *Bolt) updateMeta(change func(meta *bbolt.Bucket) error) error {
+	err := s.updateFile(func(tx *bbolt.Tx) error { return change(tx.Bucket(bucketMeta)) })
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.path, err)
 	}
