@@ -14,7 +14,7 @@ import (
 // strace is the words in front of a command that record, in file, all that it
 // does to files.
 func strace(file string, more ...string) []string {
-	words := []string{"strace", "-D", "-f", "-ttt", "-xx", "-y", "-s", "2000000", "-o", file,
+	words := []string{"strace", "-D", "-f", "-ttt", "-xx", "-y", "-s", "1000000", "-o", file,
 		"-e", "trace=openat,write,pwrite64,pwritev,pwritev2,writev,copy_file_range,sendfile,ftruncate,fallocate," +
 			"fsync,fdatasync,renameat,renameat2,unlinkat,mkdirat,linkat,symlinkat"}
 	return append(words, more...)

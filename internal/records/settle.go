@@ -85,10 +85,11 @@ func syncNames(folder string) error {
 // a later start will find: the folder may be gone, or another file system
 // mounted over it.
 func (s *Bolt) there() error {
-	if s.journal.file == nil {
-		return sameAt(s.path, s.file)
+	err := sameAt(s.path, s.file)
+	if err == nil && s.journal.file != nil {
+		err = sameAt(s.journal.path, s.journal.info)
 	}
-	return errors.Join(sameAt(s.path, s.file), sameAt(s.journal.path, s.journal.info))
+	return err
 }
 
 func sameAt(path string, file os.FileInfo) error {
