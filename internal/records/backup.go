@@ -107,7 +107,7 @@ func backupHosts(b *BackupWriter, tx *bbolt.Tx, beyond *draft, oldest uint64) er
 		for len(names) > 0 && (key == "" || string(names[0]) < key) {
 			st := beyond.hosts[names[0]]
 			names = names[1:]
-			if err := backupHost(b, st.host, st.logged, oldest); err != nil {
+			if err := backupHost(b, st, oldest); err != nil {
 				return err
 			}
 		}
@@ -120,15 +120,11 @@ func backupHosts(b *BackupWriter, tx *bbolt.Tx, beyond *draft, oldest uint64) er
 		if err := before(string(k)); err != nil {
 			return err
 		}
-		value, err := unseal(k, v)
+		st, err := openHost(k, v)
 		if err != nil {
 			return err
 		}
-		h, logged, _, err := decodeHost(Name(k), string(value), nil)
-		if err != nil {
-			return err
-		}
-		return backupHost(b, h, logged, oldest)
+		return backupHost(b, st, oldest)
 	})
 	if err != nil {
 		return err
@@ -138,8 +134,9 @@ func backupHosts(b *BackupWriter, tx *bbolt.Tx, beyond *draft, oldest uint64) er
 
 // backupHost writes a host's state unless the log, whole from revision
 // oldest on, gives it.
-func backupHost(b *BackupWriter, h Host, logged, oldest uint64) error {
-	if logged == h.Revision && logged > oldest {
+func backupHost(b *BackupWriter, st staged, oldest uint64) error {
+	h := st.host
+	if st.logged == h.Revision && st.logged > oldest {
 		return nil
 	}
 	return b.Write(Change{

@@ -211,12 +211,9 @@ func putState(tx *bbolt.Tx, st state) error {
 }
 
 func getState(tx *bbolt.Tx) (st state, err error) {
-	v, err := unseal(keyState, tx.Bucket(bucketMeta).Get(keyState))
+	v, err := getMeta(tx, keyState, 24)
 	if err != nil {
-		return st, fmt.Errorf("meta: %w", err)
-	}
-	if len(v) != 24 {
-		return st, fmt.Errorf("meta: %w", errTruncated)
+		return st, err
 	}
 	st.revision = binary.BigEndian.Uint64(v)
 	st.hosts = binary.BigEndian.Uint64(v[8:])
@@ -226,18 +223,26 @@ func getState(tx *bbolt.Tx) (st state, err error) {
 
 // getJournal returns the number of the journal that belongs to the file, or 0.
 func getJournal(tx *bbolt.Tx) (uint64, error) {
-	sealed := tx.Bucket(bucketMeta).Get(keyJournal)
-	if sealed == nil {
+	if tx.Bucket(bucketMeta).Get(keyJournal) == nil {
 		return 0, nil
 	}
-	v, err := unseal(keyJournal, sealed)
-	if err == nil && len(v) != 8 {
+	v, err := getMeta(tx, keyJournal, 8)
+	if err != nil {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// getMeta returns a value of the meta bucket, of so many bytes.
+func getMeta(tx *bbolt.Tx, key []byte, length int) ([]byte, error) {
+	v, err := unseal(key, tx.Bucket(bucketMeta).Get(key))
+	if err == nil && len(v) != length {
 		err = errTruncated
 	}
 	if err != nil {
-		return 0, fmt.Errorf("meta: %w", err)
+		return nil, fmt.Errorf("meta: %w", err)
 	}
-	return binary.BigEndian.Uint64(v), nil
+	return v, nil
 }
 
 // load reads and checks the whole file into memory.
@@ -273,22 +278,14 @@ func (s *Bolt) load() error {
 }
 
 func (s *Bolt) loadHost(k, v []byte) error {
-	value, err := unseal(k, v)
+	st, err := openHost(k, v)
 	if err != nil {
-		return fmt.Errorf("host %q: %w", k, err)
+		return err
 	}
-	name, err := ParseStored(string(k))
-	if err != nil || string(name) != string(k) {
-		return fmt.Errorf("host %q: not a name in canonical form", k)
+	if st.host.Revision > s.revision {
+		return fmt.Errorf("host %q: revision %d is later than the store's %d", k, st.host.Revision, s.revision)
 	}
-	h, _, _, err := decodeHost(name, string(value), nil)
-	if err != nil {
-		return fmt.Errorf("host %q: %w", k, err)
-	}
-	if h.Revision > s.revision {
-		return fmt.Errorf("host %q: revision %d is later than the store's %d", k, h.Revision, s.revision)
-	}
-	s.remember(h, string(value))
+	s.remember(st.host, st.value)
 	return nil
 }
 

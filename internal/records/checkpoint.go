@@ -45,7 +45,9 @@ func (s *Bolt) write(d *draft) error {
 	text := d.appendText(nil)
 	overdue := len(s.journaled.hosts) > 0 && s.checkpointDue == nil
 	if overdue || !s.journal.takes(text) {
-		return s.checkpoint(s.journaled.and(d))
+		all := s.journaled.clone()
+		all.add(d)
+		return s.checkpoint(all)
 	}
 	if inDoubt, err := s.journal.append(d.revision, text); err != nil {
 		return s.storingFailed(s.journal.path, err, inDoubt)
@@ -68,10 +70,7 @@ func (s *Bolt) checkpoint(all *draft) error {
 		return err
 	}
 	logged := s.logged
-	err := s.updateFile(func(tx *bbolt.Tx) error {
-		logged = s.logged
-		return s.put(tx, all, &logged)
-	})
+	err := s.updateFile(func(tx *bbolt.Tx) error { return s.put(tx, all, &logged) })
 	if err != nil {
 		var atPath *fs.PathError
 		return s.storingFailed(s.path, err, !errors.As(err, &atPath) && !errors.Is(err, errBeforeWrite))
@@ -270,13 +269,14 @@ func (s *Bolt) endJournal() {
 // view reads the store's file, and what the journal holds beyond that.
 func (s *Bolt) view(read func(tx *bbolt.Tx, st state, beyond *draft) error) error {
 	s.mu.RLock()
-	journaled := s.journaled.since(0) // before the file: a checkpoint takes from one to the other
+	beyond := s.journaled.clone() // before the file: a checkpoint takes from one to the other
 	s.mu.RUnlock()
 	return s.db.View(func(tx *bbolt.Tx) error {
 		st, err := getState(tx)
 		if err != nil {
 			return err
 		}
-		return read(tx, st, journaled.since(st.revision))
+		beyond.drop(st.revision)
+		return read(tx, st, beyond)
 	})
 }

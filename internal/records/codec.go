@@ -134,6 +134,28 @@ func decodeHost(name Name, value string, arena []Record) (h Host, logged uint64,
 	return h, logged, arena, d.err
 }
 
+// parseHost is decodeHost with its name checked too.
+func parseHost(name, value string) (staged, error) {
+	canonical, err := ParseStored(name)
+	if err != nil || string(canonical) != name {
+		return staged{}, fmt.Errorf("host %q: not a name in canonical form", name)
+	}
+	h, logged, _, err := decodeHost(canonical, value, nil)
+	if err != nil {
+		return staged{}, fmt.Errorf("host %q: %w", name, err)
+	}
+	return staged{h, logged, value}, nil
+}
+
+// openHost reads a host as it stands in the file.
+func openHost(key, sealed []byte) (staged, error) {
+	value, err := unseal(key, sealed)
+	if err != nil {
+		return staged{}, fmt.Errorf("host %q: %w", key, err)
+	}
+	return parseHost(string(key), string(value))
+}
+
 // seal puts a format version and a CRC-32C over key and value in front of a
 // value, because bbolt does not checksum its data pages.
 func seal(b []byte, key, value []byte) []byte {

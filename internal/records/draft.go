@@ -34,31 +34,26 @@ func newDraft(from uint64) *draft {
 	return &draft{from: from, revision: from, hosts: make(map[Name]staged)}
 }
 
-// and is d with what later changes on top; d stays as it is.
-func (d *draft) and(later *draft) *draft {
-	both := &draft{from: d.from, revision: later.revision, hosts: maps.Clone(d.hosts)}
-	maps.Copy(both.hosts, later.hosts)
-	both.lines = slices.Concat(d.lines, later.lines)
-	return both
+// clone is a copy of d that does not change with it.
+func (d *draft) clone() *draft {
+	return &draft{d.from, d.revision, maps.Clone(d.hosts), slices.Clip(d.lines)}
 }
 
-// add puts what later changes on top of d. Whoever holds d's lines from
-// before keeps what there was.
+// add puts what later changes on top of d.
 func (d *draft) add(later *draft) {
 	maps.Copy(d.hosts, later.hosts)
 	d.lines = append(d.lines, later.lines...)
 	d.revision = later.revision
 }
 
-// since is a copy of the part of d that is later than revision.
-func (d *draft) since(revision uint64) *draft {
-	part := &draft{from: max(d.from, revision), revision: max(d.revision, revision), hosts: maps.Clone(d.hosts)}
-	maps.DeleteFunc(part.hosts, func(_ Name, st staged) bool { return st.host.Revision <= revision })
+// drop takes away what was so at revision already.
+func (d *draft) drop(revision uint64) {
+	maps.DeleteFunc(d.hosts, func(_ Name, st staged) bool { return st.host.Revision <= revision })
 	i, _ := slices.BinarySearchFunc(d.lines, revision+1, func(l line, revision uint64) int {
 		return cmp.Compare(l.Revision, revision)
 	})
-	part.lines = d.lines[i:]
-	return part
+	d.lines = d.lines[i:]
+	d.from, d.revision = max(d.from, revision), max(d.revision, revision)
 }
 
 // appendText appends d as the journal keeps it:
@@ -111,18 +106,14 @@ func parseDraft(text string, revision uint64) (*draft, error) {
 	return d, in.err
 }
 
-func (d *draft) parseHost(key, value string) error {
-	name, err := ParseStored(key)
-	if err != nil || string(name) != key {
-		return fmt.Errorf("host %q: not a name in canonical form", key)
-	}
-	h, logged, _, err := decodeHost(name, value, nil)
+func (d *draft) parseHost(name, value string) error {
+	st, err := parseHost(name, value)
 	if err != nil {
-		return fmt.Errorf("host %q: %w", key, err)
+		return err
 	}
-	if h.Revision <= d.from || h.Revision > d.revision {
-		return fmt.Errorf("host %q: revision %d is not of this group", key, h.Revision)
+	if r := st.host.Revision; r <= d.from || r > d.revision {
+		return fmt.Errorf("host %q: revision %d is not of this group", name, r)
 	}
-	d.hosts[name] = staged{h, logged, value}
+	d.hosts[st.host.Name] = st
 	return nil
 }

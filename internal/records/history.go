@@ -61,12 +61,8 @@ func lastLine(tx *bbolt.Tx, name Name) (uint64, error) {
 	if sealed == nil {
 		return 0, nil
 	}
-	value, err := unseal([]byte(name), sealed)
-	if err != nil {
-		return 0, err
-	}
-	_, logged, _, err := decodeHost(name, string(value), nil)
-	return logged, err
+	st, err := openHost([]byte(name), sealed)
+	return st.logged, err
 }
 
 // lastLines reads the log backwards.

@@ -3,6 +3,7 @@ package records
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -56,7 +57,8 @@ const (
 	maxJournaled = journalSectors / 4
 )
 
-// createJournal makes an empty journal at path, durably.
+// createJournal makes an empty journal at path, durably. The name before that
+// is always the same, so that starts that were killed leave one file at most.
 func createJournal(folder, path string, id uint64) (*journal, error) {
 	temp := path + ".new"
 	file, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -164,7 +166,7 @@ func readJournal(path string, id, stored uint64) ([]group, error) {
 // parseJournal reads a journal. A group of which a part is missing was never
 // told to be durable if it is the last one; anything else is damage.
 func parseJournal(in io.Reader, id, stored uint64) ([]group, error) {
-	sectors, newest, err := readSectors(in)
+	sectors, err := readSectors(in)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +176,7 @@ func parseJournal(in io.Reader, id, stored uint64) ([]group, error) {
 	case id != 0 && whose != id:
 		return nil, errors.New("it belongs to another store, or to this one at another time; put the one back that belongs to the store's file beside it")
 	}
-	beyond, err := groups(sectors, stored, newest)
+	beyond, err := groups(sectors, stored)
 	if id == 0 && len(beyond) > 0 {
 		return nil, errors.New("it holds changes that the store's file beside it does not know of: that is another one, or an older copy; " +
 			"put the one back that belongs to it, or, if those changes may be lost, remove the journal")
@@ -182,29 +184,29 @@ func parseJournal(in io.Reader, id, stored uint64) ([]group, error) {
 	return beyond, err
 }
 
-// readSectors reads all sectors, and which revision is the newest in them.
-func readSectors(in io.Reader) (sectors []sector, newest uint64, err error) {
+// readSectors reads all sectors, and wants no more to follow.
+func readSectors(in io.Reader) (sectors []sector, err error) {
 	buffered := bufio.NewReader(in)
 	b := make([]byte, sectorSize)
 	for range journalSectors {
 		if _, err := io.ReadFull(buffered, b); err == io.EOF || err == io.ErrUnexpectedEOF {
-			return nil, 0, damaged("it has %d sectors where %d belong", len(sectors), journalSectors)
+			return nil, damaged("it has %d sectors where %d belong", len(sectors), journalSectors)
 		} else if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		s, err := readSector(b)
 		if err != nil {
-			return nil, 0, damaged("sector %d: %w", len(sectors), err)
+			return nil, damaged("sector %d: %w", len(sectors), err)
 		}
 		if s.revision > 0 {
 			s.part = bytes.Clone(b[sectorHead:])
 		}
-		sectors, newest = append(sectors, s), max(newest, s.revision)
+		sectors = append(sectors, s)
 	}
 	if _, err := buffered.ReadByte(); err != io.EOF {
-		return nil, 0, damaged("it goes on behind its %d sectors", journalSectors)
+		return nil, damaged("it goes on behind its %d sectors", journalSectors)
 	}
-	return sectors, newest, nil
+	return sectors, nil
 }
 
 func damaged(format string, args ...any) error {
@@ -234,7 +236,7 @@ func readSector(b []byte) (s sector, err error) {
 
 // groups follows the groups from the front, as long as they are later than
 // the one before.
-func groups(sectors []sector, stored, newest uint64) (beyond []group, err error) {
+func groups(sectors []sector, stored uint64) (beyond []group, err error) {
 	next, last := 0, uint64(0)
 	for next < len(sectors) && sectors[next].revision > last {
 		s := sectors[next]
@@ -247,6 +249,7 @@ func groups(sectors []sector, stored, newest uint64) (beyond []group, err error)
 		}
 		next, last = next+s.count, s.revision
 	}
+	newest := slices.MaxFunc(sectors, func(a, b sector) int { return cmp.Compare(a.revision, b.revision) }).revision
 	for i, s := range sectors {
 		if s.revision <= max(last, stored) {
 			continue
