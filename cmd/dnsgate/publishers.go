@@ -98,7 +98,7 @@ func closeTargets(targets []publish.Target) {
 func tinydnsOptions(t *config.TinyDNS, log *slog.Logger) publish.TinydnsOptions {
 	return publish.TinydnsOptions{
 		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
-		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Verify: t.Verify, Logger: log,
+		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Verify: t.Verify, Location: t.Location, Logger: log,
 	}
 }
 

@@ -66,6 +66,10 @@ type TinyDNS struct {
 	Timeout time.Duration // of the command
 	AAAA    AAAAFormat    //
 	Verify  string        // "HOST:PORT" of the server asked before answering good; empty: none
+
+	// Location is the one whose lines WriteRewrite takes for dnsgate's; "-":
+	// lines without one; empty: any.
+	Location string
 }
 
 // AAAAFormat is how an AAAA record is written in tinydns-data.

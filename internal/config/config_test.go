@@ -97,6 +97,7 @@ sources = []
 rebuild = ["make", "-s", ""]
 aaaa = "fefe"
 verify = "ns.example.com:53"
+location = "in"
 [[rfc2136]]
 server = "192.0.2.1:53"
 zone = "Example.COM."
@@ -126,7 +127,7 @@ tsig_secret_file = "secret"
 	want.Limits.PenaltyExempt = []netip.Prefix{netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")}
 	want.TinyDNS = &TinyDNS{
 		Root: "/etc/tinydns/root", Write: WriteRewrite, Path: "data", Sources: []string{},
-		Rebuild: []string{"make", "-s", ""}, Timeout: 10 * time.Second, AAAA: AAAAFefe, Verify: "ns.example.com:53",
+		Rebuild: []string{"make", "-s", ""}, Timeout: 10 * time.Second, AAAA: AAAAFefe, Verify: "ns.example.com:53", Location: "in",
 	}
 	want.RFC2136 = []RFC2136{
 		{Server: "192.0.2.1:53", Zone: "example.com"},

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -117,6 +118,15 @@ func (d *TinyDNS) read(t *table) {
 			return nil
 		}
 		return checkServer(s)
+	})
+	t.text("location", &d.Location, func(s string) error {
+		switch {
+		case len(s) > 2 || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == ':' }):
+			return errors.New(`is not a location: one or two characters as % lines have them, or "-" for the lines without one`)
+		case s != "" && d.Write != WriteRewrite:
+			return errors.New(`is only for write = "rewrite"`)
+		}
+		return nil
 	})
 	t.unknown()
 }

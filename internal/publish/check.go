@@ -40,7 +40,7 @@ func CheckTinydns(o TinydnsOptions, names []records.Name) (faults []error, unser
 		}
 	}
 	if o.Write == "section" || o.Write == "rewrite" {
-		faults = append(faults, checkEdited(o)...)
+		faults = append(faults, checkEdited(o, names)...)
 	}
 	if len(o.Rebuild) > 0 {
 		return faults, nil // who knows what that reads
@@ -83,8 +83,9 @@ func checkWritable(root string, user int) error {
 	return nil
 }
 
-// checkEdited reads the data file that dnsgate edits.
-func checkEdited(o TinydnsOptions) []error {
+// checkEdited reads the data file that dnsgate edits, and tells for which of
+// names it could not be edited.
+func checkEdited(o TinydnsOptions, names []records.Name) (faults []error) {
 	data, _, err := readSettled(context.Background(), o.Path)
 	if err == nil && o.Write == "section" {
 		_, _, err = findSection(o.Path, data)
@@ -92,7 +93,12 @@ func checkEdited(o TinydnsOptions) []error {
 	if err != nil {
 		return []error{err}
 	}
-	return nil
+	if o.Write == "rewrite" {
+		for _, err := range newRewriteWriter(o.Path, o.Location, o.Logger).differing(data, names) {
+			faults = append(faults, err)
+		}
+	}
+	return faults
 }
 
 // checkSources compiles the sources, and returns their zones.

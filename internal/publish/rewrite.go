@@ -2,22 +2,30 @@ package publish
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 )
 
 // rewriteWriter puts the values of hosts into the lines that an operator's
 // data file has for them, and touches no other byte. It never adds a line.
 //
 // The lines of "*.name" are those of the host "*.name" if there is one, else
-// of name. Lines of one name, type and location share the host's values: the
-// first line has the first, and so on, and after the last one the first again.
+// of name. Lines of one name and type share the host's values: the first line
+// has the first, and so on, and after the last one the first again.
+//
+// Lines outside of the location that is set are the operator's. A host whose
+// lines still differ by location or timestamp is refused and its lines stay as
+// they are, because one address for all of them would tell some clients a
+// wrong one.
 //
 // Once a host's addresses are gone its lines are turned off, with the "-" that
 // tinydns-data ignores, and on again when there is one. So is one family if it
@@ -27,6 +35,7 @@ import (
 type rewriteWriter struct {
 	atOnce
 	file  operatorFile
+	only  *[2]byte // the location whose lines are dnsgate's; nil: any
 	hosts map[records.Name]*rewritten
 	given ledger     // hosts and families that had a value
 	found []hostLine // scratch of change
@@ -43,9 +52,10 @@ type rewritten struct {
 	host   records.Host
 	pass   uint
 	groups []group
+	views  tinydns.Views
 }
 
-// group is the lines of one name, type and location.
+// group is the lines of one name and type.
 type group struct {
 	groupKey
 	on, off int // lines
@@ -55,12 +65,19 @@ type group struct {
 type groupKey struct {
 	wildcard bool // the lines of "*.name", though the host is name
 	family   family
-	location [2]byte
 }
 
-func newRewriteWriter(path string, log *slog.Logger) *rewriteWriter {
+// newRewriteWriter takes the location as dnsgate.toml has it: "" for any, and
+// "-" for the lines without one.
+func newRewriteWriter(path, location string, log *slog.Logger) *rewriteWriter {
+	var only *[2]byte
+	if location != "" {
+		only = new([2]byte)
+		copy(only[:], strings.TrimPrefix(location, "-"))
+	}
 	return &rewriteWriter{
 		file:  operatorFile{path: path, log: log},
+		only:  only,
 		hosts: make(map[records.Name]*rewritten),
 		given: ledger{path: beside(path, ".rewritten")},
 		seed:  maphash.MakeSeed(),
@@ -115,19 +132,23 @@ func (w *rewriteWriter) change(data []byte) ([]byte, error) {
 	out := make([]byte, 0, len(data)+16*len(w.found))
 	done := 0
 	for _, l := range w.found {
+		if l.host.views.Differ() {
+			continue
+		}
+		line := data[l.start:l.end]
 		g := &l.host.groups[l.group]
 		values := valuesOf(l.host.host, l.family)
-		on := len(values) > 0 && (!l.off || g.on == 0)
-		if !on && (l.off || !w.ours(l.host.host, l.family)) {
+		on := len(values) > 0 && (!l.Off || g.on == 0)
+		if !on && (l.Off || !w.ours(l.host.host, l.family)) {
 			continue
 		}
 		out = append(out, data[done:l.start]...)
 		done = l.end
 		if !on {
-			out = l.appendOff(out, data)
+			out = appendOff(out, &l.HostLine, line)
 			continue
 		}
-		out = l.appendOn(out, data, values[g.next%len(values)])
+		out = appendOn(out, &l.HostLine, line, values[g.next%len(values)])
 		g.next++
 	}
 	out = append(out, data[done:]...)
@@ -145,20 +166,25 @@ func (w *rewriteWriter) find(data []byte) {
 	w.pass++
 	w.found = w.found[:0]
 	var name []byte
+	number := 0
 	for start := 0; start < len(data); {
 		end := len(data)
 		if i := bytes.IndexByte(data[start:], '\n'); i >= 0 {
 			end = start + i
 		}
-		l, ok := parseHostLine(data, start, end)
+		l := hostLine{start: start, end: end}
 		start = end + 1
-		if !ok {
+		number++
+		var ok bool
+		if l.HostLine, ok = tinydns.ReadHostLine(data[l.start:l.end]); !ok || w.only != nil && l.Location != *w.only {
 			continue
 		}
-		name = canonicalName(name[:0], data[l.name.start:l.name.end])
+		name = l.AppendOwner(name[:0], data[l.start:l.end])
+		l.family = familyOfType(l.Type)
 		var wildcard bool
 		if l.host, wildcard = w.owner(name, l.family); l.host != nil {
-			l.group = w.group(l.host, groupKey{wildcard, l.family, l.location}, l.off)
+			l.group = w.group(l.host, groupKey{wildcard, l.family}, l.Off)
+			l.host.views.See(number, l.View)
 			w.found = append(w.found, l)
 		}
 	}
@@ -167,7 +193,7 @@ func (w *rewriteWriter) find(data []byte) {
 // group counts a line of a host, and returns the index of its group.
 func (w *rewriteWriter) group(h *rewritten, key groupKey, off bool) int {
 	if h.pass != w.pass {
-		h.pass, h.groups = w.pass, h.groups[:0]
+		h.pass, h.groups, h.views = w.pass, h.groups[:0], tinydns.Views{}
 	}
 	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == key })
 	if at < 0 {
@@ -224,8 +250,12 @@ func (w *rewriteWriter) look(hosts []records.Host, whole bool) {
 	}
 }
 
-// missing is an error if the file has no lines for h, or too few.
+// missing is an error if the file has no lines for h, or too few, or lines
+// that one address cannot be right for.
 func (w *rewriteWriter) missing(h *rewritten) error {
+	if h.pass == w.pass && h.views.Differ() {
+		return h.views.Error(w.file.path, string(h.host.Name))
+	}
 	for f := range families {
 		n := len(valuesOf(h.host, f))
 		places := 0
@@ -243,23 +273,28 @@ func (w *rewriteWriter) missing(h *rewritten) error {
 	return nil
 }
 
-// places is how many values of a family the host's lines can hold, in the
-// location that has the fewest.
-func (h *rewritten) places(f family) int {
-	fewest := 0
-	for _, g := range h.groups {
-		if g.wildcard || g.family != f {
-			continue
-		}
-		n := g.on
-		if n == 0 {
-			n = g.off
-		}
-		if fewest == 0 || n < fewest {
-			fewest = n
+// differing tells which of names have lines in data that one address cannot be
+// right for.
+func (w *rewriteWriter) differing(data []byte, names []records.Name) (wrong []*tinydns.ViewsError) {
+	for _, name := range names {
+		w.hosts[name] = &rewritten{host: records.Host{Name: name}}
+	}
+	w.find(data)
+	for _, name := range slices.Sorted(maps.Keys(w.hosts)) {
+		if views := &w.hosts[name].views; views.Differ() {
+			wrong = append(wrong, views.Error(w.file.path, string(name)))
 		}
 	}
-	return fewest
+	return wrong
+}
+
+// places is how many values of a family the host's lines can hold.
+func (h *rewritten) places(f family) int {
+	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == groupKey{false, f} })
+	if at < 0 {
+		return 0
+	}
+	return cmp.Or(h.groups[at].on, h.groups[at].off)
 }
 
 // valuesOf are the records of h that lines of family f hold.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 )
 
 func rewriteOptions(root string) TinydnsOptions {
@@ -26,9 +27,9 @@ func TestRewriteTable(t *testing.T) {
 		fails []records.Name
 	}{
 		"every line": {
-			"+h.example.com:192.0.2.1:60\n=H.Example.COM.:192.0.2.1\n+*.h.example.com:192.0.2.1:60::lo\n+\\052.h.example.com:192.0.2.1\n+hh.example.com:192.0.2.1\n",
+			"+h.example.com:192.0.2.1:60\n=H.Example.COM.:192.0.2.1\n+*.h.example.com:192.0.2.1:60\n+\\052.h.example.com:192.0.2.1\n+hh.example.com:192.0.2.1\n",
 			[]records.Host{hostWith("h.example.com", "203.0.113.7")},
-			"+h.example.com:203.0.113.7:60\n=H.Example.COM.:203.0.113.7\n+*.h.example.com:203.0.113.7:60::lo\n+\\052.h.example.com:203.0.113.7\n+hh.example.com:192.0.2.1\n",
+			"+h.example.com:203.0.113.7:60\n=H.Example.COM.:203.0.113.7\n+*.h.example.com:203.0.113.7:60\n+\\052.h.example.com:203.0.113.7\n+hh.example.com:192.0.2.1\n",
 			nil,
 		},
 		"no newline, blanks, CR": {
@@ -74,9 +75,9 @@ func TestRewriteTable(t *testing.T) {
 			nil,
 		},
 		"several addresses": {
-			"+h.example.com:192.0.2.1:60\n+h.example.com:192.0.2.2:60\n+h.example.com:192.0.2.3:60\n+h.example.com:192.0.2.1:60::in\n+h.example.com:192.0.2.1:60::in\n",
+			"+h.example.com:192.0.2.1:60\n+h.example.com:192.0.2.2:60\n+h.example.com:192.0.2.3:60\n+*.h.example.com:192.0.2.1:60\n+*.h.example.com:192.0.2.1:60\n",
 			[]records.Host{hostWith("h.example.com", "203.0.113.7", "203.0.113.8")},
-			"+h.example.com:203.0.113.7:60\n+h.example.com:203.0.113.8:60\n+h.example.com:203.0.113.7:60\n+h.example.com:203.0.113.7:60::in\n+h.example.com:203.0.113.8:60::in\n",
+			"+h.example.com:203.0.113.7:60\n+h.example.com:203.0.113.8:60\n+h.example.com:203.0.113.7:60\n+*.h.example.com:203.0.113.7:60\n+*.h.example.com:203.0.113.8:60\n",
 			nil,
 		},
 		"more addresses than lines": {
@@ -184,7 +185,7 @@ func TestRewriteTouchesNothingElse(t *testing.T) {
 		text := strings.Join(lines, "\n") + randomText(random)
 		lines = strings.Split(text, "\n")
 		write(t, data, text)
-		w := newRewriteWriter(data, quiet())
+		w := newRewriteWriter(data, "", quiet())
 		for round := range 10 {
 			h := hostWith(fmt.Sprintf("h%d.example.com", random.IntN(4)))
 			if random.IntN(3) > 0 {
@@ -314,28 +315,69 @@ func BenchmarkRewrite(b *testing.B) {
 	}
 }
 
-func FuzzParseHostLine(f *testing.F) {
-	for _, line := range []string{"+a.b:1.2.3.4", "-=a.b:1:2:3:lo", ":a.b:28:\\001:::", "-6a:1", "'a.b:x", "\\", "-"} {
+func FuzzHostLineOnAndOff(f *testing.F) {
+	for _, line := range []string{"+a.b:1.2.3.4", "+a.b:1.2.3.4  # text", "-=a.b:1:2:3:lo", ":a.b:28:\\001:::", "-6a:1", "'a.b:x", "\\", "-"} {
 		f.Add([]byte(line))
 	}
 	r := hostWith("h.example.com", "203.0.113.7", "2001:db8::7", "text").Records
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if slices.Contains(line, '\n') {
+		l, ok := tinydns.ReadHostLine(line)
+		owner, err := records.ParseStored(string(l.AppendOwner(nil, line)))
+		if slices.Contains(line, '\n') || !ok || err != nil {
 			return
 		}
-		l, ok := parseHostLine(line, 0, len(line))
-		if !ok {
-			return
-		}
-		canonicalName(nil, line[l.name.start:l.name.end])
-		on := l.appendOn(nil, line, r[l.family])
-		again, ok := parseHostLine(on, 0, len(on))
-		if !ok || again.off || again.kind != l.kind {
+		want := r[familyOfType(l.Type)]
+		on := appendOn(nil, &l, line, want)
+		again, ok := tinydns.ReadHostLine(on)
+		if !ok || again.Off || again.Kind != l.Kind || again.Addr != want.Addr || again.View != l.View || string(again.AppendOwner(nil, on)) != string(owner) {
 			t.Fatalf("%q, turned on, is %q", line, on)
 		}
-		off := again.appendOff(nil, on)
-		if back, ok := parseHostLine(off, 0, len(off)); !ok || !back.off || back.kind != l.kind {
+		off := appendOff(nil, &again, on)
+		if back, ok := tinydns.ReadHostLine(off); !ok || !back.Off || back.Kind != l.Kind || string(back.AppendOwner(nil, off)) != string(owner) {
 			t.Fatalf("%q, turned off, is %q", on, off)
 		}
 	})
+}
+
+// TestRewriteLocations: where the lines of a host are not for all clients, or
+// not for all times, none is written unless the location says which.
+func TestRewriteLocations(t *testing.T) {
+	const both = "+h.example.com:10.0.0.5:60::in\n+h.example.com:203.0.113.5:60::ex\n+h.example.com:203.0.113.6:60\n"
+	for name, c := range map[string]struct {
+		location, data, want, fault string
+	}{
+		"not told":      {"", both, both, "data:4: the lines of h.example.com differ by location: line 3 has another; say with location"},
+		"inside":        {"in", both, strings.Replace(both, "10.0.0.5", "203.0.113.7", 1), ""},
+		"without one":   {"-", both, strings.Replace(both, "203.0.113.6", "203.0.113.7", 1), ""},
+		"another":       {"xx", both, both, "no line for its A record"},
+		"all alike":     {"", "+h.example.com:1.2.3.4:60::in", "+h.example.com:203.0.113.7:60::in", ""},
+		"one is off":    {"", "-h.example.com:1.2.3.4:60::in\n+h.example.com:1.2.3.4", "-h.example.com:1.2.3.4:60::in\n+h.example.com:1.2.3.4", "differ by location"},
+		"its wildcard":  {"", "+h.example.com:1.2.3.4\n+*.h.example.com:1.2.3.4:::in", "+h.example.com:1.2.3.4\n+*.h.example.com:1.2.3.4:::in", "differ by location"},
+		"two bytes":     {"", "+h.example.com:1.2.3.4:::inside\n+h.example.com:1.2.3.4:::in", "+h.example.com:203.0.113.7:::inside\n+h.example.com:203.0.113.7:::in", ""},
+		"a change-over": {"", "+h.example.com:1.2.3.4:0:4000000069000000\n+h.example.com:1.2.3.5:60:4000000069000000", "+h.example.com:1.2.3.4:0:4000000069000000\n+h.example.com:1.2.3.5:60:4000000069000000", "differ by timestamp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			data := filepath.Join(root, "data")
+			write(t, data, zone+c.data)
+			o := rewriteOptions(root)
+			o.Location = c.location
+			faults, _ := CheckTinydns(o, []records.Name{"h.example.com"})
+			if told := strings.Contains(c.fault, "differ"); told != (len(faults) == 1) {
+				t.Errorf("check: %v", faults)
+			}
+			err := newTinydns(t, o).Publish(context.Background(), []records.Host{hostWith("h.example.com", "203.0.113.7")}, true)
+			var refused HostErrors
+			if c.fault == "" && err != nil || c.fault != "" && (!errors.As(err, &refused) || !strings.Contains(err.Error(), c.fault)) {
+				t.Errorf("got %v, not %q", err, c.fault)
+			}
+			var views *tinydns.ViewsError
+			if errors.As(refused["h.example.com"], &views) && strings.Contains(views.ForClient(), "data") {
+				t.Errorf("a client is told %q", views.ForClient())
+			}
+			if got := read(t, data); got != zone+c.want {
+				t.Errorf("got %q\nwant %q", got, c.want)
+			}
+		})
+	}
 }

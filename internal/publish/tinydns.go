@@ -28,7 +28,12 @@ type TinydnsOptions struct {
 	Timeout time.Duration // of the command, and of Verify
 	AAAA    string        // "generic" or "fefe"
 	Verify  string        // host and port of a server to ask; "": none
-	Logger  *slog.Logger  // nil: the default one
+
+	// Location, with Write "rewrite", is the one whose lines are dnsgate's;
+	// "-": lines without one; "": any, if those of a host do not differ by it.
+	Location string
+
+	Logger *slog.Logger // nil: the default one
 }
 
 // Tinydns is the Target that writes tinydns data, and has data.cdb built.
@@ -228,7 +233,7 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 		w := newSectionWriter(o.Path, form, o.Logger)
 		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
 	case "rewrite":
-		w := newRewriteWriter(o.Path, o.Logger)
+		w := newRewriteWriter(o.Path, o.Location, o.Logger)
 		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
 	case "hosts":
 		w := newHostsWriter(o.Path, form, lines, len(o.Rebuild) > 0)

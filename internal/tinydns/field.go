@@ -49,14 +49,14 @@ func (f *fields) number(otherwise uint64) uint64 {
 	return otherwise
 }
 
-// address reads four numbers joined by dots, each modulo 256. Whatever
-// follows is ignored.
-func address(field []byte) (ip [4]byte, ok bool) {
+// address reads four numbers joined by dots, each modulo 256, and returns how
+// many bytes they take: 0 if there is no address. Whatever follows is ignored.
+func address(field []byte) (ip [4]byte, n int) {
 	at := 0
 	for i := range ip {
 		if i > 0 {
 			if at == len(field) || field[at] != '.' {
-				return ip, false
+				return ip, 0
 			}
 			at++
 		}
@@ -65,10 +65,10 @@ func address(field []byte) (ip [4]byte, ok bool) {
 			ip[i] = ip[i]*10 + field[at] - '0'
 		}
 		if at == first {
-			return ip, false
+			return ip, 0
 		}
 	}
-	return ip, true
+	return ip, at
 }
 
 // address6 reads 32 hexadecimal digits. Whatever follows is ignored.

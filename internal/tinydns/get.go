@@ -34,7 +34,8 @@ func Get(w io.Writer, dir string, args []string, now time.Time) error {
 	}
 	var client [4]byte
 	if len(args) > 2 {
-		if client, ok = address([]byte(args[2])); !ok {
+		var n int
+		if client, n = address([]byte(args[2])); n == 0 {
 			return ErrUsage
 		}
 	}

@@ -78,9 +78,9 @@ func (e *encoder) host(f fields, reverse bool) error {
 	if err := e.readOwner(f.next()); err != nil {
 		return err
 	}
-	ip, ok := address(f.next())
+	ip, n := address(f.next())
 	v := f.validity(ttlPositive)
-	if !ok {
+	if n == 0 {
 		return nil
 	}
 	e.a(e.owner, ip, v)
@@ -141,7 +141,7 @@ func (e *encoder) nameServer(f fields, authority bool) error {
 	e.begin(e.owner, typeNS, v)
 	e.records = append(e.records, e.server...)
 	e.finish()
-	if ip, ok := address(host); ok {
+	if ip, n := address(host); n > 0 {
 		e.a(e.server, ip, v)
 	}
 	return nil
@@ -162,7 +162,7 @@ func (e *encoder) mailExchanger(f fields) error {
 	e.records = binary.BigEndian.AppendUint16(e.records, uint16(distance))
 	e.records = append(e.records, e.server...)
 	e.finish()
-	if ip, ok := address(host); ok {
+	if ip, n := address(host); n > 0 {
 		e.a(e.server, ip, v)
 	}
 	return nil
@@ -189,7 +189,7 @@ func (e *encoder) service(f fields) error {
 	e.records = binary.BigEndian.AppendUint16(e.records, uint16(port))
 	e.records = append(e.records, e.server...)
 	e.finish()
-	if ip, ok := address(host); ok {
+	if ip, n := address(host); n > 0 {
 		e.a(e.server, ip, v)
 	}
 	return nil
