@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -47,7 +48,7 @@ standard output.`,
 				return &exit{exConfig, err}
 			}
 		}
-		found, err := readSetup(args, key)
+		found, err := readSetup(c.Context(), args, key)
 		if err != nil {
 			return err
 		}
@@ -56,7 +57,7 @@ standard output.`,
 	return c
 }
 
-func readSetup(args []string, key migrate.Key) (*migrate.Setup, error) {
+func readSetup(ctx context.Context, args []string, key migrate.Key) (*migrate.Setup, error) {
 	kind, source, names := args[0], args[1], args[2:]
 	if len(names) > 0 && kind != "rewrite" && kind != "zone" {
 		return nil, &exit{exUsage, fmt.Errorf("only import rewrite and import zone take hosts")}
@@ -81,8 +82,8 @@ func readSetup(args []string, key migrate.Key) (*migrate.Setup, error) {
 		if !ok {
 			return nil, &exit{exUsage, fmt.Errorf("%q is not ZONE@SERVER, such as dyn.example.com@127.0.0.1:53", source)}
 		}
-		if found, err = migrate.Zone(server, zone, key); err == nil && len(hosts) > 0 {
-			found.Only(hosts)
+		if found, err = migrate.Zone(ctx, server, zone, key); err == nil && len(hosts) > 0 {
+			found.Only(hosts, source)
 		}
 	case "hostkeys":
 		found, err = migrate.Hostkeys(source)

@@ -17,7 +17,7 @@ var mayImport = map[string]string{
 	"internal/config":   "",
 	"internal/confine":  "",
 	"internal/push":     "",
-	"internal/migrate":  "internal/records",
+	"internal/migrate":  "internal/records internal/tinydns",
 	"internal/authkeys": "internal/records internal/watch internal/durable",
 	"internal/command":  "internal/authkeys internal/records",
 	"internal/publish":  "internal/records internal/tinydns internal/watch internal/durable",

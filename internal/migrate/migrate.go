@@ -114,15 +114,24 @@ func (c *collector) setup(config string) *Setup {
 	return s
 }
 
-// Only keeps those hosts, and their wildcards, that are named.
-func (s *Setup) Only(names []records.Name) {
+// Only keeps those hosts, and their wildcards, that are named, and remarks
+// which are not in source.
+func (s *Setup) Only(names []records.Name, source string) {
+	for _, name := range names {
+		if !slices.ContainsFunc(s.Hosts, func(h Host) bool { return h.Name.Host() == name }) {
+			s.Remarks = append(s.Remarks, fmt.Sprintf("%s: %s has no address in it", source, name))
+		}
+	}
 	s.Hosts = slices.DeleteFunc(s.Hosts, func(h Host) bool { return !slices.Contains(names, h.Name.Host()) })
 }
 
 // tinydnsConfig is the [tinydns] table for data at path. Where the root has a
 // Makefile, make goes on building data.cdb.
 func tinydnsConfig(path, write string) string {
-	root, base := filepath.Split(filepath.Clean(path))
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute // dnsgate.toml may lie in any folder
+	}
+	root, base := filepath.Split(path)
 	root = filepath.Clean(root)
 	config := fmt.Sprintf("[tinydns]\nroot = %s\nwrite = %q\npath = %s\n", strconv.Quote(root), write, strconv.Quote(base))
 	for _, name := range []string{"GNUmakefile", "makefile", "Makefile"} {

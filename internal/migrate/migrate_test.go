@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,15 +69,15 @@ func TestHostFiles(t *testing.T) {
 	check(t, s, err, folder, `*.home.example.com 1m0s 203.0.113.7
 home.example.com 1m0s 203.0.113.7 203.0.113.8
 nas.example.com 2m0s 10.0.0.5 2001:db8::7
-odd.example.com 1m0s 2001:db8::8
+odd.example.com 1m0s 203.0.113.44 2001:db8::8
 nas:1: nas.example.com becomes a + line and so loses its PTR record; with write = "rewrite" it would stay
 nas:1: dnsgate will write the file nas.example.com for this host: remove the line here then
 nas:3: left out, not an address: dnsgate will not write this line again; if it is needed, move it to another data file
-odd.example.com:1: left out: odd.example.com: "203.0.113.300" is not an IPv4 address
+odd.example.com:3: left out, turned off: dnsgate will not write this line again; if it is needed, move it to another data file
 odd.example.com:4: left out: odd.example.com: not an address to publish: 127.0.0.1 is a loopback address
 odd.example.com:5: left out: odd.example.com has a timestamp or a location here: dnsgate will not write this line again; if it is needed, move it to another data file
 odd.example.com:6: left out: "a_b.example.com" is not a fully qualified hostname: '_' may not stand in a hostname: dnsgate will not write this line again; if it is needed, move it to another data file
-odd.example.com:7: left out: odd.example.com: its TTL "9999999999" is more than 2147483647 seconds
+odd.example.com:7: left out: odd.example.com: its TTL 9999999999 is more than 2147483647 seconds
 old:1: left out: not a regular file
 `)
 	if n := restored(t, s); n != 4 {
@@ -118,6 +119,22 @@ func TestHostFilesThatCannotBeRead(t *testing.T) {
 	if _, err := HostFiles(folder); err == nil || !strings.Contains(err.Error(), "b.example.com:2: ") {
 		t.Errorf("got %v", err)
 	}
+	if err := os.Truncate(filepath.Join(folder, "b.example.com"), maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := HostFiles(folder); err == nil || !strings.Contains(err.Error(), "b.example.com: larger than") {
+		t.Errorf("got %v", err)
+	}
+	os.Remove(filepath.Join(folder, "b.example.com"))
+	if err := syscall.Mkfifo(filepath.Join(folder, "c.example.com"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := HostFiles(folder); err != nil || len(s.Remarks) != 1 {
+		t.Errorf("got %v, %v", s, err)
+	}
+	if _, err := Section(filepath.Join(folder, "c.example.com")); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestSection(t *testing.T) {
@@ -128,8 +145,13 @@ func TestSection(t *testing.T) {
 	check(t, s, err, root, `home.example.com 24h0m0s 203.0.113.7
 data:6: left out, not an address: dnsgate will not write this line again; if it is needed, move it to another data file
 `)
+	t.Chdir(root)
+	if s, err := Section("data"); err != nil || !strings.Contains(s.Config, "root = \""+root+"\"\n") {
+		t.Errorf("from a relative path: %s, %v", s.Config, err)
+	}
 	for content, want := range map[string]string{
-		"": `:1: there is no line "# start`,
+		"":                                  `:1: there is no line "# start`,
+		"x\n# BEGIN dyndns\n# END dyndns\n": `:1: there is no line "# start dynamic dns entries"; if line 2, "# BEGIN dyndns", begins the section`,
 		"x\n# start dynamic dns entries\n+a.b:1.2.3.4\n":                                      `:2: no line "# end dynamic dns entries" follows`,
 		"# end dynamic dns entries\n# start dynamic dns entries\n":                            `:2: the line "# start dynamic dns entries" comes after`,
 		"# start dynamic dns entries\n# start dynamic dns entries\n":                          `:2: a second line "# start dynamic dns entries"; the first is line 1`,
@@ -145,26 +167,41 @@ data:6: left out, not an address: dnsgate will not write this line again; if it 
 func TestLines(t *testing.T) {
 	root := t.TempDir()
 	data := filepath.Join(root, "data")
-	write(t, data, `+home.example.com:203.0.113.7:60
+	write(t, data, `+home.example.com:203.0.113.7:60    #the house
 =home.example.com:203.0.113.7
 +*.home.example.com:203.0.113.9:60
-+home.example.com:203.0.113.7:60::in
++two.example.com:10.0.0.5:60::in
 -nas.example.com:203.0.113.1:60
 +*.only.example.com:203.0.113.2
 +other.example.com:203.0.113.3
 -=ptr.example.com:203.0.113.4
 @home.example.com:203.0.113.7:mx
 +bad.example.com:nothing
++two.example.com:203.0.113.5:60::ex
++\163tar..Example.com.:203.0.113.6
++*.star.example.com:203.0.113.6:7
++half.example.com:203.0.113.8
++half.example.com:127.0.0.1
 `)
-	s, err := Lines(data, []records.Name{"home.example.com", "nas.example.com", "only.example.com", "ptr.example.com", "absent.example.com", "bad.example.com"})
-	check(t, s, err, root, `*.only.example.com 203.0.113.2
+	var names []records.Name
+	for _, host := range strings.Fields("home nas only ptr absent bad two star half") {
+		names = append(names, records.Name(host+".example.com"))
+	}
+	s, err := Lines(data, names)
+	check(t, s, err, root, `*.home.example.com 203.0.113.9
+*.only.example.com 203.0.113.2
 bad.example.com
+half.example.com
 home.example.com 203.0.113.7
 nas.example.com
 ptr.example.com
-data:10: left out: bad.example.com: "nothing" is not an IPv4 address
-data:3: *.home.example.com gets the addresses of home.example.com
+star.example.com 203.0.113.6
+two.example.com
+data:3: *.home.example.com has other addresses than home.example.com: it becomes a host of its own
 data:1: absent.example.com has no address line in it, and dnsgate never adds one
+data:10: left out: bad.example.com: "nothing" is not an IPv4 address
+data:11: left out: the lines of two.example.com differ by location: line 4 has another; say with location in [tinydns] which are dnsgate's
+data:15: left out: half.example.com: not an address to publish: 127.0.0.1 is a loopback address
 `)
 }
 
@@ -209,9 +246,12 @@ func TestTooManyAddressesAndRemarks(t *testing.T) {
 
 func TestOnly(t *testing.T) {
 	s := Setup{Hosts: []Host{{Name: "*.a.example.com"}, {Name: "a.example.com"}, {Name: "b.example.com"}}}
-	s.Only([]records.Name{"a.example.com"})
+	s.Only([]records.Name{"a.example.com", "c.example.com"}, "example.com@ns")
 	if len(s.Hosts) != 2 || s.Hosts[1].Name != "a.example.com" {
 		t.Errorf("kept %v", s.Hosts)
+	}
+	if len(s.Remarks) != 1 || s.Remarks[0] != "example.com@ns: c.example.com has no address in it" {
+		t.Errorf("remarks are %q", s.Remarks)
 	}
 }
 

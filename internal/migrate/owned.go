@@ -7,12 +7,13 @@ import (
 	"strings"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 )
 
 // HostFiles reads a folder with tinydns-data files, one per host, which dnsgate
 // is to write from then on.
 func HostFiles(folder string) (*Setup, error) {
-	entries, err := os.ReadDir(folder)
+	entries, err := readFolder(folder)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +60,11 @@ const (
 func Section(path string) (*Setup, error) {
 	var c collector
 	start, end := 0, 0 // lines
+	like := ""         // a comment that may be somebody else's marker
 	err := eachLine(path, func(n int, line string) error {
+		if lower := strings.ToLower(line); like == "" && strings.HasPrefix(lower, "#") && (strings.Contains(lower, "start") || strings.Contains(lower, "begin")) {
+			like = fmt.Sprintf("; if line %d, %.80q, begins the section, write dnsgate's marker there, and %q at its end", n, line, sectionEnd)
+		}
 		switch strings.TrimRight(line, " \t\r") {
 		case sectionStart:
 			return only(&start, path, n, sectionStart)
@@ -75,7 +80,7 @@ func Section(path string) (*Setup, error) {
 	case err != nil:
 		return nil, err
 	case start == 0:
-		return nil, fmt.Errorf("%s:1: there is no line %q", path, sectionStart)
+		return nil, fmt.Errorf("%s:1: there is no line %q%s", path, sectionStart, like)
 	case end == 0:
 		return nil, fmt.Errorf("%s:%d: no line %q follows", path, start, sectionEnd)
 	case end < start:
@@ -97,10 +102,14 @@ func only(at *int, path string, n int, marker string) error {
 // remarked.
 func (c *collector) ownedLine(file string, n int, text string) (name records.Name, ok bool) {
 	l, isAddress := parseAddressLine(text)
-	if trimmed := strings.TrimRight(text, " \t\r"); trimmed == "" || trimmed[0] == '#' || trimmed[0] == '-' {
+	if trimmed := strings.TrimRight(text, " \t\r"); trimmed == "" || trimmed[0] == '#' {
 		return "", false
 	}
 	const elsewhere = "dnsgate will not write this line again; if it is needed, move it to another data file"
+	if text[0] == '-' {
+		c.remark(file, n, "left out, turned off: %s", elsewhere)
+		return "", false
+	}
 	if !isAddress {
 		c.remark(file, n, "left out, not an address: %s", elsewhere)
 		return "", false
@@ -110,34 +119,13 @@ func (c *collector) ownedLine(file string, n int, text string) (name records.Nam
 		c.remark(file, n, "left out: %v: %s", err, elsewhere)
 		return "", false
 	}
-	if l.time != "" || l.location != "" {
+	if l.View != (tinydns.View{}) {
 		c.remark(file, n, "left out: %s has a timestamp or a location here: %s", name, elsewhere)
 		return name, true
 	}
-	if l.kind == '=' {
+	if l.Kind == '=' {
 		c.remark(file, n, "%s becomes a + line and so loses its PTR record; with write = \"rewrite\" it would stay", name)
 	}
 	c.take(file, n, c.host(name), l)
 	return name, true
-}
-
-// take adds the line's address and TTL to h.
-func (c *collector) take(file string, n int, h *Host, l addressLine) {
-	if l.value == "" {
-		return // no address now
-	}
-	addr, err := l.parse(l.value)
-	if err != nil {
-		c.remark(file, n, "left out: %s: %q is %v", h.Name, l.value, err)
-		return
-	}
-	ttl, err := l.seconds()
-	if err == nil {
-		err = h.add(addr)
-	}
-	if err != nil {
-		c.remark(file, n, "left out: %s: %v", h.Name, err)
-		return
-	}
-	h.setTTL(ttl)
 }

@@ -91,7 +91,7 @@ func tinydnsAnswers(h Host) (lines []string) {
 // randomLine is of one of six names; a name has one TTL, as a record set has.
 func randomLine(random *rand.Rand) string {
 	i := random.IntN(6)
-	name := []string{"h%d.example.com", "H%d.EXAMPLE.com", "h%d.example.com."}[random.IntN(3)]
+	name := []string{"h%d.example.com", "H%d.EXAMPLE.com", "h%d.example.com.", "\\150%d..example.com"}[random.IntN(4)]
 	name = fmt.Sprintf(name, i)
 	ttl := []string{"", "60", "1x", "0300", "86400", "7 "}[i]
 	switch random.IntN(7) {
@@ -110,7 +110,7 @@ func randomLine(random *rand.Rand) string {
 	case 4:
 		return fmt.Sprintf("=%s:203.0.113.%d:%s \t", name, random.IntN(4), ttl)
 	}
-	return fmt.Sprintf("+%s:203.0.113.%d:%s", name, random.IntN(4), ttl)
+	return fmt.Sprintf("+%s:203.0.113.%d%s:%s", name, random.IntN(4), []string{"", "  #the house", ".9", "\r"}[random.IntN(4)], ttl)
 }
 
 func run(t testing.TB, folder string, argv ...string) string {

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -20,8 +21,9 @@ type Key struct {
 }
 
 // Zone reads the addresses of a zone from server, "host:port", by AXFR (RFC
-// 5936). With a key, answers that it does not sign are refused.
-func Zone(server, zone string, key Key) (*Setup, error) {
+// 5936), at most maxTransfer bytes in maxTransferTime, and gives up when ctx
+// ends. With a key, answers that it does not sign are refused.
+func Zone(ctx context.Context, server, zone string, key Key) (*Setup, error) {
 	if _, _, err := net.SplitHostPort(server); err != nil {
 		server = net.JoinHostPort(server, "53")
 	}
@@ -30,13 +32,22 @@ func Zone(server, zone string, key Key) (*Setup, error) {
 		return nil, fmt.Errorf("%q is not a zone", zone)
 	}
 	failed := func(err error) error { return fmt.Errorf("transferring %s from %s: %w", apex, server, err) }
-	transfer := &dns.Transfer{DialTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 10 * time.Second}
+	transfer := &dns.Transfer{ReadTimeout: 30 * time.Second, WriteTimeout: 10 * time.Second}
 	query := new(dns.Msg)
 	query.SetAxfr(dns.Fqdn(apex))
 	if key.Name != "" {
 		transfer.TsigSecret = map[string]string{dns.CanonicalName(key.Name): key.Secret}
 		query.SetTsig(dns.CanonicalName(key.Name), dns.Fqdn(key.Algorithm), 300, time.Now().Unix())
 	}
+	ctx, cancel := context.WithTimeout(ctx, maxTransferTime)
+	defer cancel()
+	conn, err := (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, "tcp", server)
+	if err != nil {
+		return nil, failed(err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	transfer.Conn = &dns.Conn{Conn: &boundedConn{Conn: conn, left: maxTransfer}}
 	envelopes, err := transfer.In(query, server)
 	if err != nil {
 		return nil, failed(err)
@@ -50,10 +61,34 @@ func Zone(server, zone string, key Key) (*Setup, error) {
 			transfer.Close()
 		}
 	}
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("given up after %d records: %w", c.n, ctx.Err())
+	}
 	if err != nil {
 		return nil, failed(err)
 	}
 	return c.setup(zoneConfig(server, apex, key)), nil
+}
+
+// The bounds of a transfer.
+const (
+	maxTransfer     = 2 << 30    // bytes
+	maxRecords      = 50_000_000 // of all types
+	maxTransferTime = 30 * time.Minute
+)
+
+// boundedConn is a connection that yields so many bytes and no more.
+type boundedConn struct {
+	net.Conn
+	left int64
+}
+
+func (c *boundedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if c.left -= int64(n); c.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes", int64(maxTransfer))
+	}
+	return n, err
 }
 
 // zoneConfig always has a key: dnsgate signs every update.
@@ -78,7 +113,9 @@ func (c *zoneCollector) take(e *dns.Envelope) error {
 		return fmt.Errorf("%w; does the server let this address, or this key, transfer the zone?", e.Error)
 	}
 	for _, rr := range e.RR {
-		c.n++
+		if c.n++; c.n > maxRecords {
+			return fmt.Errorf("more than %d records", maxRecords)
+		}
 		c.rr(rr)
 	}
 	return c.room()

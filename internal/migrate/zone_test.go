@@ -1,7 +1,10 @@
 package migrate
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -86,7 +89,7 @@ zone "Dyn.Example.com" { type primary; file "zone"; check-names ignore; };
 func TestZone(t *testing.T) {
 	server := startBIND(t)
 	key := Key{Name: "transfer.", Algorithm: "hmac-sha512", Secret: transferSecret, File: "/etc/dnsgate/tsig.secret"}
-	s, err := Zone(server, "DYN.example.com.", key)
+	s, err := Zone(t.Context(), server, "DYN.example.com.", key)
 	check(t, s, err, "", `*.home.dyn.example.com 1m0s 203.0.113.8
 home.dyn.example.com 1m0s 203.0.113.7 2001:db8::7
 lab.dyn.example.com 5m0s 192.168.1.5
@@ -111,17 +114,17 @@ dyn.example.com:8: left out: ns.dyn.example.com: not an address to publish: 127.
 		"unknown key":    {Name: "other", Algorithm: "hmac-sha512", Secret: transferSecret},
 		"another digest": {Name: "transfer", Algorithm: "hmac-sha256", Secret: transferSecret},
 	} {
-		_, err := Zone(server, "dyn.example.com", k)
+		_, err := Zone(t.Context(), server, "dyn.example.com", k)
 		if err == nil || !strings.Contains(err.Error(), "transferring dyn.example.com from "+server) || strings.Contains(err.Error(), "Secret") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	for _, zone := range []string{"", ".", "a..b", "org"} {
-		if _, err := Zone(server, zone, key); err == nil {
+		if _, err := Zone(t.Context(), server, zone, key); err == nil {
 			t.Errorf("zone %q was read", zone)
 		}
 	}
-	if _, err := Zone("127.0.0.1:1", "dyn.example.com", key); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
+	if _, err := Zone(t.Context(), "127.0.0.1:1", "dyn.example.com", key); err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -150,16 +153,53 @@ func TestZoneOfAServerThatLies(t *testing.T) {
 	})}
 	go server.ActivateAndServe()
 	defer server.Shutdown()
-	s, err := Zone(l.Addr().String(), "example.com", Key{})
+	s, err := Zone(t.Context(), l.Addr().String(), "example.com", Key{})
 	check(t, s, err, "", `home.example.com 1m0s 203.0.113.7
 example.com:3: left out: home.example.org is not in the zone
 example.com:4: left out: notexample.com is not in the zone
 `)
 	outputs(t, s)
-	if _, err := Zone(l.Addr().String(), "torn.example.com", Key{}); err == nil {
+	if _, err := Zone(t.Context(), l.Addr().String(), "torn.example.com", Key{}); err == nil {
 		t.Error("half a zone was taken for all of it")
 	}
-	if _, err := Zone(l.Addr().String(), "example.com", Key{Name: "k", Algorithm: "hmac-sha256", Secret: transferSecret}); err == nil {
+	if _, err := Zone(t.Context(), l.Addr().String(), "example.com", Key{Name: "k", Algorithm: "hmac-sha256", Secret: transferSecret}); err == nil {
 		t.Error("an unsigned answer was taken for a signed one")
+	}
+}
+
+// TestZoneThatNeverEnds: a server that goes on sending is left when the
+// context ends, and once it has sent too much.
+func TestZoneThatNeverEnds(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	soa, _ := dns.NewRR("example.com. SOA a. b. 1 2 3 4 5")
+	txt, _ := dns.NewRR("example.com. TXT more")
+	server := &dns.Server{Listener: l, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+		m := new(dns.Msg).SetReply(q)
+		for m.Answer = []dns.RR{soa}; w.WriteMsg(m) == nil; m.Answer = []dns.RR{txt} {
+		}
+	})}
+	go server.ActivateAndServe()
+	defer server.Shutdown()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := Zone(ctx, l.Addr().String(), "example.com", Key{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+
+	near, far := net.Pipe()
+	defer near.Close()
+	go func() {
+		for {
+			if _, err := far.Write(make([]byte, 100)); err != nil {
+				return
+			}
+		}
+	}()
+	n, err := io.Copy(io.Discard, &boundedConn{near, 1000})
+	if err == nil || n > 1000 {
+		t.Errorf("read %d bytes of at most 1000, %v", n, err)
 	}
 }

@@ -214,12 +214,15 @@ type ViewsError struct {
 	Line, Other    int
 }
 
-func (e *ViewsError) Error() string {
+func (e *ViewsError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Other, e.Why()) }
+
+// Why is Error without the place.
+func (e *ViewsError) Why() string {
 	hint := "leave one of them"
 	if e.By == "location" {
 		hint = "say with location in [tinydns] which are dnsgate's"
 	}
-	return fmt.Sprintf("%s:%d: the lines of %s differ by %s: line %d has another; %s", e.File, e.Other, e.Host, e.By, e.Line, hint)
+	return fmt.Sprintf("the lines of %s differ by %s: line %d has another; %s", e.Host, e.By, e.Line, hint)
 }
 
 // ForClient is what a client may be told of it.
