@@ -38,6 +38,15 @@ type hostLine struct {
 	family     family
 	host       *rewritten
 	group      int // of host
+	keeps      int // which of the host's values; -1: none that it has
+}
+
+// has reports whether r is in the line.
+func (l *hostLine) has(data []byte, r records.Record) bool {
+	if l.family == text {
+		return string(l.Value.In(data[l.start:l.end])) == r.Text
+	}
+	return l.Addr == r.Addr
 }
 
 // appendOn appends the line, turned on, with r in it.

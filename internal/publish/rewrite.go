@@ -2,9 +2,7 @@ package publish
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"fmt"
 	"hash/maphash"
 	"log/slog"
 	"maps"
@@ -19,8 +17,9 @@ import (
 // data file has for them, and touches no other byte. It never adds a line.
 //
 // The lines of "*.name" are those of the host "*.name" if there is one, else
-// of name. Lines of one name and type share the host's values: the first line
-// has the first, and so on, and after the last one the first again.
+// of name. Lines of one name and type share the host's values: a line keeps one
+// that it has; the others go to the other lines in order, and after the last
+// one the first again.
 //
 // Lines outside of the location that is set are the operator's. A host whose
 // lines still differ by location or timestamp is refused and its lines stay as
@@ -58,8 +57,18 @@ type rewritten struct {
 // group is the lines of one name and type.
 type group struct {
 	groupKey
-	on, off int // lines
-	next    int // value to give out
+	on, off int    // lines
+	kept    uint64 // a bit for each of the first 64 values that a line has already
+	next    int    // value to give out
+}
+
+// nextValue is the place of the value for the next line that keeps none, of n.
+func (g *group) nextValue(n int) int {
+	for g.next < n && g.kept>>g.next&1 == 1 {
+		g.next++
+	}
+	g.next++
+	return (g.next - 1) % n
 }
 
 type groupKey struct {
@@ -129,6 +138,7 @@ func (w *rewriteWriter) change(data []byte) ([]byte, error) {
 		w.recheck = true
 	}
 	w.find(data)
+	w.keep(data)
 	out := make([]byte, 0, len(data)+16*len(w.found))
 	done := 0
 	for _, l := range w.found {
@@ -148,12 +158,35 @@ func (w *rewriteWriter) change(data []byte) ([]byte, error) {
 			out = appendOff(out, &l.HostLine, line)
 			continue
 		}
-		out = appendOn(out, &l.HostLine, line, values[g.next%len(values)])
-		g.next++
+		value := l.keeps
+		if value < 0 {
+			value = g.nextValue(len(values))
+		}
+		out = appendOn(out, &l.HostLine, line, values[value])
 	}
 	out = append(out, data[done:]...)
 	w.sum = maphash.Bytes(w.seed, out)
 	return out, nil
+}
+
+// keep finds the lines that have one of their host's values already: those of
+// other lines do not move there, and so no PTR record changes for it.
+func (w *rewriteWriter) keep(data []byte) {
+	for i := range w.found {
+		l := &w.found[i]
+		l.keeps = -1
+		g := &l.host.groups[l.group]
+		if l.Off && g.on > 0 {
+			continue
+		}
+		for v, r := range valuesOf(l.host.host, l.family) {
+			if v < 64 && g.kept>>v&1 == 0 && l.has(data, r) {
+				g.kept |= 1 << v
+				l.keeps = v
+				break
+			}
+		}
+	}
 }
 
 // ours reports whether lines of h without a value are to be turned off.
@@ -221,80 +254,6 @@ func (w *rewriteWriter) owner(name []byte, f family) (host *rewritten, wildcard 
 		return nil, false
 	}
 	return w.hosts[records.Name(base)], true
-}
-
-// look brings refused up to date: after a change of dnsgate's own only the
-// hosts that were given, and those refused before, can have become others.
-func (w *rewriteWriter) look(hosts []records.Host, whole bool) {
-	before := w.refused
-	w.refused = make(HostErrors)
-	look := func(name records.Name) {
-		if h := w.hosts[name]; h != nil {
-			if err := w.missing(h); err != nil {
-				w.refused[name] = err
-			}
-		}
-	}
-	if w.recheck || whole {
-		for name := range w.hosts {
-			look(name)
-		}
-		w.recheck = false
-		return
-	}
-	for _, h := range hosts {
-		look(h.Name)
-	}
-	for name := range before {
-		look(name)
-	}
-}
-
-// missing is an error if the file has no lines for h, or too few, or lines
-// that one address cannot be right for.
-func (w *rewriteWriter) missing(h *rewritten) error {
-	if h.pass == w.pass && h.views.Differ() {
-		return h.views.Error(w.file.path, string(h.host.Name))
-	}
-	for f := range families {
-		n := len(valuesOf(h.host, f))
-		places := 0
-		if n > 0 && h.pass == w.pass {
-			places = h.places(f)
-		}
-		switch {
-		case n <= places:
-		case places == 0:
-			return fmt.Errorf("%s has no line for its %s record, and none is ever added", w.file.path, f)
-		default:
-			return fmt.Errorf("%s has lines for %d of its %d %s records", w.file.path, places, n, f)
-		}
-	}
-	return nil
-}
-
-// differing tells which of names have lines in data that one address cannot be
-// right for.
-func (w *rewriteWriter) differing(data []byte, names []records.Name) (wrong []*tinydns.ViewsError) {
-	for _, name := range names {
-		w.hosts[name] = &rewritten{host: records.Host{Name: name}}
-	}
-	w.find(data)
-	for _, name := range slices.Sorted(maps.Keys(w.hosts)) {
-		if views := &w.hosts[name].views; views.Differ() {
-			wrong = append(wrong, views.Error(w.file.path, string(name)))
-		}
-	}
-	return wrong
-}
-
-// places is how many values of a family the host's lines can hold.
-func (h *rewritten) places(f family) int {
-	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == groupKey{false, f} })
-	if at < 0 {
-		return 0
-	}
-	return cmp.Or(h.groups[at].on, h.groups[at].off)
 }
 
 // valuesOf are the records of h that lines of family f hold.

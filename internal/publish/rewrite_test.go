@@ -80,6 +80,12 @@ func TestRewriteTable(t *testing.T) {
 			"+h.example.com:203.0.113.7:60\n+h.example.com:203.0.113.8:60\n+h.example.com:203.0.113.7:60\n+*.h.example.com:203.0.113.7:60\n+*.h.example.com:203.0.113.8:60\n",
 			nil,
 		},
+		"addresses that stay where they are": {
+			"=h.example.com:192.0.2.9\n+h.example.com:192.0.2.1\n+h.example.com:192.0.2.5\n+h.example.com:192.0.2.9 # twice\n",
+			[]records.Host{hostWith("h.example.com", "192.0.2.1", "192.0.2.7", "192.0.2.9")},
+			"=h.example.com:192.0.2.9\n+h.example.com:192.0.2.1\n+h.example.com:192.0.2.7\n+h.example.com:192.0.2.1 # twice\n",
+			nil,
+		},
 		"more addresses than lines": {
 			"+h.example.com:192.0.2.1\n",
 			[]records.Host{hostWith("h.example.com", "203.0.113.7", "203.0.113.8")},
