@@ -61,6 +61,9 @@ func check(configFile string, tell func(any), warn func(string)) {
 			tell(err)
 		}
 	}
+	if err := records.CheckJournal(cfg.State); err != nil {
+		tell(err)
+	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)
 	if err != nil {
 		tell(fmt.Sprintf("%s:1: %v", cfg.AuthorizedKeys, err))

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -202,16 +201,6 @@ func (g *gateway) kill() {
 		g.process.Wait()
 		g.process = nil
 	}
-}
-
-// stop ends it as an operator does.
-func (g *gateway) stop(t *testing.T) {
-	t.Helper()
-	g.process.Process.Signal(syscall.SIGTERM)
-	if err := g.process.Wait(); err != nil {
-		t.Errorf("stopping: %v\n%s", err, g.log)
-	}
-	g.process = nil
 }
 
 func (g *gateway) dial(key ssh.Signer) (*ssh.Client, error) {

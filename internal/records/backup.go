@@ -63,78 +63,41 @@ func (b *BackupWriter) Close(revision uint64) error {
 // Backup implements Store.
 func (s *Bolt) Backup(w io.Writer) (err error) {
 	defer trapDamage(&err)()
-	return s.view(func(tx *bbolt.Tx, st state, beyond *draft) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		st, err := getState(tx)
+		if err != nil {
+			return err
+		}
 		b := NewBackupWriter(w)
-		oldest, err := backupLog(b, tx, beyond)
+		oldest := st.revision + 1
+		err = tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
+			l, err := openLine(k, v)
+			if err != nil {
+				return err
+			}
+			oldest = min(oldest, l.Revision)
+			return b.Write(l.Change)
+		})
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
-		if err := backupHosts(b, tx, beyond, oldest); err != nil {
+		err = tx.Bucket(bucketHosts).ForEach(func(k, v []byte) error {
+			return backupHost(b, k, v, oldest)
+		})
+		if err != nil {
 			return fmt.Errorf("reading the hosts: %w", err)
 		}
-		return b.Close(max(st.revision, beyond.revision))
+		return b.Close(st.revision)
 	})
-}
-
-// backupLog returns the oldest revision in the log.
-func backupLog(b *BackupWriter, tx *bbolt.Tx, beyond *draft) (oldest uint64, err error) {
-	oldest = beyond.revision + 1
-	err = tx.Bucket(bucketLog).ForEach(func(k, v []byte) error {
-		l, err := openLine(k, v)
-		if err != nil {
-			return err
-		}
-		oldest = min(oldest, l.Revision)
-		return b.Write(l.Change)
-	})
-	if err != nil {
-		return 0, err
-	}
-	for _, l := range beyond.lines {
-		oldest = min(oldest, l.Revision)
-		if err := b.Write(l.Change); err != nil {
-			return 0, err
-		}
-	}
-	return oldest, nil
-}
-
-// backupHosts merges, in order of the names, what the file holds and what is
-// beyond that.
-func backupHosts(b *BackupWriter, tx *bbolt.Tx, beyond *draft, oldest uint64) error {
-	names := slices.Sorted(maps.Keys(beyond.hosts))
-	before := func(key string) error { // key "" is behind all
-		for len(names) > 0 && (key == "" || string(names[0]) < key) {
-			st := beyond.hosts[names[0]]
-			names = names[1:]
-			if err := backupHost(b, st, oldest); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	err := tx.Bucket(bucketHosts).ForEach(func(k, v []byte) error {
-		if _, newer := beyond.hosts[Name(k)]; newer {
-			return nil // it comes before the next one
-		}
-		if err := before(string(k)); err != nil {
-			return err
-		}
-		st, err := openHost(k, v)
-		if err != nil {
-			return err
-		}
-		return backupHost(b, st, oldest)
-	})
-	if err != nil {
-		return err
-	}
-	return before("")
 }
 
 // backupHost writes a host's state unless the log, whole from revision
 // oldest on, gives it.
-func backupHost(b *BackupWriter, st staged, oldest uint64) error {
+func backupHost(b *BackupWriter, key, sealed []byte, oldest uint64) error {
+	st, err := openHost(key, sealed)
+	if err != nil {
+		return err
+	}
 	h := st.host
 	if st.logged == h.Revision && st.logged > oldest {
 		return nil
@@ -157,6 +120,9 @@ func Restore(folder string, backup io.Reader) error {
 		return err
 	}
 	defer lock.Close()
+	if err := CheckJournal(folder); err != nil {
+		return err
+	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err

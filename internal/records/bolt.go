@@ -21,14 +21,13 @@ import (
 )
 
 // Bolt is the embedded Store: every host in memory, and behind it one bbolt
-// file that makes changes durable, and a journal in front of that. One
-// goroutine alone writes; commits that wait at the same time share its fsync.
+// file that makes changes durable. One goroutine alone writes; commits that
+// wait at the same time share its fsync.
 type Bolt struct {
-	db      *bbolt.DB
-	path    string
-	file    os.FileInfo // of what is open; path may come to name another one
-	journal *journal
-	log     *slog.Logger
+	db   *bbolt.DB
+	path string
+	file os.FileInfo // of what is open; path may come to name another one
+	log  *slog.Logger
 
 	queue   chan *commit
 	closing chan struct{}
@@ -45,10 +44,7 @@ type Bolt struct {
 	changed  chan struct{} // closed and replaced at each commit
 	leaseDue chan struct{} // capacity 1: an earlier lease end than before
 
-	journaled *draft // in the journal, and not in the file; the committer alone changes it
-
-	logged        logSize          // the log bucket; belongs to the committer, as the next
-	checkpointDue <-chan time.Time // nil: no time is set
+	logged logSize // the log bucket; belongs to the committer
 }
 
 var _ Store = (*Bolt)(nil)
@@ -57,15 +53,13 @@ var _ Store = (*Bolt)(nil)
 const File = "dnsgate.db"
 
 // The buckets: host name -> sealed host; revision and name -> sealed line of
-// the log; and two keys, state -> sealed revision, hosts and log lines, which
-// tells a file with missing pages from a whole one, and while there is one,
-// journal -> its sealed number.
+// the log; and one key, state -> sealed revision, hosts and log lines, which
+// tells a file with missing pages from a whole one.
 var (
 	bucketHosts = []byte("hosts")
 	bucketLog   = []byte("log")
 	bucketMeta  = []byte("meta")
 	keyState    = []byte("state")
-	keyJournal  = []byte("journal")
 )
 
 // mapSize is the address space kept for the file, so that a reader (backup)
@@ -77,14 +71,13 @@ const mapSize = min(1<<36, 1<<(^uint(0)>>63*6+30))
 // by another process, is an error that names it; it is never reset. Errors
 // after that go to log.
 func Open(folder string, log *slog.Logger) (*Bolt, error) {
+	if err := CheckJournal(folder); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(folder, File)
 	s, err := open(folder, path, log)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := s.startJournal(folder); err != nil {
-		s.db.Close()
-		return nil, err
 	}
 	releasePages(s.db, s.file.Size())
 	s.workers.Go(s.runCommits)
@@ -107,7 +100,7 @@ func open(folder, path string, log *slog.Logger) (s *Bolt, err error) {
 		return nil, err
 	}
 	s = &Bolt{
-		db: db, path: path, log: log, journal: new(journal),
+		db: db, path: path, log: log, hosts: make(map[Name]string),
 		queue:   make(chan *commit, 1024),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 		changed: make(chan struct{}), leaseDue: make(chan struct{}, 1),
@@ -173,9 +166,6 @@ func create(folder, path string) error {
 	if _, err := os.Lstat(path); err == nil {
 		return nil // another process was first
 	}
-	if _, err := os.Lstat(filepath.Join(folder, JournalFile)); err == nil {
-		return fmt.Errorf("it is missing, and %s is there; put it back, or restore a backup into an empty folder", JournalFile)
-	}
 	temp := path + ".new"
 	os.Remove(temp)
 	db, err := bbolt.Open(temp, 0o600, options())
@@ -211,38 +201,17 @@ func putState(tx *bbolt.Tx, st state) error {
 }
 
 func getState(tx *bbolt.Tx) (st state, err error) {
-	v, err := getMeta(tx, keyState, 24)
+	v, err := unseal(keyState, tx.Bucket(bucketMeta).Get(keyState))
+	if err == nil && len(v) != 24 {
+		err = errTruncated
+	}
 	if err != nil {
-		return st, err
+		return st, fmt.Errorf("meta: %w", err)
 	}
 	st.revision = binary.BigEndian.Uint64(v)
 	st.hosts = binary.BigEndian.Uint64(v[8:])
 	st.logged = binary.BigEndian.Uint64(v[16:])
 	return st, nil
-}
-
-// getJournal returns the number of the journal that belongs to the file, or 0.
-func getJournal(tx *bbolt.Tx) (uint64, error) {
-	if tx.Bucket(bucketMeta).Get(keyJournal) == nil {
-		return 0, nil
-	}
-	v, err := getMeta(tx, keyJournal, 8)
-	if err != nil {
-		return 0, err
-	}
-	return binary.BigEndian.Uint64(v), nil
-}
-
-// getMeta returns a value of the meta bucket, of so many bytes.
-func getMeta(tx *bbolt.Tx, key []byte, length int) ([]byte, error) {
-	v, err := unseal(key, tx.Bucket(bucketMeta).Get(key))
-	if err == nil && len(v) != length {
-		err = errTruncated
-	}
-	if err != nil {
-		return nil, fmt.Errorf("meta: %w", err)
-	}
-	return v, nil
 }
 
 // load reads and checks the whole file into memory.
@@ -257,11 +226,10 @@ func (s *Bolt) load() error {
 		if err != nil {
 			return err
 		}
-		if s.journal.id, err = getJournal(tx); err != nil {
-			return err
+		if tx.Bucket(bucketMeta).Get(keyJournal) != nil {
+			return errJournalMissing
 		}
 		s.revision, s.recent.from = st.revision, st.revision
-		s.journaled = newDraft(st.revision)
 		s.hosts = make(map[Name]string, st.hosts)
 		if err := tx.Bucket(bucketHosts).ForEach(s.loadHost); err != nil {
 			return err
@@ -314,11 +282,10 @@ func (s *Bolt) remember(h Host, value string) {
 }
 
 // Close ends the store's goroutines, after the commits that were accepted,
-// and closes the file, which is all that is left in the folder.
+// and closes the file.
 func (s *Bolt) Close() error {
 	close(s.closing)
 	s.workers.Wait()
-	s.endJournal()
 	return s.db.Close()
 }
 

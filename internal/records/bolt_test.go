@@ -438,23 +438,18 @@ func TestLogBytes(t *testing.T) {
 		h.TTL = ttl + 1
 		mustCommit(t, s, h)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, dir)
 	s.logged.bytes = maxLogBytes // as if those were long
 	h = read(t, s, h.Name)
 	h.TTL = 99
 	mustCommit(t, s, h)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = openStore(t, dir)
-	defer s.Close()
 	lines, err := s.History("", func(Name) bool { return true }, 99)
 	if err != nil || len(lines) >= 10 || len(lines) == 0 || lines[0].TTL != 99 {
 		t.Errorf("%d lines: %v", len(lines), err)
 	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, dir).Close()
 }
 
 // TestCommitWhileClosing: whoever commits while the store closes gets an

@@ -86,15 +86,6 @@ func (d *decoder) bytes(n int) string {
 	return s
 }
 
-// string reads what appendString wrote.
-func (d *decoder) string() string {
-	n := d.uvarint()
-	if n > uint64(len(d.rest)) {
-		n = uint64(len(d.rest)) + 1 // too long for sure, and no overflow
-	}
-	return d.bytes(int(n))
-}
-
 func (d *decoder) record() (r Record) {
 	switch tag := d.uvarint(); {
 	case d.err != nil:
@@ -134,26 +125,21 @@ func decodeHost(name Name, value string, arena []Record) (h Host, logged uint64,
 	return h, logged, arena, d.err
 }
 
-// parseHost is decodeHost with its name checked too.
-func parseHost(name, value string) (staged, error) {
-	canonical, err := ParseStored(name)
-	if err != nil || string(canonical) != name {
-		return staged{}, fmt.Errorf("host %q: not a name in canonical form", name)
-	}
-	h, logged, _, err := decodeHost(canonical, value, nil)
-	if err != nil {
-		return staged{}, fmt.Errorf("host %q: %w", name, err)
-	}
-	return staged{h, logged, value}, nil
-}
-
-// openHost reads a host as it stands in the file.
+// openHost reads a host as it stands in the file, and checks its name too.
 func openHost(key, sealed []byte) (staged, error) {
 	value, err := unseal(key, sealed)
 	if err != nil {
 		return staged{}, fmt.Errorf("host %q: %w", key, err)
 	}
-	return parseHost(string(key), string(value))
+	name, err := ParseStored(string(key))
+	if err != nil || string(name) != string(key) {
+		return staged{}, fmt.Errorf("host %q: not a name in canonical form", key)
+	}
+	h, logged, _, err := decodeHost(name, string(value), nil)
+	if err != nil {
+		return staged{}, fmt.Errorf("host %q: %w", key, err)
+	}
+	return staged{h, logged, string(value)}, nil
 }
 
 // seal puts a format version and a CRC-32C over key and value in front of a

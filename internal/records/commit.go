@@ -55,9 +55,6 @@ func (s *Bolt) runCommits() {
 		select {
 		case c := <-s.queue:
 			s.group(c)
-		case <-s.checkpointDue:
-			s.checkpointDue = nil
-			_ = s.checkpoint(s.journaled) // or the next write tries again
 		case <-s.closing:
 			for {
 				select {
@@ -98,7 +95,7 @@ func (s *Bolt) apply(group []*commit) {
 		}
 		return
 	}
-	d := newDraft(s.Revision())
+	d := &draft{revision: s.Revision(), hosts: make(map[Name]staged)}
 	for _, c := range group {
 		c.err = s.stage(d, c)
 	}
@@ -129,7 +126,7 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 		}
 		c.revision = max(c.revision, h.Revision)
 	}
-	revision, first := d.revision+1, len(d.lines)
+	revision := d.revision + 1
 	for i, h := range c.txn.Hosts {
 		if h.Equal(was[i].host) {
 			continue
@@ -150,7 +147,6 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 		d.hosts[h.Name] = staged{h, logged, string(encodeHost(nil, h, logged))}
 		d.revision, c.revision = revision, revision
 	}
-	slices.SortFunc(d.lines[first:], func(a, b line) int { return cmp.Compare(a.Name, b.Name) }) // as the file has them
 	return nil
 }
 
@@ -167,17 +163,13 @@ func (s *Bolt) current(d *draft, name Name) staged {
 	return staged{host: h, logged: logged}
 }
 
-// inDoubt says why it is not known what the disk holds.
-func (s *Bolt) inDoubt() error {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.failed
-}
-
 // usable says why the store can make nothing durable, nor say that it is.
 func (s *Bolt) usable() error {
-	if err := s.inDoubt(); err != nil {
-		return err
+	s.mu.RLock()
+	failed := s.failed
+	s.mu.RUnlock()
+	if failed != nil {
+		return failed
 	}
 	if err := s.there(); err != nil {
 		return fmt.Errorf("%w; %w", err, ErrNotApplied)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"go.etcd.io/bbolt"
 )
@@ -13,12 +12,12 @@ import (
 // quarter of a million changes, is not found any more.
 func (s *Bolt) History(name Name, match func(Name) bool, limit int) (changes []Change, err error) {
 	defer trapDamage(&err)()
-	err = s.view(func(tx *bbolt.Tx, _ state, beyond *draft) (err error) {
+	err = s.db.View(func(tx *bbolt.Tx) (err error) {
 		if name == "" {
-			changes, err = lastLines(tx, beyond, match, limit)
+			changes, err = lastLines(tx, match, limit)
 			return err
 		}
-		changes, err = hostLines(tx, beyond, name, limit)
+		changes, err = hostLines(tx, name, limit)
 		return err
 	})
 	if err != nil {
@@ -28,18 +27,17 @@ func (s *Bolt) History(name Name, match func(Name) bool, limit int) (changes []C
 }
 
 // hostLines follows one host's lines backwards.
-func hostLines(tx *bbolt.Tx, beyond *draft, name Name, limit int) (changes []Change, err error) {
-	prev, found := uint64(0), false
-	for _, l := range slices.Backward(beyond.lines) {
-		if l.Name == name && len(changes) < limit {
-			changes, prev, found = append(changes, l.Change), l.prev, true
-		}
+func hostLines(tx *bbolt.Tx, name Name, limit int) ([]Change, error) {
+	sealed := tx.Bucket(bucketHosts).Get([]byte(name))
+	if sealed == nil {
+		return nil, nil
 	}
-	if !found {
-		if prev, err = lastLine(tx, name); err != nil {
-			return nil, err
-		}
+	st, err := openHost([]byte(name), sealed)
+	if err != nil {
+		return nil, err
 	}
+	var changes []Change
+	prev := st.logged
 	for prev != 0 && len(changes) < limit {
 		key := lineKey(prev, name)
 		sealed := tx.Bucket(bucketLog).Get(key)
@@ -55,24 +53,9 @@ func hostLines(tx *bbolt.Tx, beyond *draft, name Name, limit int) (changes []Cha
 	return changes, nil
 }
 
-// lastLine is the revision of the host's last line in the file, or 0.
-func lastLine(tx *bbolt.Tx, name Name) (uint64, error) {
-	sealed := tx.Bucket(bucketHosts).Get([]byte(name))
-	if sealed == nil {
-		return 0, nil
-	}
-	st, err := openHost([]byte(name), sealed)
-	return st.logged, err
-}
-
 // lastLines reads the log backwards.
-func lastLines(tx *bbolt.Tx, beyond *draft, match func(Name) bool, limit int) ([]Change, error) {
+func lastLines(tx *bbolt.Tx, match func(Name) bool, limit int) ([]Change, error) {
 	var changes []Change
-	for _, l := range slices.Backward(beyond.lines) {
-		if match(l.Name) && len(changes) < limit {
-			changes = append(changes, l.Change)
-		}
-	}
 	cursor := tx.Bucket(bucketLog).Cursor()
 	for k, v := cursor.Last(); k != nil && len(changes) < limit; k, v = cursor.Prev() {
 		if len(k) < 8 || !match(Name(k[8:])) {

@@ -81,21 +81,13 @@ func syncNames(folder string) error {
 	return err
 }
 
-// there makes sure that the files in which changes are stored are those that
+// there makes sure that the file in which changes are stored is the one that
 // a later start will find: the folder may be gone, or another file system
 // mounted over it.
 func (s *Bolt) there() error {
-	err := sameAt(s.path, s.file)
-	if err == nil && s.journal.file != nil {
-		err = sameAt(s.journal.path, s.journal.info)
-	}
-	return err
-}
-
-func sameAt(path string, file os.FileInfo) error {
-	info, err := os.Lstat(path)
-	if err == nil && !os.SameFile(info, file) {
-		err = fmt.Errorf("%s: another file is in its place", path)
+	info, err := os.Lstat(s.path)
+	if err == nil && !os.SameFile(info, s.file) {
+		err = fmt.Errorf("%s: another file is in its place", s.path)
 	}
 	if err != nil {
 		return fmt.Errorf("the store's file is gone (%w); put it back, or take a backup while dnsgate runs", err)

@@ -1,7 +1,6 @@
 package records
 
 import (
-	"os"
 	"syscall"
 
 	"go.etcd.io/bbolt"
@@ -13,13 +12,4 @@ import (
 // does not matter.
 func releasePages(db *bbolt.DB, size int64) {
 	_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, db.Info().Data, uintptr(size), syscall.MADV_DONTNEED)
-}
-
-// datasync makes what was written to f durable, without its times (fdatasync(2)).
-func datasync(f *os.File) error {
-	for {
-		if err := syscall.Fdatasync(int(f.Fd())); err != syscall.EINTR {
-			return err
-		}
-	}
 }

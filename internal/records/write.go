@@ -1,0 +1,136 @@
+package records
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// maxLog is how many changes the log keeps, and maxLogBytes how much room they
+// take: a line with many TXT values has up to 17 KiB. Older ones leave it.
+const (
+	maxLog      = 1 << 18
+	maxLogBytes = 256 << 20
+)
+
+// logSize is what the log holds.
+type logSize struct{ lines, bytes uint64 }
+
+func (l *logSize) add(key, sealed []byte) {
+	l.lines++
+	l.bytes += uint64(len(key) + len(sealed))
+}
+
+func (l *logSize) remove(key, sealed []byte) {
+	l.lines--
+	l.bytes -= uint64(len(key) + len(sealed))
+}
+
+// write makes d durable. Where bbolt's Update fails before its own fsync, the
+// file is as it was.
+func (s *Bolt) write(d *draft) error {
+	logged := s.logged
+	err := s.updateFile(func(tx *bbolt.Tx) error {
+		logged = s.logged
+		return s.put(tx, d, &logged)
+	})
+	if err != nil {
+		var atPath *fs.PathError
+		return s.storingFailed(err, !errors.As(err, &atPath) && !errors.Is(err, errBeforeWrite))
+	}
+	s.logged = logged
+	return nil
+}
+
+// updateFile is bbolt's Update; where that panics the error is none that tells
+// what stands in the file.
+func (s *Bolt) updateFile(change func(tx *bbolt.Tx) error) (err error) {
+	defer trapDamage(&err)()
+	return s.db.Update(change)
+}
+
+// storingFailed logs err, and says what it means for what was to be stored.
+// After a failed fsync nobody can say what the disk holds, so the store takes
+// no further changes.
+func (s *Bolt) storingFailed(err error, inDoubt bool) error {
+	s.log.Error("storing failed", "file", s.path, "error", err)
+	if !inDoubt {
+		return fmt.Errorf("%w; %w", err, ErrNotApplied)
+	}
+	err = fmt.Errorf("%w (%w); the store takes no changes until dnsgate is restarted", ErrUnknown, err)
+	s.mu.Lock()
+	s.failed = err
+	s.mu.Unlock()
+	return err
+}
+
+var errBeforeWrite = errors.New("changing the file's pages failed")
+
+func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
+	hosts := tx.Bucket(bucketHosts)
+	for _, name := range slices.Sorted(maps.Keys(d.hosts)) {
+		key := []byte(name)
+		if err := hosts.Put(key, seal(nil, key, []byte(d.hosts[name].value))); err != nil {
+			return fmt.Errorf("%w: %w", errBeforeWrite, err)
+		}
+	}
+	lines := tx.Bucket(bucketLog)
+	for _, l := range d.lines {
+		if err := putLine(lines, l, logged); err != nil {
+			return fmt.Errorf("%w: %w", errBeforeWrite, err)
+		}
+	}
+	if err := trimLog(lines, logged); err != nil {
+		return fmt.Errorf("%w: %w", errBeforeWrite, err)
+	}
+	st := state{revision: d.revision, hosts: s.countHosts(d), logged: logged.lines}
+	return putState(tx, st)
+}
+
+func (s *Bolt) countHosts(d *draft) uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	n := uint64(len(s.hosts))
+	for name := range d.hosts {
+		if _, known := s.hosts[name]; !known {
+			n++
+		}
+	}
+	return n
+}
+
+// A line of the log is kept under its revision and name. In front of its text
+// stands the revision of the host's line before it, so that a host's history
+// is found without reading everybody's.
+func lineKey(revision uint64, name Name) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, revision), name...)
+}
+
+func putLine(lines *bbolt.Bucket, l line, size *logSize) error {
+	key := lineKey(l.Revision, l.Name)
+	value := l.AppendText(binary.BigEndian.AppendUint64(nil, l.prev))
+	lines.FillPercent = 0.95 // keys only grow
+	sealed := seal(nil, key, value)
+	size.add(key, sealed)
+	return lines.Put(key, sealed)
+}
+
+func trimLog(lines *bbolt.Bucket, size *logSize) error {
+	cursor := lines.Cursor()
+	for size.lines > maxLog || size.bytes > maxLogBytes {
+		k, v := cursor.First()
+		if k == nil {
+			return nil
+		}
+		size.remove(k, v)
+		if err := cursor.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
