@@ -116,6 +116,8 @@ func gateLimits(l config.Limits) gate.Limits {
 		MaxSessions:       l.MaxSessions,
 		IdleTimeout:       l.IdleTimeout,
 		MaxConnection:     l.MaxConnection,
+		MaxLogins:         l.MaxLogins,
+		MaxLoginsPerKey:   l.MaxLoginsPerKey,
 		Penalties:         l.Penalties,
 		PenaltyExempt:     l.PenaltyExempt,
 	}

@@ -103,7 +103,7 @@ func (r *run) status(words []string) error {
 	fmt.Fprintf(r.out, "connections: %d, %d not logged in, %d sessions; %d accepted, %d refused\n",
 		c.Authenticated+c.Unauthenticated, c.Unauthenticated, c.Sessions, c.Accepted, c.Refused)
 	if c.Penalized > 0 {
-		fmt.Fprintf(r.out, "penalties: %d sources refused for a while\n", c.Penalized)
+		fmt.Fprintf(r.out, "penalties: %d sources slowed for a while\n", c.Penalized)
 	}
 	for _, p := range c.Penalties {
 		fmt.Fprintf(r.out, "  %s until %s: %s\n", p.Source, p.Until.UTC().Format(time.RFC3339), p.Why)

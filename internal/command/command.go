@@ -80,11 +80,11 @@ type Connections struct {
 	Accepted        uint64 `json:"accepted"` // since the start
 	Refused         uint64 `json:"refused"`  // over a limit, or without a good key
 
-	Penalized int       `json:"penalized"` // sources refused for now
-	Penalties []Penalty `json:"penalties"` // those refused the longest
+	Penalized int       `json:"penalized"` // sources slowed for now
+	Penalties []Penalty `json:"penalties"` // those slowed the longest
 }
 
-// Penalty is a source that is refused for a while.
+// Penalty is a source that is slowed for a while.
 type Penalty struct {
 	Source string    `json:"source"` // a network
 	Until  time.Time `json:"until"`

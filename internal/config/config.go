@@ -38,10 +38,12 @@ type Limits struct {
 	MaxSessions       int           // channels open at once in one connection
 	IdleTimeout       time.Duration // without a command running
 	MaxConnection     time.Duration // a connection's whole life
+	MaxLogins         int           // authenticated connections at once, in all
+	MaxLoginsPerKey   int           // and per key
 	UpdatesPerMinute  int           // per key and hostname, with an equal burst
 	MaxHosts          int           // names in all, before patterns of keys get no new ones
 
-	Penalties     bool           // refuse, for a while, sources that gave trouble
+	Penalties     bool           // slow, for a while, sources that gave trouble
 	PenaltyExempt []netip.Prefix // but never these
 }
 
@@ -115,6 +117,8 @@ func defaults() *Config {
 			MaxSessions:       10,
 			IdleTimeout:       30 * time.Second,
 			MaxConnection:     10 * time.Minute,
+			MaxLogins:         4000,
+			MaxLoginsPerKey:   64,
 			UpdatesPerMinute:  30,
 			MaxHosts:          1_000_000,
 			Penalties:         true,

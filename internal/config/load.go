@@ -98,6 +98,8 @@ func (l *Limits) read(t *table) {
 	t.number("max_sessions", &l.MaxSessions, 1, 1000)
 	t.duration("idle_timeout", &l.IdleTimeout, time.Second, 24*time.Hour)
 	t.duration("max_connection", &l.MaxConnection, time.Second, 30*24*time.Hour)
+	t.number("max_logins", &l.MaxLogins, 1, 1_000_000)
+	t.number("max_logins_per_key", &l.MaxLoginsPerKey, 1, 1_000_000)
 	t.number("updates_per_minute", &l.UpdatesPerMinute, 1, 1_000_000)
 	t.number("max_hosts", &l.MaxHosts, 1, 100_000_000)
 	t.flag("penalties", &l.Penalties)

@@ -28,9 +28,11 @@ type conn struct {
 	long       int         // packets longer than maxPacket; belongs to the reader
 	rest       int         // of the last packet, what is still to come; belongs to the reader
 	tried      bool        // the client tried to log in; belongs to the login
+	excused    bool        // its failure is no fault of its source; belongs to the login
 	refusal    refusal     // of the last key that was refused; belongs to the login
 	offers     int         // accepted keys that were offered; belongs to the login
 	exchanges  int         // of keys; belongs to the key exchange
+	login      string      // its key in logins; belongs to logins
 	expired    atomic.Bool // the login took too long
 	proven     atomic.Bool
 	opens      atomic.Int32 // channels being opened or open
@@ -41,12 +43,15 @@ type conn struct {
 	mu       sync.Mutex
 	moved    sync.Cond // one of these changed
 	running  int       // commands
+	idle     time.Time // since when it runs none
+	taken    int       // bytes of the gate's pool that it reads ahead
 	batches  int       // of them that read their input
 	waiting  int       // channels that have no command yet
 	unasked  int       // bytes read while channels wait, since the last command, but for requests
 	writing  bool
 	unsent   int    // bytes read since that write began
 	outgoing []byte // see Write
+	wide     bool   // and it may be maxOutgoing, with room of the gate's pool
 	failed   error  // of a write
 	closed   bool
 	released bool
@@ -57,6 +62,7 @@ func newConn(g *Gate, nc net.Conn, source netip.Addr, limits *Limits) *conn {
 		Conn: nc, gate: g, source: source, limits: limits,
 		accepted: time.Now(), quickAck: quickAcker(nc),
 	}
+	c.idle = c.accepted
 	c.moved.L = &c.mu
 	nc.SetDeadline(c.accepted.Add(limits.LoginGraceTime))
 	g.arriving.Add(1)
@@ -143,6 +149,10 @@ func (c *conn) Close() error {
 	if c.closed {
 		return nil
 	}
+	return c.closeLocked()
+}
+
+func (c *conn) closeLocked() error {
 	c.closed = true
 	c.moved.Broadcast()
 	if c.writing {
@@ -177,10 +187,27 @@ func (c *conn) pace(n int) {
 }
 
 // ahead reports whether the reader is too far ahead of the writer, or of a
-// channel that waits for its command. A batch's input may be in between.
+// channel that waits for its command. A batch's input may be in between. Beyond
+// a little of its own, a connection reads ahead from what all of them share.
 func (c *conn) ahead() bool {
-	return c.writing && c.unsent > maxReadAhead ||
-		c.waiting > 0 && c.batches == 0 && c.unasked > maxReadAhead
+	n := 0
+	if c.writing {
+		n = c.unsent
+	}
+	if c.waiting > 0 && c.batches == 0 {
+		n = max(n, c.unasked)
+	}
+	return n > maxReadAhead || !c.draw(max(n-ownReadAhead, 0))
+}
+
+// draw changes what the connection takes of the gate's pool to n bytes. It is
+// false if there is not so much; then what it has stays.
+func (c *conn) draw(n int) bool {
+	if !c.gate.readAhead.take(n - c.taken) {
+		return false
+	}
+	c.taken = n
+	return true
 }
 
 // await takes a place among the channels that wait for their commands, once
@@ -217,26 +244,62 @@ func (c *conn) awaited() {
 	c.moved.Broadcast()
 }
 
-// prove ends the login: the connection no longer counts as a stranger's.
-func (c *conn) prove() {
-	if c.proven.Swap(true) {
-		return
+// prove ends the login: the connection no longer counts as a stranger's. It is
+// an error if the key has no place left.
+func (c *conn) prove(key string) error {
+	if c.proven.Load() {
+		return nil
 	}
+	evicted, err := c.gate.logins.add(key, c, c.limits.MaxLogins, c.limits.MaxLoginsPerKey)
+	if err != nil {
+		c.excused = true
+		return err
+	}
+	if evicted != nil {
+		c.gate.log.Info("idle connection closed", "source", evicted.source, "why", "its place was needed")
+	}
+	c.proven.Store(true)
 	c.gate.startups.end(sourceNetwork(c.source))
 	c.gate.authenticated.Add(1)
 	c.setDeadline()
+	return nil
+}
+
+// idleSince is when its last command ended; zero while it runs one, or has
+// ended.
+func (c *conn) idleSince() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running > 0 || c.closed {
+		return time.Time{}
+	}
+	return c.idle
+}
+
+// closeIdle closes the connection, unless it runs a command or has ended.
+func (c *conn) closeIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running > 0 || c.closed {
+		return false
+	}
+	c.closeLocked()
+	return true
 }
 
 // release gives back what the connection was counted for.
 func (c *conn) release() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.released {
+	again := c.released
+	c.released = true
+	c.draw(0)
+	c.mu.Unlock()
+	if again {
 		return
 	}
-	c.released = true
 	c.arrive()
 	if c.proven.Load() {
+		c.gate.logins.end(c)
 		c.gate.authenticated.Add(-1)
 	} else {
 		c.gate.startups.end(sourceNetwork(c.source))
@@ -254,6 +317,7 @@ func (c *conn) end(batch bool) { c.run(-1, batch) }
 func (c *conn) run(n int, batch bool) {
 	c.mu.Lock()
 	c.running += n
+	c.idle = time.Now()
 	if batch {
 		c.batches += n
 		c.moved.Broadcast()

@@ -11,10 +11,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -55,6 +57,10 @@ type Gate struct {
 	keyExchanges []string
 
 	startups  counter[netip.Prefix] // connections that have not proven a key, by source
+	logins    logins                // those that have
+	channels  pool                  // open beyond the first of each connection
+	readAhead pool                  // bytes, beyond those of each connection's own
+	turning   pool                  // connections being turned away
 	batches   counter[string]       // commands that read input, by key
 	penalties penalties
 
@@ -83,6 +89,10 @@ func New(o Options) (*Gate, error) {
 		commands: o.Commands,
 		log:      o.Log,
 		open:     make(map[*conn]struct{}),
+
+		channels:  pool{left: maxSharedChannels},
+		readAhead: pool{left: maxSharedReadAhead},
+		turning:   pool{left: maxTurning},
 	}
 	for _, key := range o.HostKeys {
 		signer, err := hostSigner(key)
@@ -147,20 +157,22 @@ func (g *Gate) Serve(l net.Listener) error {
 }
 
 // admit counts a new connection against the limits before anything is done
-// for it.
+// for it. A penalized source is slowed, not shut out: behind its address may
+// be others.
 func (g *Gate) admit(nc net.Conn) {
 	limits := g.limits.Load()
-	source := sourceOf(nc)
-	if limits.Penalties && g.penalties.refuses(sourceNetwork(source), time.Now()) {
-		g.turnAway(nc, "Not allowed at this time\r\n")
+	source := sourceNetwork(sourceOf(nc))
+	slow := limits.Penalties && g.penalties.slows(source, time.Now())
+	if slow && (g.startups.has(source) || g.startups.count() > limits.MaxStartups/2 || !g.penalties.turn(source, time.Now())) {
+		g.turnAway(nc, "Not allowed at this time: logins from your address failed too often; try again in some seconds")
 		return
 	}
-	if !g.startups.begin(sourceNetwork(source), limits.MaxStartups, limits.PerSourceStartups) {
-		g.turnAway(nc, "Exceeded MaxStartups\r\n")
+	if !g.startups.begin(source, limits.MaxStartups, limits.PerSourceStartups) {
+		g.turnAway(nc, "Exceeded MaxStartups: too many connections are logging in; try again in some seconds")
 		return
 	}
 	g.accepted.Add(1)
-	c := newConn(g, nc, source, limits)
+	c := newConn(g, nc, sourceOf(nc), limits)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.draining {
@@ -171,15 +183,6 @@ func (g *Gate) admit(nc net.Conn) {
 	g.open[c] = struct{}{}
 	g.conns.Add(1)
 	go g.serve(c)
-}
-
-// turnAway closes a connection that is not to be, with what sshd says then.
-// A new socket has room for that, so nothing waits.
-func (g *Gate) turnAway(nc net.Conn, why string) {
-	g.refused.Add(1)
-	nc.SetDeadline(time.Now().Add(time.Second))
-	io.WriteString(nc, why)
-	nc.Close()
 }
 
 func (g *Gate) serve(c *conn) {
@@ -197,7 +200,7 @@ func (g *Gate) judge(c *conn) {
 		g.log.Info("key refused", "source", c.source, "key", r.fingerprint, "why", r.why)
 	}
 	switch {
-	case c.proven.Load() || g.accepting.Err() != nil:
+	case c.proven.Load() || c.excused || g.accepting.Err() != nil:
 	case c.expired.Load():
 		g.penalize(c, graceExceeded)
 	case c.tried:
@@ -214,7 +217,7 @@ func (g *Gate) penalize(c *conn, o offence) {
 	}
 	until, begins := g.penalties.add(sourceNetwork(c.source), o, time.Now())
 	if begins {
-		g.log.Warn("source refused for a while", "source", sourceNetwork(c.source), "until", until, "why", o.name)
+		g.log.Warn("source slowed for a while", "source", sourceNetwork(c.source), "until", until, "why", o.name)
 	}
 }
 
@@ -304,7 +307,21 @@ func (g *Gate) Arriving() int { return int(g.arriving.Load()) }
 // loginFailed logs how a connection ended that proved no key.
 func (g *Gate) loginFailed(nc net.Conn, err error) {
 	g.refused.Add(1)
-	g.log.Info("login failed", "source", sourceOf(nc), "why", clip(err.Error()))
+	g.log.Info("login failed", "source", sourceOf(nc), "why", failure(err))
+}
+
+// failure says in our words why no key was proven.
+func failure(err error) string {
+	var auth *gossh.ServerAuthError
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return "it took longer than login_grace_time"
+	case errors.As(err, &auth):
+		return "the client proved no key that is authorized"
+	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
+		return "the client left"
+	}
+	return "the client does not keep to the protocol, or has no algorithm of ours: " + clip(err.Error())
 }
 
 func clip(s string) string {

@@ -70,6 +70,7 @@ func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 		Limits: gate.Limits{
 			LoginGraceTime: 20 * time.Second, MaxStartups: 2000, PerSourceStartups: 2000, MaxAuthTries: 6,
 			MaxSessions: 10, IdleTimeout: 30 * time.Second, MaxConnection: 10 * time.Minute,
+			MaxLogins: 20_000, MaxLoginsPerKey: 20_000,
 		},
 	}
 	for _, f := range change {

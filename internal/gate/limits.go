@@ -17,28 +17,64 @@ type Limits struct {
 	MaxSessions       int            // channels open at once in one connection
 	IdleTimeout       time.Duration  // of a connection that runs no command, or does not take an answer
 	MaxConnection     time.Duration  // a connection's whole life
-	Penalties         bool           // refuse sources that gave trouble; see penalties
+	MaxLogins         int            // connections with a proven key, in all
+	MaxLoginsPerKey   int            // and of one key
+	Penalties         bool           // slow sources that gave trouble; see penalties
 	PenaltyExempt     []netip.Prefix // but never these
 }
 
 // Bounds that nobody needs to change. OpenSSH's client sends about 2 KiB
 // before its key is proven, the longest packet being its algorithms.
 const (
-	maxLoginBytes     = 32 << 10  // read before the key is proven
-	maxLoginPacket    = 8 << 10   // the longest packet of these
-	maxPacket         = 36 << 10  // what RFC 4253 section 6.1 asks for; longer ones
-	maxLongPackets    = 2         // of one connection, for long commands to be answered
-	maxReadAhead      = 320 << 10 // bytes read that cannot be worked on yet; one of those fits in
-	maxOutgoing       = 64 << 10  // bytes written that are not sent yet
-	maxWaiting        = 4         // channels of one connection that wait for their commands
-	maxEarlyRequests  = 64        // requests of a channel before its exec; ssh sends one per SendEnv
-	maxRefusedOpens   = 256       // channels of one connection that were refused
-	maxBatches        = 32        // commands that read input: the library may hold 2 MiB for each
-	maxKeyBatches     = 4         // and of one key
-	freeKeyExchanges  = 16        // of one connection; from then on one per second of its life
+	maxLoginBytes     = 32 << 10                        // read before the key is proven
+	maxLoginPacket    = 8 << 10                         // the longest packet of these
+	maxPacket         = 36 << 10                        // what RFC 4253 section 6.1 asks for; longer ones
+	maxLongPackets    = 2                               // of one connection, for long commands to be answered
+	maxReadAhead      = 320 << 10                       // bytes read that cannot be worked on yet; one of those fits in
+	ownReadAhead      = 16 << 10                        // of these, what each connection can always have
+	maxOutgoing       = 64 << 10                        // bytes written that are not sent yet
+	ownOutgoing       = 8 << 10                         // of these, what each connection can always have
+	wideOutgoing      = 2 * (maxOutgoing - ownOutgoing) // the rest: as much may wait as is being sent
+	maxWaiting        = 4                               // channels of one connection that wait for their commands
+	maxEarlyRequests  = 64                              // requests of a channel before its exec; ssh sends one per SendEnv
+	maxRefusedOpens   = 256                             // channels of one connection that were refused
+	maxBatches        = 32                              // commands that read input: the library may hold 2 MiB for each
+	maxKeyBatches     = 4                               // and of one key
+	freeKeyExchanges  = 16                              // of one connection; from then on one per second of its life
 	channelCloseGrace = 5 * time.Second
+	turnAwayTime      = 500 * time.Millisecond // for a client that is turned away to read why
 	arrivalTime       = 500 * time.Millisecond // from accepting to a command, most likely
 )
+
+// Bounds for all connections together.
+const (
+	maxSharedReadAhead = 32 << 20 // bytes beyond ownReadAhead and ownOutgoing of each
+	maxSharedChannels  = 1024     // channels beyond the first of each
+	maxTurning         = 200      // connections that are told why they are turned away
+)
+
+// pool is what connections share of something, beyond what each can always
+// have. Nobody waits for it.
+type pool struct {
+	mu   sync.Mutex
+	left int
+}
+
+// take takes n; a negative n is given back. It is false if there is less.
+func (p *pool) take(n int) bool {
+	if n == 0 {
+		return true
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if n > p.left {
+		return false
+	}
+	p.left -= n
+	return true
+}
+
+func (p *pool) give(n int) { p.take(-n) }
 
 // counter counts what is open, in all and by key.
 type counter[K comparable] struct {
@@ -69,6 +105,13 @@ func (c *counter[K]) end(key K) {
 	if c.by[key]--; c.by[key] == 0 {
 		delete(c.by, key)
 	}
+}
+
+// has reports whether any is open of key.
+func (c *counter[K]) has(key K) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.by[key] > 0
 }
 
 func (c *counter[K]) count() int {

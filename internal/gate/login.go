@@ -129,7 +129,10 @@ func (g *Gate) proven(c *conn, key gossh.PublicKey) (*gossh.Permissions, error) 
 	if _, err := g.keys.Lookup(key, c.source, time.Now()); err != nil {
 		return nil, err
 	}
-	c.prove()
+	if err := c.prove(string(key.Marshal())); err != nil {
+		c.refusal = refusal{gossh.FingerprintSHA256(key), err}
+		return nil, err
+	}
 	return &gossh.Permissions{ExtraData: map[any]any{identityKey{}: identity{key}}}, nil
 }
 

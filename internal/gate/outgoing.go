@@ -17,7 +17,7 @@ func (c *conn) Write(b []byte) (int, error) {
 		c.sent()
 		return len(b), c.failed
 	}
-	for len(c.outgoing) > 0 && len(c.outgoing)+len(b) > maxOutgoing && !c.closed && c.failed == nil {
+	for len(c.outgoing) > 0 && !c.fits(len(c.outgoing)+len(b)) && !c.closed && c.failed == nil {
 		c.moved.Wait()
 	}
 	switch {
@@ -34,6 +34,15 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// fits reports whether n bytes may wait to be sent. Beyond a few of its own, a
+// connection takes room from what all of them share.
+func (c *conn) fits(n int) bool {
+	if n > ownOutgoing && !c.wide {
+		c.wide = c.gate.readAhead.take(wideOutgoing)
+	}
+	return n <= ownOutgoing || c.wide && n <= maxOutgoing
+}
+
 // sendOutgoing sends until there is nothing left to send; see forget for who
 // waits for it. A client that does not take what was sent ends its connection.
 func (c *conn) sendOutgoing() {
@@ -48,6 +57,10 @@ func (c *conn) sendOutgoing() {
 		late.Stop()
 	}
 	c.outgoing = nil // it may be idle for long
+	if c.wide {
+		c.wide = false
+		c.gate.readAhead.give(wideOutgoing)
+	}
 	c.sent()
 }
 

@@ -26,14 +26,15 @@ var (
 
 // Also from sshd_config(5).
 const (
-	penaltyMin   = 15 * time.Second // a source with more to go is refused
+	penaltyMin   = 15 * time.Second // a source with more to go is slowed
+	slowPace     = time.Second      // between connections of a source that is slowed
 	penaltyMax   = 10 * time.Minute // no source ever has more to go
 	maxPenalized = 65_536           // sources kept, for each family
 	maxPenalties = 20               // shown by status
 )
 
 // penalties remembers what sources did. Penalties add up, and run off with
-// time; a source that once had more than penaltyMin to go is refused until all
+// time; a source that once had more than penaltyMin to go is slowed until all
 // of it has run off. When there are too many sources, those forgotten first
 // are forgotten early.
 type penalties struct {
@@ -48,11 +49,12 @@ type penaltyBox struct {
 }
 
 type penalty struct {
-	source  netip.Prefix
-	until   time.Time
-	refused bool
-	why     offence
-	index   int // in penaltyHeap
+	source netip.Prefix
+	until  time.Time
+	slowed bool
+	turn   time.Time // when it may next connect
+	why    offence
+	index  int // in penaltyHeap
 }
 
 func (p *penalties) box(source netip.Prefix) *penaltyBox {
@@ -62,8 +64,8 @@ func (p *penalties) box(source netip.Prefix) *penaltyBox {
 	return &p.v6
 }
 
-// add penalizes source. It returns until when the source is refused, if it
-// was not refused before.
+// add penalizes source. It returns until when the source is slowed, if it
+// was not slowed before.
 func (p *penalties) add(source netip.Prefix, o offence, now time.Time) (until time.Time, begins bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -79,22 +81,38 @@ func (p *penalties) add(source netip.Prefix, o offence, now time.Time) (until ti
 		pen.until = latest
 	}
 	heap.Fix(&box.soonest, pen.index)
-	begins = !pen.refused && pen.until.Sub(now) > penaltyMin
-	pen.refused = pen.refused || begins
+	begins = !pen.slowed && pen.until.Sub(now) > penaltyMin
+	pen.slowed = pen.slowed || begins
 	return pen.until, begins
 }
 
-// refuses reports whether connections from source are refused now.
-func (p *penalties) refuses(source netip.Prefix, now time.Time) bool {
+// slows reports whether connections from source are slowed now.
+func (p *penalties) slows(source netip.Prefix, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	box := p.box(source)
 	box.expire(now)
 	pen := box.by[source]
-	return pen != nil && pen.refused
+	return pen != nil && pen.slowed
 }
 
-// list returns how many sources are refused now, and those with the longest
+// turn gives a source that is slowed its one connection in slowPace, if that
+// is due.
+func (p *penalties) turn(source netip.Prefix, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pen := p.box(source).by[source]
+	if pen == nil {
+		return true
+	}
+	if now.Before(pen.turn) {
+		return false
+	}
+	pen.turn = now.Add(slowPace)
+	return true
+}
+
+// list returns how many sources are slowed now, and those with the longest
 // to go.
 func (p *penalties) list(now time.Time) (refused int, longest []command.Penalty) {
 	p.mu.Lock()
@@ -103,7 +121,7 @@ func (p *penalties) list(now time.Time) (refused int, longest []command.Penalty)
 	for _, box := range []*penaltyBox{&p.v4, &p.v6} {
 		box.expire(now)
 		for _, pen := range box.soonest {
-			if pen.refused {
+			if pen.slowed {
 				longest = append(longest, command.Penalty{Source: pen.source.String(), Until: pen.until, Why: pen.why.name})
 			}
 		}

@@ -18,7 +18,7 @@ func TestPenalties(t *testing.T) {
 		t.Fatal(a, b)
 	}
 	for i := range 3 {
-		if _, begins := p.add(a, authFail, now); begins || p.refuses(a, now) {
+		if _, begins := p.add(a, authFail, now); begins || p.slows(a, now) {
 			t.Fatalf("refused after %d failures", i+1)
 		}
 	}
@@ -29,19 +29,19 @@ func TestPenalties(t *testing.T) {
 	if _, begins := p.add(a, authFail, now); begins {
 		t.Error("it begins twice")
 	}
-	if !p.refuses(a, at(20*time.Second)) {
+	if !p.slows(a, at(20*time.Second)) {
 		t.Error("not refused to the end") // though less than penaltyMin is left
 	}
-	if p.refuses(a, at(21*time.Second)) {
+	if p.slows(a, at(21*time.Second)) {
 		t.Error("refused for ever")
 	}
-	if p.refuses(b, now) {
+	if p.slows(b, now) {
 		t.Error("another source is refused")
 	}
 	for range 100 {
 		p.add(b, crash, now)
 	}
-	if !p.refuses(b, at(penaltyMax-1)) || p.refuses(b, at(penaltyMax)) {
+	if !p.slows(b, at(penaltyMax-1)) || p.slows(b, at(penaltyMax)) {
 		t.Error("not the most")
 	}
 	// What came slowly enough has run off.
@@ -89,10 +89,10 @@ func TestPenaltiesBounded(t *testing.T) {
 			t.Errorf("%d and %d kept", len(box.by), len(box.soonest))
 		}
 	}
-	if !p.refuses(worst, now) {
+	if !p.slows(worst, now) {
 		t.Error("the longest penalty was forgotten first")
 	}
-	p.refuses(worst, now.Add(time.Hour))
+	p.slows(worst, now.Add(time.Hour))
 	if len(p.v4.by) != 0 {
 		t.Errorf("%d kept after an hour", len(p.v4.by))
 	}

@@ -20,9 +20,17 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 	c := connOf(ctx)
 	defer g.survive("session", func() { c.Close() })
 	defer c.opens.Add(-1)
-	if c.opens.Add(1) > int32(c.limits.MaxSessions) {
+	opens := c.opens.Add(1)
+	if opens > int32(c.limits.MaxSessions) {
 		g.refuse(c, nch, gossh.ResourceShortage, "too many sessions in one connection")
 		return
+	}
+	if opens > 1 { // the first has a place of its own
+		if !g.channels.take(1) {
+			g.refuse(c, nch, gossh.ResourceShortage, "too many sessions in all; try again in a minute")
+			return
+		}
+		defer g.channels.give(1)
 	}
 	id, err := identityOf(sc)
 	if err != nil {
