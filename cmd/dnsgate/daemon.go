@@ -16,6 +16,7 @@ import (
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
 	"dnsgate/internal/config"
+	"dnsgate/internal/durable"
 	"dnsgate/internal/gate"
 	"dnsgate/internal/records"
 
@@ -67,6 +68,7 @@ func (d *daemon) open() error {
 	if d.store, err = records.Open(d.config.State, d.log); err != nil {
 		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
 	}
+	durable.Forbid(append(slices.Clone(d.config.HostKeys), d.configFile, d.config.AuthorizedKeys, d.config.State)...)
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
 		return &exit{exConfig, err}
 	}

@@ -3,12 +3,12 @@
 package main
 
 import (
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-
-	"crypto/rsa"
+	"syscall"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -28,7 +28,7 @@ func loadHostKeys(paths []string) ([]gossh.Signer, error) {
 }
 
 func loadHostKey(path string) (gossh.Signer, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is not waited for
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, errors.New("there is no such file; make one with: ssh-keygen -t ed25519 -N '' -f FILE")
 	}

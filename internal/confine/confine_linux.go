@@ -59,6 +59,10 @@ const (
 		ll.AccessFSRemoveFile | ll.AccessFSRemoveDir
 )
 
+// commandsChange is what commands may do in the folders that they change: all,
+// but for making device nodes, by which root's command would reach the disk.
+const commandsChange = landlock.AccessFSSet(ll.AccessFSExecute|ll.AccessFSMakeSym|ll.AccessFSMakeSock|ll.AccessFSMakeFifo) | change
+
 func (r Rules) landlock(abi int) (rules []landlock.Rule, err error) {
 	for _, path := range r.Read {
 		info, err := os.Stat(path)
@@ -76,7 +80,8 @@ func (r Rules) landlock(abi int) (rules []landlock.Rule, err error) {
 		rules = append(rules, landlock.PathAccess(readFolder, "/etc", "/run/systemd/resolve").IgnoreIfMissing())
 	}
 	if r.Commands {
-		write := landlock.RWDirs(append([]string{"/tmp", "/var/tmp", "/run"}, r.Write...)...).IgnoreIfMissing()
+		folders := append([]string{"/tmp", "/var/tmp", "/run"}, r.Write...)
+		write := landlock.PathAccess(commandsChange, folders...).IgnoreIfMissing()
 		if abi >= 2 { // before, no file moves from folder to folder
 			write = write.WithRefer()
 		}

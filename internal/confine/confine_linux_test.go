@@ -83,6 +83,7 @@ func confined(folder string, commands bool) {
 		{"command", "cat /etc/passwd >root/copy 2>/dev/null && ls /usr >/dev/null"},
 		{"command, file to another folder", "mkdir -p root/sub && echo x >root/sub/f && mv -n root/sub/f root/f && ln -s f root/link"},
 		{"command, temporary file", "f=$(mktemp) && rm $f"},
+		{"command, device node", "mknod root/disk b 8 0 || mknod root/tty c 5 0"},
 		{"command, write beside", "echo x >beside"},
 	} {
 		cmd := exec.Command("/bin/sh", "-c", c.script)
@@ -178,9 +179,9 @@ connect: ok
 `
 	for name, c := range map[string]struct{ commands, want string }{
 		"without commands": {"", always + "read beside: refused\nread beside, every thread: refused\n" + writes +
-			"connect elsewhere: refused\ncommand: refused\ncommand, file to another folder: refused\ncommand, temporary file: refused\ncommand, write beside: refused\n"},
+			"connect elsewhere: refused\ncommand: refused\ncommand, file to another folder: refused\ncommand, temporary file: refused\ncommand, device node: refused\ncommand, write beside: refused\n"},
 		"with commands": {"yes", always + "read beside: ok\nread beside, every thread: ok\n" + writes +
-			"connect elsewhere: ok\ncommand: ok\ncommand, file to another folder: ok\ncommand, temporary file: ok\ncommand, write beside: refused\n"},
+			"connect elsewhere: ok\ncommand: ok\ncommand, file to another folder: ok\ncommand, temporary file: ok\ncommand, device node: refused\ncommand, write beside: refused\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, err := os.Getwd()

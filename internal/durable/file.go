@@ -60,14 +60,28 @@ type File struct {
 }
 
 // Create begins the replacement of path, which need not exist. A symbolic
-// link is followed, and the file that it leads to replaced. The new file gets
-// the owner and mode of the old one, or else mode. It is the caller's duty to
-// call Commit or Abort.
+// link is followed as Resolve says, and the file that it leads to replaced. The
+// new file gets the owner and mode of the old one, or else mode. It is the
+// caller's duty to call Commit or Abort.
 func Create(path string, mode fs.FileMode) (*File, error) {
-	path, err := target(path)
+	path, err := Resolve(path)
 	if err != nil {
 		return nil, err
 	}
+	return create(path, mode)
+}
+
+// CreateHere is Create for a folder in which links are not trusted: one at path
+// is an error.
+func CreateHere(path string, mode fs.FileMode) (*File, error) {
+	path, err := unlinked(path)
+	if err != nil {
+		return nil, err
+	}
+	return create(path, mode)
+}
+
+func create(path string, mode fs.FileMode) (*File, error) {
 	base := filepath.Base(path)
 	base = base[:min(len(base), maxBase)]
 	temp := filepath.Join(filepath.Dir(path), "."+base+"."+rand.Text()[:10]+".tmp")
@@ -87,7 +101,7 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 
 // inherit gives f the owner and mode of the file that it will replace.
 func (f *File) inherit(mode fs.FileMode) error {
-	old, err := os.Stat(f.path)
+	old, err := os.Lstat(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return f.Chmod(mode)
 	}
@@ -95,7 +109,7 @@ func (f *File) inherit(mode fs.FileMode) error {
 		return err
 	}
 	if !old.Mode().IsRegular() {
-		return fmt.Errorf("not a regular file")
+		return errors.New("it is no regular file; remove it")
 	}
 	new, err := f.Stat()
 	if err != nil {
@@ -267,24 +281,4 @@ func MakeFolder(path string, mode fs.FileMode) error {
 		return err
 	}
 	return SyncFolder(above)
-}
-
-// target resolves the symbolic links of path; a last component that does not
-// exist yet is kept.
-func target(path string) (string, error) {
-	resolved, err := filepath.EvalSymlinks(path)
-	if err == nil {
-		return resolved, nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", err
-	}
-	if _, err := os.Lstat(path); err == nil {
-		return "", fmt.Errorf("replacing %s: a symbolic link that leads nowhere", path)
-	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(dir, filepath.Base(path)), nil
 }

@@ -65,7 +65,7 @@ func (p *Pair) Reuse() *File {
 	if old == nil || !p.Intact() {
 		return nil
 	}
-	path, err := target(p.path)
+	path, err := Resolve(p.path)
 	if err != nil {
 		return nil
 	}

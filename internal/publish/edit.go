@@ -77,7 +77,7 @@ func (o *operatorFile) wrote(at durable.Stamp) bool { return o.ours && at.SameWr
 // does the one that was put back, if somebody opened the file in that moment: he
 // may save what he read then, without the other editor's change.
 func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte, error)) ([]string, error) {
-	path, err := filepath.EvalSymlinks(o.path)
+	path, err := durable.Resolve(o.path)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (o *operatorFile) replace(ctx context.Context, path string, base version, n
 // putBack puts the editor's version, at swap, back to path, where next is, and
 // removes that unless an editor has changed it already.
 func (o *operatorFile) putBack(ctx context.Context, swap, path string, next []byte) error {
-	editors, readErr := os.ReadFile(swap)
+	editors, readErr := readFile(swap)
 	if err := exchange(swap, path); err != nil {
 		keep(swap, path, o.log, conflict, err)
 		return fmt.Errorf("putting back %s: %w", path, err)
@@ -207,7 +207,7 @@ func (o *operatorFile) keepOverlooked(swap, path string, version []byte, err err
 
 // prepare writes next to a file of its own beside path, whole and synced.
 func prepare(path string, next []byte) (swap string, err error) {
-	f, err := durable.Create(path, 0o644)
+	f, err := durable.CreateHere(path, 0o644)
 	if err != nil {
 		return "", err
 	}

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
@@ -226,9 +228,8 @@ func (w *hostsWriter) prepare(name records.Name, again bool) (*newHostFile, erro
 	for _, h := range w.hosts[name] {
 		content = w.form.append(content, h)
 	}
-	old, err := os.ReadFile(n.path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
+	same, missing, err := hasContent(n.path, content)
+	if err != nil {
 		return nil, err
 	}
 	switch {
@@ -236,10 +237,10 @@ func (w *hostsWriter) prepare(name records.Name, again bool) (*newHostFile, erro
 		return nil, nil
 	case len(content) == 0 && !w.empty:
 		return n, nil
-	case bytes.Equal(old, content) && !missing && !again:
+	case same && !again:
 		return nil, nil
 	}
-	f, err := durable.Create(n.path, 0o644)
+	f, err := durable.CreateHere(n.path, 0o644)
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +255,29 @@ func (w *hostsWriter) prepare(name records.Name, again bool) (*newHostFile, erro
 	}
 	step(durable.Written, n.path)
 	return n, nil
+}
+
+// hasContent reports whether the file at path has this content. What is no
+// regular file of its own, such as a link or a FIFO, is an error: somebody put
+// it there to have another file replaced, or to be waited for.
+func hasContent(path string, content []byte) (same, missing bool, err error) {
+	f, err := durable.OpenRegular(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, true, nil
+	case errors.Is(err, syscall.ELOOP):
+		return false, false, fmt.Errorf("%s is a symbolic link, which a hosts folder may not have; remove it", path)
+	case err != nil:
+		return false, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() != int64(len(content)) {
+		return false, false, err
+	}
+	old := make([]byte, len(content))
+	_, err = io.ReadFull(f, old)
+	return bytes.Equal(old, content), false, err
 }
 
 func (n *newHostFile) sync() error {

@@ -42,7 +42,7 @@ func (l *ledger) add(words []string) error {
 	if lines.Len() == 0 {
 		return nil
 	}
-	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
+	f, err := durable.OpenRegular(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (l *ledger) read() error {
 	if l.words != nil {
 		return nil
 	}
-	f, err := os.OpenFile(l.path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := durable.OpenRegular(l.path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		l.words = make(map[string]bool)
 		return nil

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"dnsgate/internal/durable"
 )
 
 // lockName is the file in the root that says who writes there.
@@ -30,7 +32,7 @@ func (l *rootLock) hold() (anew bool, err error) {
 			return false, nil
 		}
 	}
-	file, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	file, err := durable.OpenRegular(path, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return false, fmt.Errorf("locking: %w", err)
 	}
@@ -43,15 +45,35 @@ func (l *rootLock) hold() (anew bool, err error) {
 	}
 	l.close()
 	l.file = file
-	// Who holds it is only a hint for people. The file is not kept open for
-	// writing, so that the file system can be made read-only.
-	os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600)
+	nameHolder(file)
 	return true, nil
 }
 
+// nameHolder writes this process's number into the lock file, a hint for
+// people. The file is not kept open for writing, so that the file system can
+// be made read-only. It is opened again by its descriptor, because its name
+// may lead to another file by now; and one that is too long for a lock file, or
+// has another name, is somebody else's and left alone.
+func nameHolder(file *os.File) {
+	info, err := file.Stat()
+	if err != nil || info.Size() > maxHolder || info.Sys().(*syscall.Stat_t).Nlink != 1 {
+		return
+	}
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	n, _ := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	_ = f.Truncate(int64(n))
+}
+
+// maxHolder is the length, in bytes, of the longest line in a lock file.
+const maxHolder = 16
+
 // holder names the process that a lock file names.
 func holder(file *os.File) string {
-	var b [16]byte
+	var b [maxHolder]byte
 	n, _ := file.ReadAt(b[:], 0)
 	pid := strings.TrimSpace(string(b[:n]))
 	if pid == "" || strings.Trim(pid, "0123456789") != "" {

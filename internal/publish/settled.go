@@ -1,14 +1,15 @@
 package publish
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 	"time"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/tinydns"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,19 +24,7 @@ const (
 
 // openRegular opens a file to read it, and nothing that could block.
 func openRegular(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s: not a regular file", path)
-	}
-	if err != nil {
-		f.Close()
-		return nil, err
-	}
-	return f, nil
+	return durable.OpenRegular(path, os.O_RDONLY, 0)
 }
 
 // openness is whether somebody has a file open for writing.
@@ -113,16 +102,28 @@ func readOnce(path string) ([]byte, durable.Stamp, error) {
 }
 
 // readAll reads f from its start to its end; the result is never nil without
-// an error.
+// an error. A line longer than tinydns.MaxLine is one: the file is read no
+// further, whatever size it says it has.
 func readAll(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	content := make([]byte, info.Size())
-	n, err := f.ReadAt(content, 0)
-	if err == io.EOF { // it became shorter
-		err = nil
+	var content bytes.Buffer
+	content.Grow(int(min(info.Size(), tinydns.MaxLine)) + bytes.MinRead)
+	text := io.NewSectionReader(f, 0, info.Size())
+	if _, err := content.ReadFrom(tinydns.LimitLines(f.Name(), text)); err != nil {
+		return nil, err
 	}
-	return content[:n], err
+	return content.Bytes(), nil
+}
+
+// readFile is readAll of the file at path.
+func readFile(path string) ([]byte, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f)
 }

@@ -65,6 +65,7 @@ func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool
 // pattern does not match a hidden file unless it begins with a dot.
 func (s *sources) find() ([]string, error) {
 	var paths []string
+	seen := make(map[string]bool)
 	for _, pattern := range s.patterns {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
@@ -78,7 +79,8 @@ func (s *sources) find() ([]string, error) {
 			if !hidden && strings.HasPrefix(filepath.Base(path), ".") {
 				continue
 			}
-			if !slices.Contains(paths, path) && !s.except(path) {
+			if !seen[path] && !s.except(path) {
+				seen[path] = true
 				paths = append(paths, path)
 			}
 		}

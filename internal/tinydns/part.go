@@ -38,7 +38,7 @@ type serial struct {
 func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 	p := new(Part)
 	var batches []batch
-	err := encodeText(text, dialect, 0, func(c *chunk) error {
+	err := encodeText(LimitLines(file, text), dialect, 0, func(c *chunk) error {
 		if p.size+int64(len(c.records)) > maxSize {
 			return fmt.Errorf("%s: %w", file, errTooBig)
 		}
@@ -53,7 +53,10 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 	})
 	var fault *lineFault
 	var reading readFault
+	var long *LineError
 	switch {
+	case errors.As(err, &long):
+		return nil, long
 	case errors.As(err, &fault):
 		return nil, &LineError{file, fault.line, fault.Error()}
 	case errors.As(err, &reading):

@@ -1,0 +1,109 @@
+package durable
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// MaxSize is the size, in bytes, of the largest file that is read. A sparse
+// file counts with its holes.
+const MaxSize = 4 << 30
+
+// OpenRegular opens a file that somebody else may have replaced. It neither
+// blocks on a FIFO nor opens a device: what is not a regular file, or is larger
+// than MaxSize, is an error. flags are those of os.OpenFile.
+func OpenRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flags|syscall.O_NONBLOCK, mode)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s: not a regular file", path)
+	case info.Size() > MaxSize:
+		err = fmt.Errorf("%s: %d bytes; files over 4 GiB are not read", path, info.Size())
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
+}
+
+// forbidden are the places that no replacement may lead to; see Forbid.
+var forbidden struct {
+	sync.Mutex
+	paths []string
+}
+
+// Forbid keeps every later Create and Resolve from leading to one of paths, or
+// into it: files and folders of the gateway itself.
+func Forbid(paths ...string) {
+	forbidden.Lock()
+	defer forbidden.Unlock()
+	forbidden.paths = forbidden.paths[:0]
+	for _, path := range paths {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+		forbidden.paths = append(forbidden.paths, filepath.Clean(path))
+	}
+}
+
+func checkForbidden(path, resolved string) error {
+	forbidden.Lock()
+	defer forbidden.Unlock()
+	inside := func(place string) bool { return resolved == place || strings.HasPrefix(resolved, place+"/") }
+	if slices.ContainsFunc(forbidden.paths, inside) {
+		return fmt.Errorf("replacing %s: it leads to %s, which is the gateway's own; remove that link", path, resolved)
+	}
+	return nil
+}
+
+// Resolve follows the symbolic links of path to the file that a replacement of
+// path replaces. A last component that does not exist yet is kept. A link of
+// neither root nor this process's user is refused: whoever made it would decide
+// which file is replaced. So is what Forbid names.
+func Resolve(path string) (string, error) {
+	for hops := 0; ; hops++ {
+		info, err := os.Lstat(path)
+		if err != nil || info.Mode().Type() != fs.ModeSymlink {
+			break
+		}
+		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && int(owner) != os.Geteuid() {
+			return "", fmt.Errorf("replacing %s: a symbolic link of user %d; only links of root or of dnsgate's user are followed, so remove it", path, owner)
+		}
+		to, err := os.Readlink(path)
+		if err != nil {
+			return "", err
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		if _, err := os.Lstat(to); err != nil {
+			return "", fmt.Errorf("replacing %s: a symbolic link that leads nowhere", path)
+		}
+		if hops == 40 { // as the kernel's limit
+			return "", fmt.Errorf("replacing %s: too many symbolic links", path)
+		}
+		path = to
+	}
+	return unlinked(path)
+}
+
+// unlinked is path with the links of its folder followed, but not of itself.
+func unlinked(path string) (string, error) {
+	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return "", err
+	}
+	resolved := filepath.Join(folder, filepath.Base(path))
+	return resolved, checkForbidden(path, resolved)
+}
