@@ -88,6 +88,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		Started:        time.Now(),
 		TTL:            d.ttl,
 		MaxHosts:       d.maxHosts,
+		Fits:           d.publishers.fits,
 		PublishTimeout: publishTimeout,
 		Reload:         d.reload,
 		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {

@@ -52,6 +52,14 @@ func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 	s := &runningSet{config: cfg, done: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.Set = publish.NewSet(func() publish.Source { return p.store.Follow() }, p.log, targets...)
+	if t := cfg.TinyDNS; t != nil && t.Verify != "" {
+		v, err := publish.NewVerifier(t.Verify, t.Timeout, p.store.Hosts)
+		if err != nil {
+			closeTargets(targets)
+			return nil, err
+		}
+		s.Verify(targets[0], v)
+	}
 	go func() {
 		defer close(s.done)
 		s.Run(s.ctx)
@@ -98,7 +106,7 @@ func closeTargets(targets []publish.Target) {
 func tinydnsOptions(t *config.TinyDNS, log *slog.Logger) publish.TinydnsOptions {
 	return publish.TinydnsOptions{
 		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
-		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Verify: t.Verify, Location: t.Location, Logger: log,
+		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Location: t.Location, Logger: log,
 	}
 }
 
@@ -167,6 +175,14 @@ func (p *publishers) whileRunning(ctx context.Context, f func(context.Context, *
 			return errors.New("the publishers have stopped")
 		}
 	}
+}
+
+// fits is an error if a name server that serves all names cannot serve h.
+func (p *publishers) fits(h records.Host) error {
+	if p.current().config.TinyDNS == nil {
+		return nil
+	}
+	return publish.FitsTinydns(h)
 }
 
 // Progress implements command.Publishers.

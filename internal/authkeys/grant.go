@@ -8,6 +8,7 @@ package authkeys
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -54,6 +55,13 @@ const (
 var addressRules = [...]string{"any", "peer", "match"}
 
 func (a AddressRule) String() string { return addressRules[a] }
+
+// Same reports whether other allows the same. Where the line stands in the file
+// and what its comment says make no difference.
+func (g Grant) Same(other Grant) bool {
+	g.Line, g.Comment = other.Line, other.Comment
+	return reflect.DeepEqual(g, other)
+}
 
 // Covers reports whether the grant is for name. A suffix covers every hostname
 // below it, but neither itself nor wildcards: those must be named. A challenge

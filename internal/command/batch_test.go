@@ -101,7 +101,12 @@ func TestBatchCutShort(t *testing.T) {
 
 	g, _ = newGateway(t)
 	c = newClient(t, g, "allow a.example.com b.example.com")
-	narrow := call(func() { c.grant = allow(t, "allow b.example.com") })
+	narrow := call(func() {
+		for g.Store.Revision() == 0 { // the first line is to be stored before
+			time.Sleep(time.Millisecond)
+		}
+		c.grant = allow(t, "allow b.example.com")
+	})
 	c.in = io.MultiReader(strings.NewReader("a.example.com 192.0.2.1\n"), narrow, strings.NewReader("a.example.com 192.0.2.2\n192.0.2.2\n"))
 	c.expect(77, "update -", "good 192.0.2.1 a.example.com", "nohost a.example.com is not this key's", "good 192.0.2.2 b.example.com")
 }

@@ -42,6 +42,9 @@ type Gateway struct {
 	// no new ones; nil: any number.
 	MaxHosts func() int
 
+	// Fits says why a host cannot be served as it would be; nil: all can.
+	Fits func(records.Host) error
+
 	// PublishTimeout is how long a command waits for the publishers.
 	PublishTimeout time.Duration
 
@@ -262,7 +265,7 @@ func (r *run) log(err error, took time.Duration) {
 	var f *Fault
 	if errors.As(err, &f) {
 		code = f.Code
-		attrs = append(attrs, "why", f.Text)
+		attrs = append(attrs, "why", cmp.Or(f.Detail, f.Text))
 	}
 	if code == BadCommand {
 		attrs = append(attrs, "line", clip(r.record.line))

@@ -98,13 +98,14 @@ func allow(t testing.TB, words string) authkeys.Grant {
 
 // client runs commands in one session after the other.
 type client struct {
-	t     testing.TB
-	gate  *Gateway
-	grant authkeys.Grant
-	peer  netip.Addr
-	began time.Time // zero: now
-	in    io.Reader
-	ctx   context.Context
+	t      testing.TB
+	gate   *Gateway
+	lookup func() (authkeys.Grant, error) // of the grant; nil: it stays
+	grant  authkeys.Grant
+	peer   netip.Addr
+	began  time.Time // zero: now
+	in     io.Reader
+	ctx    context.Context
 }
 
 func newClient(t testing.TB, g *Gateway, grant string) *client {
@@ -120,6 +121,9 @@ func (c *client) run(line string) (string, int) {
 		began = time.Now()
 	}
 	s := &Session{Source: c.peer, Began: began, Grant: func() (authkeys.Grant, error) { return c.grant, nil }}
+	if c.lookup != nil {
+		s.Grant = c.lookup
+	}
 	in := c.in
 	if in == nil {
 		in = strings.NewReader("")

@@ -26,7 +26,7 @@ const (
 	NoHost     Code = "nohost"  // not this key's
 	Abuse      Code = "abuse"   // over the rate
 	DNSError   Code = "dnserr"  // stored, but not published
-	Outage     Code = "911"     // nothing was stored
+	Outage     Code = "911"     // nothing was stored, or that is not known
 )
 
 // Exit statuses of sysexits(3). 255 is ssh's own and never used.
@@ -58,14 +58,31 @@ func (c Code) Exit() int {
 // Fault is an error with a code: why a command, or a line of a batch, was not
 // done.
 type Fault struct {
-	Code Code
-	Text string
+	Code   Code
+	Text   string // what the client is told
+	Detail string // what the log says instead, if it knows more
 }
 
 func (f *Fault) Error() string { return string(f.Code) + " " + f.Text }
 
 func fault(code Code, format string, args ...any) error {
-	return &Fault{code, soften(fmt.Sprintf(format, args...))}
+	return &Fault{Code: code, Text: soften(fmt.Sprintf(format, args...))}
+}
+
+// inside is a fault whose cause is of no concern to clients: an error may name
+// the operator's files, lines and programs, or other hosts. The log has it.
+func inside(code Code, cause error, format string, args ...any) error {
+	return &Fault{Code: code, Text: soften(fmt.Sprintf(format, args...)), Detail: fmt.Sprintf("%s: %v", fmt.Sprintf(format, args...), cause)}
+}
+
+// forClient is what a client is told of why a name was not published: what the
+// error says for that, or nothing in particular.
+func forClient(err error) string {
+	var told interface{ ForClient() string }
+	if errors.As(err, &told) {
+		return told.ForClient()
+	}
+	return "the name server could not be updated"
 }
 
 // errBug is what a panic becomes.
@@ -92,7 +109,7 @@ func asFault(err error) *Fault {
 	if errors.As(err, &f) {
 		return f
 	}
-	errors.As(fault(Outage, "%v", err), &f)
+	errors.As(inside(Outage, err, "the gateway failed; its log says why"), &f)
 	return f
 }
 

@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -40,8 +41,8 @@ func TestExplanations(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if got := asFault(errors.New("disk\nfull")).Error(); got != "911 disk?full" {
-		t.Errorf("%q", got)
+	if got := asFault(errors.New("/var/lib/dnsgate: disk full")); got.Text != "the gateway failed; its log says why" || !strings.Contains(got.Detail, "disk full") {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -44,7 +44,7 @@ func (r *run) readable(words []string) ([]records.Host, error) {
 	}
 	hosts, err := r.gate.Store.Hosts(r.ctx, withChallenges(names))
 	if err != nil {
-		return nil, fault(Outage, "reading the store: %v", err)
+		return nil, inside(Outage, err, "the store cannot be read; try again later")
 	}
 	return hosts, nil
 }
@@ -117,7 +117,7 @@ func (g *Gateway) changes(names []records.Name, match func(records.Name) bool) (
 	for _, name := range all {
 		some, err := g.Store.History(name, match, maxHistory)
 		if err != nil {
-			return nil, fault(Outage, "%v", err)
+			return nil, inside(Outage, err, "the history cannot be read; try again later")
 		}
 		changes = append(changes, some...)
 	}

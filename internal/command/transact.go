@@ -19,6 +19,7 @@ type change struct {
 	unrated bool // an operator's
 	ttl     uint32
 	grant   authkeys.Grant
+	regrant func() (authkeys.Grant, error) // what the key may do by now
 	source  string
 	session int64
 }
@@ -32,6 +33,7 @@ func (g *Gateway) change(s *Session, grant authkeys.Grant) change {
 	return change{
 		ttl:     ttl,
 		grant:   grant,
+		regrant: s.Grant,
 		source:  s.Source.Unmap().String(),
 		session: order(s.Began),
 	}
@@ -117,7 +119,7 @@ func (g *Gateway) settle(ctx context.Context, c change) ([]outcome, error) {
 func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	hosts, err := g.Store.Hosts(ctx, c.names)
 	if err != nil {
-		return nil, fault(Outage, "reading the store: %v", err)
+		return nil, inside(Outage, err, "the store cannot be read; nothing was stored; try again later")
 	}
 	now := time.Now()
 	done := make([]outcome, len(hosts))
@@ -127,6 +129,11 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		updated, err := c.edit(old, now)
 		if err == nil && old.Revision == 0 && len(updated.Records) > 0 {
 			err = g.room(c.grant, old.Name)
+		}
+		if err == nil && g.Fits != nil && len(updated.Records) > len(old.Records) {
+			if why := g.Fits(updated); why != nil {
+				err = fault(Abuse, "%v; nothing was stored", why)
+			}
 		}
 		if err != nil {
 			return nil, err
@@ -149,7 +156,7 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done, g.published(ctx, c.names, revision)
+	return done, g.published(ctx, c, revision)
 }
 
 // room is an error if there are too many names for one more that a pattern
@@ -186,7 +193,30 @@ func sameValues(a, b records.Host) bool {
 	return true
 }
 
+// commitTimeout is how long the store may take. A change may not wait for long
+// between the last look at what its key may do and the disk.
+const commitTimeout = 10 * time.Second
+
+// stillGranted is an error if the key may no longer do what c is made by. A
+// change may have waited: for earlier ones of its host, for room, for a client
+// that does not read.
+func (c *change) stillGranted() error {
+	now, err := c.regrant()
+	if err != nil {
+		return fault(NoHost, "%v", err)
+	}
+	if !now.Same(c.grant) {
+		return fault(Outage, "what this key may do has changed meanwhile; nothing was stored; send it again")
+	}
+	return nil
+}
+
 func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []records.Host) (uint64, error) {
+	if err := c.stillGranted(); err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
 	revision, err := g.Store.Commit(ctx, records.Txn{
 		Time:    now,
 		Session: c.session,
@@ -195,20 +225,23 @@ func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []r
 		Hosts:   write,
 	})
 	var conflict *records.Conflict
-	if err != nil && !errors.As(err, &conflict) {
-		return 0, fault(Outage, "%v; try again later", err)
+	switch {
+	case err == nil || errors.As(err, &conflict):
+		return revision, err
+	case errors.Is(err, records.ErrNotApplied):
+		return 0, inside(Outage, err, "nothing was stored; try again later")
 	}
-	return revision, err
+	return 0, inside(Outage, err, "it is not known whether this was stored; send it again")
 }
 
-// published waits until names, as of revision, are served.
-func (g *Gateway) published(ctx context.Context, names []records.Name, revision uint64) error {
+// published waits until the names of c, as of revision, are served.
+func (g *Gateway) published(ctx context.Context, c change, revision uint64) error {
 	if revision == 0 {
 		return nil // nothing was ever stored of them
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.PublishTimeout)
 	defer cancel()
-	err := g.Publishers.Wait(ctx, names, revision)
+	err := g.Publishers.Wait(ctx, c.names, revision)
 	switch {
 	case err == nil:
 		return nil
@@ -217,5 +250,8 @@ func (g *Gateway) published(ctx context.Context, names []records.Name, revision 
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fault(DNSError, "stored, but not published within %s; the gateway goes on trying", g.PublishTimeout)
 	}
-	return fault(DNSError, "stored, but not published: %v; the gateway goes on trying", err)
+	if c.grant.Admin {
+		return fault(DNSError, "stored, but not published: %v; the gateway goes on trying", err)
+	}
+	return inside(DNSError, err, "stored, but not published: %s; the gateway goes on trying", forClient(err))
 }

@@ -39,7 +39,12 @@ func TestPublished(t *testing.T) {
 	}
 
 	p.wait = func(context.Context) error { return errors.New("tinydns: root/data:7: no\tgood") }
-	c.expect(75, "update 192.0.2.3", "dnserr stored, but not published: tinydns: root/data:7: no?***; the gateway goes on trying")
+	c.expect(75, "update 192.0.2.3", "dnserr stored, but not published: the name server could not be updated; the gateway goes on trying")
+	p.wait = func(context.Context) error {
+		return fmt.Errorf("tinydns: root/data:7: %w", toldError("b.example.com is\tgood"))
+	}
+	c.expect(75, "update 192.0.2.3", "dnserr stored, but not published: b.example.com is?***; the gateway goes on trying")
+	newClient(t, g, "admin").expect(75, "offline a.example.com", "dnserr stored, but not published: tinydns: root/data:7: b.example.com is?***; the gateway goes on trying")
 	c.expect(75, "update 192.0.2.3", "dnserr stored, but not published: ...")
 	c.expect(75, "offline -6", "dnserr stored, but not published: ...")
 	c.expect(0, "list a.example.com", "a.example.com. 300 IN A 192.0.2.3")
@@ -47,6 +52,54 @@ func TestPublished(t *testing.T) {
 	g.PublishTimeout = time.Millisecond
 	p.wait = func(ctx context.Context) error { <-ctx.Done(); return errors.New("tinydns: not in time") }
 	c.expect(75, "update 192.0.2.4", "dnserr stored, but not published within 1ms; the gateway goes on trying")
+}
+
+// toldError is a publisher's error that says what a client is told.
+type toldError string
+
+func (e toldError) Error() string     { return string(e) }
+func (e toldError) ForClient() string { return string(e) }
+
+// TestGrantIsAskedWhenStored takes the key away, or narrows its line, at each
+// look that the gateway takes at it. Whatever was looked at before, nothing is
+// stored by a grant that is gone.
+func TestGrantIsAskedWhenStored(t *testing.T) {
+	for _, line := range []string{"update 192.0.2.1", "update -", "acme add a.example.com value", "offline"} {
+		for name, later := range map[string]func(authkeys.Grant) (authkeys.Grant, error){
+			"removed":  func(authkeys.Grant) (authkeys.Grant, error) { return authkeys.Grant{}, errors.New("this key is gone") },
+			"narrowed": func(g authkeys.Grant) (authkeys.Grant, error) { g.Hosts = g.Hosts[:1]; return g, nil },
+			"private":  func(g authkeys.Grant) (authkeys.Grant, error) { g.Private = false; return g, nil },
+		} {
+			for at := 1; ; at++ {
+				g, _ := newGateway(t)
+				c := newClient(t, g, "allow --acme --private a.example.com b.example.com")
+				granted := c.grant
+				c.expect(0, "update 192.0.2.9", "good ...", "good ...")
+				before := g.Store.Revision()
+				looks := 0
+				c.lookup = func() (authkeys.Grant, error) {
+					if looks++; looks >= at {
+						return later(granted)
+					}
+					return granted, nil
+				}
+				c.in = strings.NewReader("192.0.2.1\n")
+				out, _ := c.run(line)
+				if looks < at {
+					if at <= 2 {
+						t.Errorf("%s: %d looks", line, looks)
+					}
+					break // the change was made before
+				}
+				if name != "removed" && at < looks {
+					continue // it was seen in time: what it still allows is done
+				}
+				if got := g.Store.Revision(); got != before {
+					t.Errorf("%s, %s at look %d of %d: stored; %q", line, name, at, looks, out)
+				}
+			}
+		}
+	}
 }
 
 // TestStoreFails: 911, nothing stored, and the rate is given back.

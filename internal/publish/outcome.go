@@ -180,6 +180,9 @@ func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64
 		done, err := r.verdict(names, revision)
 		ended := r.ended
 		r.mu.Unlock()
+		if done && err == nil && r.verifier != nil {
+			return r.verify(ctx, names)
+		}
 		if done {
 			return err
 		}
@@ -189,6 +192,39 @@ func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64
 			return late(ctx)
 		}
 	}
+}
+
+// verify asks whether names are served. One that is not counts as a host that
+// the target could not publish, and is published again.
+func (r *runner) verify(ctx context.Context, names []records.Name) error {
+	err := r.verifier.Check(ctx, names)
+	var notServed HostErrors
+	if errors.As(err, &notServed) {
+		r.doubt(notServed)
+	}
+	return err
+}
+
+// doubt has hosts published again that are not served.
+func (r *runner) doubt(notServed HostErrors) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	for name, err := range notServed {
+		var n *NotServedError
+		if !errors.As(err, &n) {
+			continue
+		}
+		if _, newer := r.pending[name]; newer || r.failed[name].err != nil {
+			continue
+		}
+		r.failed[name] = refusal{n.Host, true, err}
+		r.lastErr, r.lastTime = notServed, now
+		r.bad++
+	}
+	r.scheduleRefused(true, now)
+	r.rouse()
+	r.log.Error("not served", "err", notServed, "next_try", r.nextTry())
 }
 
 // verdict tells what is known of names now; done is false while a round has

@@ -286,7 +286,12 @@ func (r *RFC2136) exchange(ctx context.Context, key tsigKey, hosts []records.Hos
 	if err != nil {
 		return err
 	}
-	return request.judge(answer, key)
+	err = request.judge(answer, key)
+	var unjudged unjudgedError
+	if errors.As(err, &unjudged) {
+		r.stream.close()
+	}
+	return err
 }
 
 // adapt makes messages shorter when one of n hosts takes most of the timeout,

@@ -112,10 +112,10 @@ func (u *update) sign(key tsigKey, now time.Time) ([]byte, error) {
 func (u *update) judge(answer []byte, key tsigKey) error {
 	var msg dns.Msg
 	if err := msg.Unpack(answer); err != nil {
-		return fmt.Errorf("the answer is not a DNS message: %w", err)
+		return unjudgedError{fmt.Errorf("the answer is not a DNS message: %w", err)}
 	}
 	if !msg.Response || msg.Opcode != dns.OpcodeUpdate || msg.Id != u.msg.Id {
-		return errors.New("the answer is none to this update: is this a DNS server?")
+		return unjudgedError{errors.New("the answer is none to this update: is this a DNS server?")}
 	}
 	tsig := msg.IsTsig()
 	switch {
@@ -128,14 +128,14 @@ func (u *update) judge(answer []byte, key tsigKey) error {
 		// have cut the connection.
 		return rcode(msg.Rcode).asError()
 	case tsig == nil:
-		return errors.New("the answer is not signed, so it is not believed: is TSIG set up on the server?")
+		return unjudgedError{errors.New("the answer is not signed, so it is not believed: is TSIG set up on the server?")}
 	}
 	err := dns.TsigVerifyWithProvider(answer, key, u.mac, false)
 	switch {
 	case errors.Is(err, dns.ErrTime):
 		return clockSkew(time.Now(), time.Unix(int64(tsig.TimeSigned), 0))
 	case err != nil:
-		return fmt.Errorf("the answer's signature is wrong, so it is not believed: %w", err)
+		return unjudgedError{fmt.Errorf("the answer's signature is wrong, so it is not believed: %w", err)}
 	case tsig.Error != 0:
 		return u.signatureRefused(tsig)
 	case msg.Rcode != dns.RcodeSuccess:
@@ -143,6 +143,12 @@ func (u *update) judge(answer []byte, key tsigKey) error {
 	}
 	return nil
 }
+
+// unjudgedError is an answer that says nothing of the update. Whatever comes
+// next on that connection may be an answer to it, so the connection ends.
+type unjudgedError struct{ error }
+
+func (e unjudgedError) Unwrap() error { return e.error }
 
 // signatureRefused explains the error field of an answer's TSIG record.
 func (u *update) signatureRefused(tsig *dns.TSIG) error {

@@ -63,6 +63,9 @@ func (s *stream) exchangeUntil(ctx context.Context, request []byte) ([]byte, err
 			return nil, err
 		}
 	}
+	if s.surplus() {
+		s.close() // or it would be taken for the answer to this request
+	}
 	if s.conn != nil {
 		response, err := s.roundTrip(ctx, request)
 		if !isBroken(err) {
@@ -74,6 +77,28 @@ func (s *stream) exchangeUntil(ctx context.Context, request []byte) ([]byte, err
 		return nil, err
 	}
 	return s.roundTrip(ctx, request)
+}
+
+// surplus reports whether the server sent anything that no request asked for,
+// or closed the connection.
+func (s *stream) surplus() bool {
+	if s.conn == nil {
+		return false
+	}
+	if s.reader.Buffered() > 0 {
+		return true
+	}
+	raw, err := s.conn.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	quiet := false
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := unix.Recvfrom(int(fd), make([]byte, 1), unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		quiet = err == unix.EAGAIN
+		return true
+	})
+	return err != nil || !quiet
 }
 
 func (s *stream) dial(ctx context.Context) error {

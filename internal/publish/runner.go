@@ -32,6 +32,8 @@ type runner struct {
 	log    *slog.Logger
 	wake   chan struct{} // capacity 1: there may be something to do
 
+	verifier *Verifier // asks what is served; nil: nobody does
+
 	mu        sync.Mutex
 	work                    // to do
 	outcome                 // of what was done

@@ -49,6 +49,9 @@ type Watcher interface {
 // others were.
 type HostErrors map[records.Name]error
 
+// Unwrap returns the errors, for errors.As.
+func (e HostErrors) Unwrap() []error { return slices.Collect(maps.Values(e)) }
+
 func (e HostErrors) Error() string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(e)) {

@@ -25,9 +25,8 @@ type TinydnsOptions struct {
 	Path    string        // the file or folder that is written, relative to Root
 	Sources []string      // further data files, globs allowed, relative to Root
 	Rebuild []string      // command and arguments; none: dnsgate compiles
-	Timeout time.Duration // of the command, and of Verify
+	Timeout time.Duration // of the command
 	AAAA    string        // "generic" or "fefe"
-	Verify  string        // host and port of a server to ask; "": none
 
 	// Location, with Write "rewrite", is the one whose lines are dnsgate's;
 	// "-": lines without one; "": any, if those of a host do not differ by it.
@@ -42,7 +41,6 @@ type Tinydns struct {
 	sources *sources
 	writer  writer
 	builder builder
-	verify  *verifier // nil: none
 	watcher *watch.Watcher
 	changed chan struct{} // capacity 1
 	closed  chan struct{}
@@ -241,13 +239,6 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 	default:
 		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
 	}
-	if o.Verify != "" {
-		verify, err := newVerifier(o.Verify, o.Timeout)
-		if err != nil {
-			return err
-		}
-		t.verify = verify
-	}
 	if len(o.Rebuild) > 0 {
 		t.builder = &command{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger}
 	} else {
@@ -289,9 +280,6 @@ func (t *Tinydns) Publish(ctx context.Context, hosts []records.Host, whole bool)
 		return err
 	}
 	t.stale, t.sound = nil, true
-	if t.verify != nil {
-		return t.verify.check(ctx, hosts, refused)
-	}
 	return err
 }
 

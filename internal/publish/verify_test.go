@@ -43,25 +43,213 @@ func serveTinydns(t testing.TB, root string) (server string) {
 	return tinydnsAddress + ":53"
 }
 
+// stored is a store's Hosts for a Verifier.
+type stored map[records.Name]records.Host
+
+func (s stored) Hosts(_ context.Context, names []records.Name) ([]records.Host, error) {
+	hosts := make([]records.Host, len(names))
+	for i, name := range names {
+		hosts[i] = s[name]
+		hosts[i].Name = name
+	}
+	return hosts, nil
+}
+
+// has notes what is stored, and returns it.
+func (s stored) has(hosts ...records.Host) []records.Host {
+	for _, h := range hosts {
+		s[h.Name] = h
+	}
+	return hosts
+}
+
+func newVerifier(t testing.TB, server string, timeout time.Duration, s stored) *Verifier {
+	t.Helper()
+	v, err := NewVerifier(server, timeout, s.Hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 func TestVerifyAgainstTinydns(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
-	write(t, filepath.Join(root, "data"), zone+"+*.wild.example.com:192.0.2.99\n")
-	o := fileOptions(root)
-	o.Timeout, o.Verify = 3*time.Second, serveTinydns(t, root)
-	target := newTinydns(t, o)
-	publish(t, target, true, hostWith("h.example.com", "203.0.113.1", "203.0.113.2", "2001:db8::1"),
-		hostWith("*.h.example.com", "203.0.113.3"), hostWith("_acme-challenge.h.example.com", strings.Repeat("t", 200)))
-	publish(t, target, false, hostWith("h.example.com", "203.0.113.4"))
-	publish(t, target, false, hostWith("h.example.com"))
-	publish(t, target, false, hostWith("gone.wild.example.com")) // the wildcard answers for it
+	write(t, filepath.Join(root, "data"), zone+"+*.wild.example.com:192.0.2.99\n&sub.example.com::ns.example.net\n")
+	server := serveTinydns(t, root)
+	target := newTinydns(t, fileOptions(root))
+	s := make(stored)
+	v := newVerifier(t, server, 3*time.Second, s)
+	whole := true
+	for _, hosts := range [][]records.Host{
+		{hostWith("h.example.com", "203.0.113.1", "203.0.113.2", "2001:db8::1"),
+			hostWith("*.h.example.com", "203.0.113.3"), hostWith("_acme-challenge.h.example.com", strings.Repeat("t", 200))},
+		{hostWith("h.example.com", "203.0.113.4")},
+		{hostWith("h.example.com")},
+		{hostWith("gone.wild.example.com")}, // the wildcard answers for it
+	} {
+		publish(t, target, whole, s.has(hosts...)...)
+		whole = false
+		for _, h := range hosts {
+			if err := v.Check(context.Background(), []records.Name{h.Name}); err != nil {
+				t.Errorf("%s: %v", h.Name, err)
+			}
+		}
+	}
 
-	o.Timeout = 300 * time.Millisecond
-	target.Close()
-	target = newTinydns(t, o)
-	err := target.Publish(context.Background(), []records.Host{hostWith("h.example.org", "203.0.113.1"), hostWith("h.example.com", "203.0.113.5")}, true)
-	var refused HostErrors
-	if !errors.As(err, &refused) || len(refused) != 1 || refused["h.example.org"] == nil {
-		t.Fatalf("got %v", err) // tinydns is silent about other zones
+	v = newVerifier(t, server, 300*time.Millisecond, s)
+	publish(t, target, false, s.has(hostWith("h.example.org", "203.0.113.1"), hostWith("h.sub.example.com", "203.0.113.2"))...)
+	for name, why := range map[records.Name]string{
+		"h.example.org":     "answer", // or not even that: tinydns is silent about other zones
+		"h.sub.example.com": "it has no authority for the name",
+	} {
+		err := v.Check(context.Background(), []records.Name{name})
+		var all HostErrors
+		var notServed *NotServedError
+		if !errors.As(err, &all) || !errors.As(all[name], &notServed) || notServed.Host.Name != name || !strings.Contains(err.Error(), why) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestVerifyHoldsNobodyUp waits for a host that is never served, while another
+// is published and asked for.
+func TestVerifyHoldsNobodyUp(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	write(t, filepath.Join(root, "data"), zone)
+	server := serveTinydns(t, root)
+	s := make(stored)
+	hosts := s.has(hostWith("never.example.org", "203.0.113.1"), hostWith("h.example.com", "203.0.113.2"))
+	updates := make(chan records.Update, 1)
+	updates <- records.Update{Revision: 1, Whole: true, Hosts: hosts}
+	target := newTinydns(t, fileOptions(root))
+	set := NewSet(func() Source { return source(updates) }, quiet(), target)
+	set.Verify(target, newVerifier(t, server, 20*time.Second, s))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { set.Run(ctx); close(ended) }()
+	defer func() { stop(); <-ended }()
+
+	never, cancel := context.WithCancel(ctx)
+	waited := make(chan error, 1)
+	go func() { waited <- set.Wait(never, []records.Name{"never.example.org"}, 1) }()
+	if err := set.Wait(ctx, []records.Name{"h.example.com"}, 1); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-waited:
+		t.Errorf("the other was not waiting: %v", err)
+	default:
+	}
+	cancel()
+	if err := <-waited; err == nil {
+		t.Error("a host that is not served counts as published")
+	}
+}
+
+// source is what a channel delivers.
+type source chan records.Update
+
+func (s source) Next(ctx context.Context) (records.Update, error) {
+	select {
+	case u := <-s:
+		return u, nil
+	case <-ctx.Done():
+		return records.Update{}, ctx.Err()
+	}
+}
+
+// TestVerifyBelieves no answer that somebody else could have given, or that
+// answers something else, and says little of what came from outside.
+func TestVerifyBelieves(t *testing.T) {
+	s := make(stored)
+	s.has(hostWith("h.example.com", "192.0.2.1"))
+	record := func(text string) dns.RR {
+		rr, err := dns.NewRR(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rr
+	}
+	for name, c := range map[string]struct {
+		change func(m *dns.Msg)
+		why    string // "": believed
+	}{
+		"right": {func(*dns.Msg) {}, ""},
+		"upper": {func(m *dns.Msg) { m.Answer[0].Header().Name = "H.Example.COM." }, ""},
+		"alias": {func(m *dns.Msg) {
+			m.Answer = []dns.RR{record("h.example.com. CNAME x.example.net."), record("x.example.net. A 192.0.2.1")}
+		}, ""},
+		"question":  {func(m *dns.Msg) { m.Question[0].Name = "other.example.com." }, "another question"},
+		"owner":     {func(m *dns.Msg) { m.Answer[0].Header().Name = "other.example.com." }, "answers nothing"},
+		"class":     {func(m *dns.Msg) { m.Answer[0].Header().Class = dns.ClassCHAOS }, "answers nothing"},
+		"query":     {func(m *dns.Msg) { m.Response = false }, "no answer to this question"},
+		"authority": {func(m *dns.Msg) { m.Authoritative = false }, "no authority"},
+		"many": {func(m *dns.Msg) {
+			for i := range 2000 {
+				m.Answer = append(m.Answer, record(fmt.Sprintf("h.example.com. A 198.18.%d.%d", i/256, i%256)))
+			}
+		}, "and 1993 more"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			packets, streams := bothPorts(t)
+			answer := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+				m := new(dns.Msg)
+				m.SetReply(q)
+				m.Authoritative = true
+				if q.Question[0].Qtype == dns.TypeA && q.Question[0].Name == "h.example.com." {
+					m.Answer = append(m.Answer, record("h.example.com. 300 IN A 192.0.2.1"))
+					c.change(m)
+					if _, udp := w.RemoteAddr().(*net.UDPAddr); udp && len(m.Answer) > 10 {
+						m.Answer, m.Truncated = nil, true
+					}
+				}
+				w.WriteMsg(m)
+			})
+			for _, s := range []*dns.Server{{PacketConn: packets, Handler: answer}, {Listener: streams, Handler: answer}} {
+				go s.ActivateAndServe()
+				t.Cleanup(func() { s.Shutdown() })
+			}
+			err := newVerifier(t, packets.LocalAddr().String(), 300*time.Millisecond, s).Check(context.Background(), []records.Name{"h.example.com"})
+			switch {
+			case c.why == "" && err != nil:
+				t.Errorf("not believed: %v", err)
+			case c.why != "" && (err == nil || !strings.Contains(err.Error(), c.why) || len(err.Error()) > 400):
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestFitsTinydns asks the real tinydns for TXT sets around the most that it can
+// answer: what FitsTinydns takes is answered whole, what it refuses is not.
+func TestFitsTinydns(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	write(t, filepath.Join(root, "data"), zone)
+	server := serveTinydns(t, root)
+	target := newTinydns(t, fileOptions(root))
+	const name = "_acme-challenge.h.example.com"
+	fit := 0
+	for n := 100; n < 256; n++ {
+		h := hostWith(name, strings.Repeat("a", n), strings.Repeat("b", 120), strings.Repeat("c", 127))
+		if n%4 != 0 && FitsTinydns(h) == nil && FitsTinydns(hostWith(name, strings.Repeat("a", n+4), strings.Repeat("b", 120), strings.Repeat("c", 127))) == nil {
+			continue // far from the limit
+		}
+		publish(t, target, true, h)
+		query := new(dns.Msg).SetQuestion(name+".", dns.TypeTXT)
+		reply, _, err := new(dns.Client).Exchange(query, server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := !reply.Truncated && len(reply.Answer) == 3
+		if whole != (FitsTinydns(h) == nil) {
+			t.Fatalf("with %d bytes: answered whole: %v; FitsTinydns: %v", n, whole, FitsTinydns(h))
+		}
+		if whole {
+			fit++
+		}
+	}
+	if fit == 0 || fit == 156 {
+		t.Errorf("%d of them fit", fit)
 	}
 }
 
@@ -89,6 +277,7 @@ func TestVerifySaysWhatTheServerSaid(t *testing.T) {
 	answer := dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
 		m := new(dns.Msg)
 		m.SetReply(q)
+		m.Authoritative = true
 		_, m.Truncated = w.RemoteAddr().(*net.UDPAddr)
 		if !m.Truncated && q.Question[0].Qtype == dns.TypeA {
 			rr, _ := dns.NewRR(q.Question[0].Name + " 300 IN A 192.0.2.1")
@@ -103,22 +292,17 @@ func TestVerifySaysWhatTheServerSaid(t *testing.T) {
 		go s.ActivateAndServe()
 		t.Cleanup(func() { s.Shutdown() })
 	}
-	v, err := newVerifier(packets.LocalAddr().String(), 100*time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = v.check(context.Background(), []records.Host{hostWith("right.example.com", "192.0.2.1"), hostWith("wrong.example.com", "203.0.113.1"),
-		hostWith("refused.example.com", "192.0.2.1"), hostWith("other.example.com", "192.0.2.1")}, HostErrors{"other.example.com": errors.New("no line")})
-	var refused HostErrors
-	if !errors.As(err, &refused) || len(refused) != 3 || refused["right.example.com"] != nil {
-		t.Fatalf("got %v", err)
+	s := make(stored)
+	s.has(hostWith("right.example.com", "192.0.2.1"), hostWith("wrong.example.com", "203.0.113.1"), hostWith("refused.example.com", "192.0.2.1"))
+	v := newVerifier(t, packets.LocalAddr().String(), 100*time.Millisecond, s)
+	if err := v.Check(context.Background(), []records.Name{"right.example.com"}); err != nil {
+		t.Error(err)
 	}
 	for name, want := range map[records.Name]string{
 		"wrong.example.com":   v.server + " answers 192.0.2.1 for wrong.example.com A, stored is 203.0.113.1",
 		"refused.example.com": v.server + " refused.example.com A: it answers REFUSED",
-		"other.example.com":   "no line",
 	} {
-		if got := fmt.Sprint(refused[name]); got != want {
+		if got := fmt.Sprint(v.Check(context.Background(), []records.Name{name})); got != string(name)+": "+want {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
