@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// ask sends a command and judges the answer, which must have a line for each
-// host; lines = 0 is any number. It returns nil when each of them is good or
+// ask sends a command and judges the answer, which must have a line for each of
+// hosts, in their order; with none, for any number of the gateway's choice, each
+// once. It returns nil when each of them is good or
 // nochg, what mayPass when it may go better later, and another *Fault for good.
-func (p *push) ask(ctx context.Context, way family, lines int, words ...string) error {
+func (p *push) ask(ctx context.Context, way family, hosts []string, words ...string) error {
 	command := strings.Join(words, " ")
 	if len(command) > maxCommand {
 		return fault(exConfig, "the command is longer than %d bytes; use fewer hosts in one file", maxCommand)
@@ -34,7 +35,7 @@ func (p *push) ask(ctx context.Context, way family, lines int, words ...string) 
 	switch answer.status {
 	case 0:
 		acknowledged := strings.Split(strings.TrimSuffix(answer.stdout, "\n"), "\n")
-		if !isAcknowledgement(acknowledged, lines) {
+		if !isAcknowledgement(acknowledged, hosts) {
 			return p.noGateway(answer, nil)
 		}
 		p.talk.reply(acknowledged)
@@ -65,13 +66,19 @@ func isTimeout(err error) bool {
 		errors.As(err, &network) && network.Timeout()
 }
 
-func isAcknowledgement(reply []string, lines int) bool {
-	for _, line := range reply {
+func isAcknowledgement(reply, hosts []string) bool {
+	seen := make(map[string]bool)
+	for i, line := range reply {
 		if !isPrintable(line) || !strings.HasPrefix(line, "good ") && !strings.HasPrefix(line, "nochg ") {
 			return false
 		}
+		host := strings.ToLower(line[strings.LastIndexByte(line, ' ')+1:])
+		if seen[host] || len(hosts) > i && host != strings.ToLower(strings.TrimSuffix(hosts[i], ".")) {
+			return false
+		}
+		seen[host] = true
 	}
-	return lines == 0 || lines == len(reply)
+	return len(hosts) == 0 || len(hosts) == len(reply)
 }
 
 // explain returns, fit to be shown, the reply's first line, or the last one

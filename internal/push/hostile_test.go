@@ -89,6 +89,8 @@ func TestHostileGateway(t *testing.T) {
 		"escape sequences":       {exits(0, "good \x1b]0;x\x07\n", ""), 69, "good ?]0;x?"},
 		"escape sequences later": {exits(0, "good "+strings.Repeat("x", 300)+"\x1b[2J\n", ""), 69, "good x"},
 		"two lines for one host": {exits(0, "good 203.0.113.7 a\ngood 203.0.113.7 b\n", ""), 69, "no dnsgate gateway"},
+		"of another host":        {exits(0, "good 203.0.113.7 other.example.test\n", ""), 69, "no dnsgate gateway"},
+		"status of 32 bits":      {exits(1<<31, "what?\n", ""), 69, "no dnsgate gateway"},
 		"one good, one bad line": {exits(0, "good 203.0.113.7 a\nnohost\n", ""), 69, "no dnsgate gateway"},
 		"odd status":             {exits(200, "", "what?\x1b[31m\n"), 69, "what??[31m"},
 		"refusal with escapes":   {exits(65, "badaddr \x1b[2J\xff\n", ""), 65, "refused: badaddr ?[2J?"},
@@ -122,6 +124,12 @@ func TestHostileGateway(t *testing.T) {
 			r.expect(t, test.status, test.want)
 			if !isPrintable(strings.ReplaceAll(r.stdout+r.stderr, "\n", "")) {
 				t.Errorf("shown: %q", r.stdout+r.stderr)
+			}
+			if strings.HasPrefix(name, "of another") || strings.HasPrefix(name, "status of") || name == "good" || name == "two lines for one host" {
+				s := m.script(t, "-v", "--force", "203.0.113.7")
+				if s.status != test.status || !strings.Contains(s.stdout+s.stderr, test.want) {
+					t.Errorf("the script ends with %d: %s%s", s.status, s.stdout, s.stderr)
+				}
 			}
 		})
 	}

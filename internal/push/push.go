@@ -192,7 +192,7 @@ func (p *push) attempt(ctx context.Context) error {
 	}
 	defer p.state.unlock()
 	if p.action == acme {
-		return p.ask(ctx, anyFamily, 1, p.challenge...)
+		return p.ask(ctx, anyFamily, p.challenge[2:3], p.challenge...)
 	}
 	p.left = slices.DeleteFunc(p.left, func(f family) bool { return !p.isNewest(f) })
 	if len(p.left) == 0 {
@@ -213,7 +213,7 @@ func (p *push) offline(ctx context.Context) error {
 	if len(p.left) == 1 {
 		words = append(words, fmt.Sprintf("-%d", p.left[0]))
 	}
-	return p.ask(ctx, anyFamily, len(p.conf.Hosts), append(words, p.conf.Hosts...)...)
+	return p.ask(ctx, anyFamily, p.conf.Hosts, append(words, p.conf.Hosts...)...)
 }
 
 // update sends what is new of the families that are left, and takes those that
@@ -280,7 +280,7 @@ func (p *push) send(ctx context.Context, way family, families []family, found ad
 	for _, f := range families {
 		words = append(words, found.words(f)...)
 	}
-	err := p.ask(ctx, way, len(p.conf.Hosts), words...)
+	err := p.ask(ctx, way, p.conf.Hosts, words...)
 	if mayPass(err) {
 		return nil
 	}
