@@ -89,6 +89,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		TTL:            d.ttl,
 		MaxHosts:       d.maxHosts,
 		Fits:           d.publishers.fits,
+		IdleTimeout:    d.idleTimeout,
 		PublishTimeout: publishTimeout,
 		Reload:         d.reload,
 		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {
@@ -130,6 +131,12 @@ func (d *daemon) ttl() uint32 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.config.TTL
+}
+
+func (d *daemon) idleTimeout() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config.Limits.IdleTimeout
 }
 
 func (d *daemon) maxHosts() int {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"dnsgate/internal/records"
 )
@@ -21,7 +22,12 @@ const (
 // batch runs "update -": each line of standard input is an update of its own,
 // answered in order as it becomes durable and published.
 func (r *run) batch(dryRun bool) error {
-	b := &batch{run: r, dryRun: dryRun, busy: make(map[records.Name]*batchLine),
+	place, err := r.gate.batches.begin(r.grant.Fingerprint, time.Now())
+	if err != nil {
+		return err
+	}
+	defer r.gate.batches.end(place)
+	b := &batch{run: r, place: place, dryRun: dryRun, busy: make(map[records.Name]*batchLine),
 		own: make(chan struct{}, ownLines), unanswered: make(chan struct{}, ownLines+sharedLines)}
 	waiting := make(chan *batchLine, ownLines+sharedLines)
 	finished := make(chan struct{})
@@ -38,6 +44,7 @@ func (r *run) batch(dryRun bool) error {
 
 type batch struct {
 	run    *run
+	place  *batchPlace
 	dryRun bool
 	busy   map[records.Name]*batchLine // the last line in flight of each host
 	own    chan struct{}               // a place for each of ownLines in flight
@@ -54,27 +61,88 @@ type batchLine struct {
 	done   chan struct{}
 }
 
+// inputLine is a line of the input, or why there is none.
+type inputLine struct {
+	text string
+	err  error
+}
+
+// input reads lines until the input ends or stop is closed. Its goroutine may
+// wait in a Read for longer than that: who gave the input ends it after Run.
+func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
+	lines := make(chan inputLine, 16)
+	go func() {
+		in := bufio.NewReaderSize(b.run.in, MaxLine+2)
+		for {
+			text, err := readLine(in)
+			select {
+			case lines <- inputLine{text, err}:
+			case <-stop:
+				return
+			}
+			var f *Fault
+			if err != nil && !errors.As(err, &f) {
+				return
+			}
+		}
+	}()
+	return lines
+}
+
 // read starts each line as it comes, and passes it on in order.
 func (b *batch) read(waiting chan<- *batchLine) error {
-	lines := bufio.NewReaderSize(b.run.in, MaxLine+2)
+	stop := make(chan struct{})
+	defer close(stop)
+	lines := b.input(stop)
 	for {
-		text, err := readLine(lines)
-		if err == io.EOF {
+		l, err := b.next(lines)
+		if err != nil {
+			return err
+		}
+		if l.err == io.EOF {
 			return nil
 		}
 		var f *Fault
-		if err != nil && !errors.As(err, &f) {
-			return fault(Outage, "reading the batch: %v", err)
+		if l.err != nil && !errors.As(l.err, &f) {
+			return fault(Outage, "reading the batch: %v", l.err)
 		}
-		if err == nil && strings.Trim(text, " \t") == "" {
+		if l.err == nil && strings.Trim(l.text, " \t") == "" {
 			continue
 		}
 		b.run.record.lines++
 		select {
-		case waiting <- b.start(text, err):
+		case waiting <- b.start(l.text, l.err):
 		case <-b.run.ctx.Done():
 			return fault(Outage, "the session ended before the batch did")
 		}
+	}
+}
+
+// next waits for a line, but not for ever.
+func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
+	select {
+	case l := <-lines:
+		return l, nil
+	default:
+	}
+	all := &b.run.gate.batches
+	all.waits(b.place, time.Now())
+	defer all.waits(b.place, time.Time{})
+	var late <-chan time.Time
+	patience := time.Duration(0)
+	if b.run.gate.IdleTimeout != nil {
+		patience = b.run.gate.IdleTimeout()
+		late = time.After(patience)
+	}
+	select {
+	case l := <-lines:
+		return l, nil
+	case <-late:
+		return inputLine{}, fault(Abuse, "no line came for %s, so the batch ends", patience)
+	case <-b.place.evicted:
+		return inputLine{}, fault(Abuse, "no line came, and another needs the place, so the batch ends")
+	case <-b.run.ctx.Done():
+		return inputLine{}, fault(Outage, "the session ended before the batch did")
 	}
 }
 
@@ -123,7 +191,7 @@ func (b *batch) start(text string, err error) *batchLine {
 	for range l.hosts {
 		b.unanswered <- struct{}{}
 	}
-	leave := b.place(l.hosts)
+	leave := b.room(l.hosts)
 	go func() {
 		defer leave()
 		defer close(l.done)
@@ -141,10 +209,10 @@ func (b *batch) start(text string, err error) *batchLine {
 	return l
 }
 
-// place takes a place for each host of a line, its own or else shared ones, and
+// room takes a place for each host of a line, its own or else shared ones, and
 // returns what gives them back. Waiting with some of them is safe: a line has
 // fewer hosts than its batch has places of its own, and those come back.
-func (b *batch) place(hosts int) (leave func()) {
+func (b *batch) room(hosts int) (leave func()) {
 	own, others, shared := b.own, 0, b.run.gate.sharedPlaces()
 	for range hosts {
 		select {

@@ -96,7 +96,12 @@ func TestBatchCutShort(t *testing.T) {
 	c.in = io.MultiReader(strings.NewReader("192.0.2.1\n192"), iotest.ErrReader(errors.New("torn")))
 	c.expect(75, "update -", "good 192.0.2.1 a.example.com", "911 reading the batch: torn")
 
-	c.in = io.MultiReader(strings.NewReader("192.0.2.2\n"), call(g.Stop), strings.NewReader("192.0.2.3\n"))
+	c.in = io.MultiReader(strings.NewReader("192.0.2.2\n"), call(func() {
+		for g.Store.Revision() < 2 { // the line before is to be stored
+			time.Sleep(time.Millisecond)
+		}
+		g.Stop()
+	}), strings.NewReader("192.0.2.3\n"))
 	c.expect(75, "update -", "good 192.0.2.2 a.example.com", "911 the gateway is stopping; try again in a minute")
 
 	g, _ = newGateway(t)
@@ -135,5 +140,8 @@ func TestBatchEndsWithItsSession(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.ctx = ctx
 	c.in = io.MultiReader(strings.NewReader("192.0.2.1\n"), call(func() { <-waiting; cancel() }))
-	c.expect(75, "update -", "dnserr stored, but the gateway stopped before it was published; that follows when it is back")
+	out, status := c.run("update -") // and then, unless the input's end was seen first, that the session ended
+	if status != 75 || !strings.HasPrefix(out, "dnserr stored, but the gateway stopped before it was published; that follows when it is back\n") {
+		t.Errorf("exit status %d and %q", status, out)
+	}
 }

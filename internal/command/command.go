@@ -45,6 +45,9 @@ type Gateway struct {
 	// Fits says why a host cannot be served as it would be; nil: all can.
 	Fits func(records.Host) error
 
+	// IdleTimeout is how long a batch may send nothing; nil: for ever.
+	IdleTimeout func() time.Duration
+
 	// PublishTimeout is how long a command waits for the publishers.
 	PublishTimeout time.Duration
 
@@ -61,6 +64,7 @@ type Gateway struct {
 	together together
 	sharing  sync.Once
 	lines    chan struct{} // places of batch lines; see sharedPlaces
+	batches  batches
 	counts   counts
 }
 

@@ -61,7 +61,6 @@ type Gate struct {
 	channels  pool                  // open beyond the first of each connection
 	readAhead pool                  // bytes, beyond those of each connection's own
 	turning   pool                  // connections being turned away
-	batches   counter[string]       // commands that read input, by key
 	penalties penalties
 
 	accepting context.Context // ends when the drain begins

@@ -38,8 +38,6 @@ const (
 	maxWaiting        = 4                               // channels of one connection that wait for their commands
 	maxEarlyRequests  = 64                              // requests of a channel before its exec; ssh sends one per SendEnv
 	maxRefusedOpens   = 256                             // channels of one connection that were refused
-	maxBatches        = 32                              // commands that read input: the library may hold 2 MiB for each
-	maxKeyBatches     = 4                               // and of one key
 	freeKeyExchanges  = 16                              // of one connection; from then on one per second of its life
 	channelCloseGrace = 5 * time.Second
 	turnAwayTime      = 500 * time.Millisecond // for a client that is turned away to read why

@@ -41,10 +41,15 @@ func TestReadAheadIsShared(t *testing.T) {
 // places are taken; see session.
 func TestChannelsAreShared(t *testing.T) {
 	p := pool{left: 2}
-	if !p.take(1) || !p.take(1) || p.take(1) {
-		t.Error("not two places")
+	for i, want := range []bool{true, true, false} {
+		if got := p.take(1); got != want {
+			t.Errorf("place %d: %v", i, got)
+		}
 	}
-	if p.give(1); !p.take(1) || p.take(1) {
-		t.Error("not one place again")
+	p.give(1)
+	for i, want := range []bool{true, false} {
+		if got := p.take(1); got != want {
+			t.Errorf("place %d again: %v", i, got)
+		}
 	}
 }

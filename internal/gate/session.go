@@ -102,13 +102,14 @@ func (s *session) serve() {
 	s.drain(s.ch.Stderr())
 	switch {
 	case batch:
-		s.exit(s.runBatch(line))
+		in := &input{from: s.ch, conn: s.conn}
+		s.exit(s.run(line, false, in))
 		s.conn.end(batch)
-		s.drain(s.ch)
+		s.drain(in)
 	case ok:
 		s.drain(s.ch)
 		s.conn.begin(batch)
-		s.exit(s.run(line, shell))
+		s.exit(s.run(line, shell, nil))
 		s.conn.end(batch)
 	default:
 		s.drain(s.ch)
@@ -161,21 +162,8 @@ func (s *session) awaitCommand() (line string, shell, ok bool) {
 	return "", false, false
 }
 
-// runBatch runs a command that reads its input, unless too many do.
-func (s *session) runBatch(line string) int {
-	key := string(s.key.Marshal())
-	if !s.gate.batches.begin(key, maxBatches, maxKeyBatches) {
-		const busy = "abuse too many commands read their input already; try again in a minute\n"
-		io.WriteString(s.ch, busy)
-		io.WriteString(s.ch.Stderr(), busy)
-		return command.Abuse.Exit()
-	}
-	defer s.gate.batches.end(key)
-	return s.run(line, false)
-}
-
 // run runs the command. Its exit status is never 255, which is ssh's own.
-func (s *session) run(line string, shell bool) int {
+func (s *session) run(line string, shell bool, in io.Reader) int {
 	g := s.gate
 	cs := &command.Session{
 		Source: s.conn.source,
@@ -184,7 +172,7 @@ func (s *session) run(line string, shell bool) int {
 			return g.keys.Lookup(s.key, s.conn.source, time.Now())
 		},
 	}
-	std := command.Streams{In: input{s.ch, s.conn}, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
+	std := command.Streams{In: in, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
 	if shell {
 		return g.commands.Shell(cs, std)
 	}
@@ -192,17 +180,22 @@ func (s *session) run(line string, shell bool) int {
 }
 
 // input is what the client sends. It ends with the connection, though the
-// library may hold more: nobody is left to be answered.
+// library may hold more: nobody is left to be answered. A batch that has ended
+// may still be in a Read; the library's end of input wakes only one reader, so
+// only one reads at a time.
 type input struct {
-	io.Reader
+	mu   sync.Mutex
+	from io.Reader
 	conn *conn
 }
 
-func (i input) Read(b []byte) (int, error) {
+func (i *input) Read(b []byte) (int, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
 	if i.conn.ended() {
 		return 0, io.ErrUnexpectedEOF
 	}
-	return i.Reader.Read(b)
+	return i.from.Read(b)
 }
 
 // output is a stream to the client. A client that does not take what it asked
