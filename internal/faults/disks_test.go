@@ -123,8 +123,13 @@ func TestStateVanished(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.wants(t, g.user, "update n1."+zone+" 192.0.0.1", "911")
-	if out := g.wants(t, g.user, "update n0."+zone+" 192.0.0.0", "911"); strings.Count(out, "is gone") != 1 {
-		t.Errorf("the reply says it more than once: %q", out)
+	if out := g.wants(t, g.user, "update n0."+zone+" 192.0.0.0", "911"); strings.Contains(out, g.path("state")) {
+		t.Errorf("the reply names the folder: %q", out)
+	}
+	for line := range strings.Lines(fmt.Sprint(g.log)) {
+		if strings.Contains(line, "code=911") && strings.Count(line, "is gone") != 1 {
+			t.Errorf("the log does not say it once: %s", line)
+		}
 	}
 	if err := os.Rename(g.path("away"), g.path("state")); err != nil {
 		t.Fatal(err)
