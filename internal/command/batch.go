@@ -121,6 +121,11 @@ func (b *batch) read(waiting chan<- *batchLine) error {
 // next waits for a line, but not for ever.
 func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
 	select {
+	case <-b.place.evicted:
+		return inputLine{}, errEvicted
+	default:
+	}
+	select {
 	case l := <-lines:
 		return l, nil
 	default:
@@ -140,7 +145,7 @@ func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
 	case <-late:
 		return inputLine{}, fault(Abuse, "no line came for %s, so the batch ends", patience)
 	case <-b.place.evicted:
-		return inputLine{}, fault(Abuse, "no line came, and another needs the place, so the batch ends")
+		return inputLine{}, errEvicted
 	case <-b.run.ctx.Done():
 		return inputLine{}, fault(Outage, "the session ended before the batch did")
 	}
@@ -187,11 +192,12 @@ func (b *batch) start(text string, err error) *batchLine {
 	if len(b.busy) > 4*sharedLines {
 		b.forget()
 	}
-	l.hosts = len(l.update.hosts)
-	for range l.hosts {
-		b.unanswered <- struct{}{}
+	leave, err := b.admit(l)
+	if err != nil {
+		l.err = err
+		close(l.done)
+		return l
 	}
-	leave := b.room(l.hosts)
 	go func() {
 		defer leave()
 		defer close(l.done)
@@ -209,31 +215,52 @@ func (b *batch) start(text string, err error) *batchLine {
 	return l
 }
 
+// admit waits until l may be on its way: until as many hosts of its batch are
+// answered, and there is room for it. An evicted batch begins no more lines.
+func (b *batch) admit(l *batchLine) (leave func(), err error) {
+	hosts := len(l.update.hosts)
+	for range hosts {
+		select {
+		case b.unanswered <- struct{}{}:
+			l.hosts++
+		case <-b.place.evicted:
+			return nil, errEvicted // what l took is given back once it is answered
+		}
+	}
+	return b.room(hosts)
+}
+
 // room takes a place for each host of a line, its own or else shared ones, and
 // returns what gives them back. Waiting with some of them is safe: a line has
 // fewer hosts than its batch has places of its own, and those come back.
-func (b *batch) room(hosts int) (leave func()) {
-	own, others, shared := b.own, 0, b.run.gate.sharedPlaces()
+func (b *batch) room(hosts int) (leave func(), err error) {
+	own, others, shared := 0, 0, b.run.gate.sharedPlaces()
+	leave = func() {
+		for range others {
+			<-shared
+		}
+		for range own {
+			<-b.own
+		}
+	}
 	for range hosts {
 		select {
-		case own <- struct{}{}:
+		case b.own <- struct{}{}:
+			own++
 			continue
 		default:
 		}
 		select {
-		case own <- struct{}{}:
+		case b.own <- struct{}{}:
+			own++
 		case shared <- struct{}{}:
 			others++
+		case <-b.place.evicted:
+			leave()
+			return nil, errEvicted
 		}
 	}
-	return func() {
-		for range others {
-			<-shared
-		}
-		for range hosts - others {
-			<-own
-		}
-	}
+	return leave, nil
 }
 
 // sharedPlaces are for lines of all batches.

@@ -10,18 +10,20 @@ import (
 const (
 	maxBatches    = 32 // in all
 	maxKeyBatches = 4  // of one key
+	maxEvicted    = 16 // that have lost their place and still answer what they began
 )
 
-// leastIdle is how long a batch must have had nothing to do before another may
-// have its place.
+// leastIdle is how long a batch must have had nothing to do to be the first that
+// has to go.
 const leastIdle = time.Second
 
-// batches are those that run. Where all places are taken, the longest idle
-// batch of the key with the most goes, so that the batch of another key always
-// gets through.
+// batches are those that run. Where all places are taken, a batch of the key
+// with the most has to go, so that the batch of another key always gets
+// through, whatever the others do or leave undone.
 type batches struct {
-	mu  sync.Mutex
-	all []*batchPlace
+	mu      sync.Mutex
+	running []*batchPlace // oldest first
+	leaving int           // evicted, and not ended yet
 }
 
 // batchPlace is the place of one batch.
@@ -29,51 +31,73 @@ type batchPlace struct {
 	key     string
 	idle    time.Time     // since when it waits for its next line; zero: it does not
 	evicted chan struct{} // closed when its place is another's
+	gone    bool          // and that is so
 }
+
+var errEvicted = fault(Abuse, "another key needs the place, so the batch ends")
 
 // begin takes a place for a batch of key.
 func (b *batches) begin(key string, now time.Time) (*batchPlace, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	of := make(map[string]int)
-	for _, p := range b.all {
+	for _, p := range b.running {
 		of[p.key]++
 	}
 	if of[key] >= maxKeyBatches {
 		return nil, fault(Abuse, "this key has %d batches already; try again in a minute", maxKeyBatches)
 	}
-	if len(b.all) >= maxBatches && !b.evict(of, now) {
-		return nil, fault(Abuse, "too many batches run, and all of them are busy; try again in a minute")
+	if len(b.running) >= maxBatches && !b.evict(of, of[key], now) {
+		return nil, fault(Abuse, "too many batches run already; try again in a minute")
 	}
 	p := &batchPlace{key: key, idle: now, evicted: make(chan struct{})}
-	b.all = append(b.all, p)
+	b.running = append(b.running, p)
 	return p, nil
 }
 
-// evict ends the longest idle batch of the key that has the most; of says how
-// many each key has.
-func (b *batches) evict(of map[string]int, now time.Time) bool {
+// evict ends a batch of a key that has the most, and more than has: the longest
+// idle one, or else the oldest. of says how many each key has.
+func (b *batches) evict(of map[string]int, has int, now time.Time) bool {
+	most := 0
+	for _, n := range of {
+		most = max(most, n)
+	}
+	if most <= has || b.leaving >= maxEvicted {
+		return false
+	}
 	at := -1
-	for i, p := range b.all {
-		if p.idle.IsZero() || now.Sub(p.idle) < leastIdle {
-			continue
-		}
-		if at < 0 || of[p.key] > of[b.all[at].key] || of[p.key] == of[b.all[at].key] && p.idle.Before(b.all[at].idle) {
+	for i, p := range b.running {
+		switch {
+		case of[p.key] < most:
+		case at < 0, p.idleFor(now) > b.running[at].idleFor(now):
 			at = i
 		}
 	}
-	if at < 0 {
-		return false
-	}
-	close(b.all[at].evicted)
-	b.all = slices.Delete(b.all, at, at+1)
+	p := b.running[at]
+	p.gone = true
+	close(p.evicted)
+	b.running = slices.Delete(b.running, at, at+1)
+	b.leaving++
 	return true
+}
+
+// idleFor is how long the batch has had nothing to do; less than leastIdle is
+// nothing.
+func (p *batchPlace) idleFor(now time.Time) time.Duration {
+	if p.idle.IsZero() || now.Sub(p.idle) < leastIdle {
+		return 0
+	}
+	return now.Sub(p.idle)
 }
 
 func (b *batches) end(p *batchPlace) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.all = slices.DeleteFunc(b.all, func(other *batchPlace) bool { return other == p })
+	if p.gone {
+		b.leaving--
+		return
+	}
+	b.running = slices.DeleteFunc(b.running, func(other *batchPlace) bool { return other == p })
 }
 
 // waits notes that p waits for its next line since now; zero: not any more.

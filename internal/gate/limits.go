@@ -33,7 +33,7 @@ const (
 	maxReadAhead      = 320 << 10                       // bytes read that cannot be worked on yet; one of those fits in
 	ownReadAhead      = 16 << 10                        // of these, what each connection can always have
 	maxOutgoing       = 64 << 10                        // bytes written that are not sent yet
-	ownOutgoing       = 8 << 10                         // of these, what each connection can always have
+	ownOutgoing       = 4 << 10                         // of these, what each connection can always have
 	wideOutgoing      = 2 * (maxOutgoing - ownOutgoing) // the rest: as much may wait as is being sent
 	maxWaiting        = 4                               // channels of one connection that wait for their commands
 	maxEarlyRequests  = 64                              // requests of a channel before its exec; ssh sends one per SendEnv

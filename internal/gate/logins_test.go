@@ -237,7 +237,7 @@ func TestBoundsFitTheUnit(t *testing.T) {
 		{"read ahead and unsent, shared", 1, gate.MaxSharedReadAhead},
 		{"first channels", value("max_logins"), 16 << 10},
 		{"further channels", gate.MaxSharedChannels, 16 << 10},
-		{"input of batches", 32, 2 << 20},
+		{"input of batches", 32 + 16, 2 << 20},
 		{"lines of batches", 32*256 + 8192, 10 << 10},
 		{"hosts", value("max_hosts"), 300},
 		{"the program at rest", 1, 16 << 20},

@@ -480,3 +480,21 @@ func TestCommitWhileClosing(t *testing.T) {
 		again.Close()
 	}
 }
+
+// TestCommitTooLate: a transaction that waits behind a disk that hangs until
+// its caller has gone is not applied afterwards.
+func TestCommitTooLate(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	defer s.Close()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	c := &commit{ctx: gone, done: make(chan struct{}), txn: txn(Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1")})}
+	s.queue <- c // it was queued before
+	<-c.done
+	if !errors.Is(c.err, ErrNotApplied) {
+		t.Errorf("got %v", c.err)
+	}
+	if h := read(t, s, "a.example.com"); h.Revision != 0 {
+		t.Errorf("it was stored: %+v", h)
+	}
+}

@@ -15,6 +15,7 @@ const maxGroup = 2048
 
 // commit is a transaction on its way to the committer and back.
 type commit struct {
+	ctx      context.Context // of who waits for it
 	txn      Txn
 	revision uint64
 	err      error
@@ -24,7 +25,7 @@ type commit struct {
 // Commit implements Store. Once the transaction is queued its fate is waited
 // for; if ctx ends before it is known, the error is ErrUnknown.
 func (s *Bolt) Commit(ctx context.Context, t Txn) (uint64, error) {
-	c := &commit{txn: t, done: make(chan struct{})}
+	c := &commit{ctx: ctx, txn: t, done: make(chan struct{})}
 	select {
 	case s.queue <- c:
 	case <-s.closing:
@@ -118,6 +119,9 @@ func (s *Bolt) apply(group []*commit) {
 // it goes through the committer still tells that it is durable, and that no
 // change is on its way.
 func (s *Bolt) stage(d *draft, c *commit) error {
+	if c.ctx.Err() != nil { // its key may be gone by now, and nobody waits for it
+		return fmt.Errorf("the disk did not answer in time; %w", ErrNotApplied)
+	}
 	was := make([]staged, len(c.txn.Hosts))
 	for i, h := range c.txn.Hosts {
 		was[i] = s.current(d, h.Name)
