@@ -95,6 +95,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {
 			return d.keys.Set().Grants(), d.keys.Faults()
 		},
+		KeysFailure: d.keys.Failure,
 	}
 	d.gate, err = gate.New(gate.Options{
 		HostKeys: hostKeys,

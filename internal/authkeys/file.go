@@ -1,6 +1,7 @@
 package authkeys
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -29,8 +30,11 @@ type File struct {
 	stop    chan struct{}
 	done    chan struct{}
 
+	gone gone
+
 	mu      sync.Mutex // one reload at a time
 	failure string     // of the last one
+	since   time.Time  // since when that is so
 }
 
 type content struct {
@@ -79,16 +83,23 @@ func (f *File) follow() {
 		case <-f.stop:
 			return
 		case <-f.watcher.Changed():
+			f.settle()
 		case <-retry:
+			f.Reload() // logs its error
 		}
-		f.Reload() // logs its error
 	}
 }
 
 func (f *File) failed() bool {
+	why, _ := f.Failure()
+	return why != ""
+}
+
+// Failure says why the file cannot be read, and since when; "" if it can.
+func (f *File) Failure() (why string, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.failure != ""
+	return f.failure, f.since
 }
 
 // Reload reads the file now. After an error, which it also logs unless it is
@@ -102,11 +113,16 @@ func (f *File) Reload() error {
 		if f.current.Load() != nil && err.Error() != f.failure {
 			f.log.Error("authorized keys not reloaded, keeping those there are", "error", err)
 		}
+		if f.failure == "" {
+			f.since = time.Now()
+		}
 		f.failure = err.Error()
 		return err
 	}
-	f.failure = ""
-	f.current.Store(&content{set, faults})
+	f.failure, f.since = "", time.Time{}
+	if before := f.current.Swap(&content{set, faults}); before != nil {
+		f.gone.replace(before.set, set, time.Now())
+	}
 	for _, fault := range faults {
 		if fault.Warning {
 			f.log.Warn("authorized key of no use", "fault", fault.String())
@@ -118,9 +134,14 @@ func (f *File) Reload() error {
 	return nil
 }
 
-// Lookup is Set.Lookup on the current keys.
+// Lookup is Set.Lookup on the current keys. Of a key that has just left the
+// file, the error wraps ErrChanging or ErrGone.
 func (f *File) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
-	return f.Set().Lookup(key, source, now)
+	g, err := f.Set().Lookup(key, source, now)
+	if key != nil && errors.Is(err, ErrUnknown) {
+		err = f.gone.explain(ssh.FingerprintSHA256(key), now)
+	}
+	return g, err
 }
 
 // Set returns the current keys.

@@ -28,12 +28,15 @@ func writeJSON(w io.Writer, v any) error {
 
 // Status is what "status" shows.
 type Status struct {
-	Version     string      `json:"version"`
-	Started     time.Time   `json:"started"`
-	Revision    uint64      `json:"revision"`
-	Hosts       int         `json:"hosts"`
-	Keys        int         `json:"keys"`
-	Refused     []string    `json:"refused_lines"` // of authorized_keys
+	Version  string    `json:"version"`
+	Started  time.Time `json:"started"`
+	Revision uint64    `json:"revision"`
+	Hosts    int       `json:"hosts"`
+	Keys     int       `json:"keys"`
+	Refused  []string  `json:"refused_lines"` // of authorized_keys
+
+	KeysFailure *KeysFailure `json:"keys_failure,omitempty"`
+
 	Connections Connections `json:"connections"`
 	Publishers  []Publisher `json:"publishers"`
 }
@@ -81,7 +84,33 @@ func (g *Gateway) state() Status {
 	for _, f := range faults {
 		st.Refused = append(st.Refused, f.String())
 	}
+	st.KeysFailure = g.keysFailure()
 	return st
+}
+
+// KeysFailure says why authorized_keys cannot be read, so that the keys are
+// those of before.
+type KeysFailure struct {
+	Why   string    `json:"why"`
+	Since time.Time `json:"since"`
+}
+
+// keysFailure is nil if the file can be read.
+func (g *Gateway) keysFailure() *KeysFailure {
+	if g.KeysFailure == nil {
+		return nil
+	}
+	why, since := g.KeysFailure()
+	if why == "" {
+		return nil
+	}
+	return &KeysFailure{why, since.UTC().Truncate(time.Second)}
+}
+
+func (k *KeysFailure) write(w io.Writer) {
+	if k != nil {
+		fmt.Fprintf(w, "  not read since %s: %s\n", k.Since.Format(time.RFC3339), oneLine(k.Why))
+	}
 }
 
 func (r *run) status(words []string) error {
@@ -99,6 +128,7 @@ func (r *run) status(words []string) error {
 	for _, line := range st.Refused {
 		fmt.Fprintf(r.out, "  %s\n", line)
 	}
+	st.KeysFailure.write(r.out)
 	c := st.Connections
 	fmt.Fprintf(r.out, "connections: %d, %d not logged in, %d sessions; %d accepted, %d refused\n",
 		c.Authenticated+c.Unauthenticated, c.Unauthenticated, c.Sessions, c.Accepted, c.Refused)
@@ -213,6 +243,7 @@ func (r *run) keys(words []string) error {
 	for _, f := range faults {
 		fmt.Fprintln(r.out, f)
 	}
+	r.gate.keysFailure().write(r.out)
 	return nil
 }
 

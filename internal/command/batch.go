@@ -309,7 +309,7 @@ func (b *batch) prepare(l *batchLine, text string) (change, error) {
 	}
 	grant, err := b.run.session.Grant()
 	if err != nil {
-		return change{}, fault(NoHost, "%v", err)
+		return change{}, noGrant(err)
 	}
 	if l.update, err = parseUpdate(words); err != nil {
 		return change{}, err

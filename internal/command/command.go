@@ -54,6 +54,7 @@ type Gateway struct {
 	// What the admin commands need of the rest of the program.
 	Reload      func(context.Context) error
 	Keys        func() ([]authkeys.Grant, []authkeys.Fault)
+	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections
 
 	// Arriving is how many connections have just come and asked for nothing
@@ -212,7 +213,7 @@ func (r *run) dispatch(line string) error {
 		return fault(Outage, "the gateway is stopping; try again in a minute")
 	}
 	if r.grant, err = r.session.Grant(); err != nil {
-		return fault(NoHost, "%v", err)
+		return noGrant(err)
 	}
 	if len(words) == 0 {
 		return fault(BadCommand, "no command; try: help")

@@ -55,6 +55,11 @@ func (r *run) metrics(words []string) error {
 	gauge("dnsgate_hosts", "Hosts that have records.", st.Hosts)
 	gauge("dnsgate_keys", "Authorized keys.", st.Keys)
 	gauge("dnsgate_keys_faulty", "Lines of authorized_keys that are refused or of no use.", len(st.Refused))
+	unread := 0.0
+	if st.KeysFailure != nil {
+		unread = time.Since(st.KeysFailure.Since).Seconds()
+	}
+	gauge("dnsgate_keys_unreadable_seconds", "For how long authorized_keys could not be read; 0: it can.", unread)
 	gauge("dnsgate_connections", "Open connections with a proven key.", st.Connections.Authenticated)
 	gauge("dnsgate_connections_unauthenticated", "Open connections without one.", st.Connections.Unauthenticated)
 	gauge("dnsgate_sessions", "Open session channels.", st.Connections.Sessions)

@@ -197,13 +197,21 @@ func sameValues(a, b records.Host) bool {
 // between the last look at what its key may do and the disk.
 const commitTimeout = 10 * time.Second
 
+// noGrant is the fault of a key that may do nothing.
+func noGrant(err error) error {
+	if errors.Is(err, authkeys.ErrChanging) {
+		return fault(Outage, "%v", err)
+	}
+	return fault(NoHost, "%v", err)
+}
+
 // stillGranted is an error if the key may no longer do what c is made by. A
 // change may have waited: for earlier ones of its host, for room, for a client
 // that does not read.
 func (c *change) stillGranted() error {
 	now, err := c.regrant()
 	if err != nil {
-		return fault(NoHost, "%v", err)
+		return noGrant(err)
 	}
 	if !now.Same(c.grant) {
 		return fault(Outage, "what this key may do has changed meanwhile; nothing was stored; send it again")

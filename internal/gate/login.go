@@ -6,6 +6,8 @@ import (
 	"io"
 	"time"
 
+	"dnsgate/internal/authkeys"
+
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -106,6 +108,7 @@ func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	grant, err := g.keys.Lookup(key, c.source, time.Now())
 	if err != nil {
 		c.refusal = refusal{gossh.FingerprintSHA256(key), err}
+		c.excused = c.excused || errors.Is(err, authkeys.ErrChanging) || errors.Is(err, authkeys.ErrGone)
 		return false
 	}
 	if c.offers++; c.offers > c.limits.MaxAuthTries {

@@ -255,3 +255,25 @@ func TestBoundsFitTheUnit(t *testing.T) {
 		t.Errorf("%d MiB in all, MemoryMax is %d MiB", sum>>20, limit<<10)
 	}
 }
+
+// TestKeyThatHasJustGone: a client whose key is not in the file for a moment
+// is refused, but its source is not penalized, however often it tries.
+func TestKeyThatHasJustGone(t *testing.T) {
+	g := open(t, func(o *gate.Options) { o.Limits.Penalties = true })
+	client := newKey(t)
+	g.authorize(grant(client, "away.example.com"))
+	g.authorize() // it is gone
+	for range 8 {
+		if _, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(client)); err == nil || strings.Contains(err.Error(), "Not allowed at this time") {
+			t.Fatal(err)
+		}
+	}
+	g.authorize(grant(client, "away.example.com"))
+	back, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.expect(back, "update 203.0.113.9", "good ")
+	back.Close()
+	g.recovered()
+}

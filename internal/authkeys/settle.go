@@ -1,0 +1,106 @@
+package authkeys
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"dnsgate/internal/durable"
+)
+
+// A file that is written in place is empty for a moment, and half there for
+// another. It is read once it has been still for stillness; one that goes on
+// changing is read all the same lateness after the first change, so that a key
+// that was taken away may do nothing a second later.
+const (
+	stillness = 250 * time.Millisecond
+	lateness  = 700 * time.Millisecond // the watcher needs up to 200 ms
+	glance    = 25 * time.Millisecond
+)
+
+// recently is how long a key that has gone is told from one that never was.
+const recently = 10 * time.Second
+
+var (
+	// ErrChanging is wrapped by Lookup's error for a key that was in the file a
+	// moment ago, while the file is still being written.
+	ErrChanging = errors.New("authorized_keys is being written, and does not have this key at the moment; try again in a second")
+
+	// ErrGone is wrapped by Lookup's error for a key that was in the file a
+	// moment ago. It wraps ErrUnknown.
+	ErrGone = fmt.Errorf("%w", ErrUnknown)
+)
+
+// settle reads a file that has begun to change, until it is still.
+func (f *File) settle() {
+	f.gone.changing(true)
+	defer f.gone.changing(false)
+	last, _ := durable.StampAt(f.path) // one that is missing is zero
+	began, still := time.Now(), time.Now()
+	for time.Since(still) < stillness {
+		select {
+		case <-f.stop:
+			return
+		case <-time.After(glance):
+		}
+		if now, _ := durable.StampAt(f.path); now != last {
+			last, still = now, time.Now()
+		}
+		if time.Since(began) >= lateness {
+			f.Reload()
+			began = time.Now()
+		}
+	}
+	select {
+	case <-f.watcher.Changed(): // a change that has been waited for
+	default:
+	}
+	f.Reload() // logs its error
+}
+
+// gone remembers keys that have just left the file.
+type gone struct {
+	mu     sync.Mutex
+	at     map[string]time.Time // by fingerprint
+	writes bool                 // the file is being written
+}
+
+func (g *gone) changing(yes bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes = yes
+}
+
+// replace notes the keys that before has and after has not.
+func (g *gone) replace(before, after *Set, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for fingerprint, at := range g.at {
+		if now.Sub(at) > recently {
+			delete(g.at, fingerprint)
+		}
+	}
+	for fingerprint := range before.index {
+		if _, stays := after.index[fingerprint]; !stays {
+			if g.at == nil {
+				g.at = make(map[string]time.Time)
+			}
+			g.at[fingerprint] = now
+		}
+	}
+}
+
+// explain is the error for a key that the file does not have.
+func (g *gone) explain(fingerprint string, now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	at, was := g.at[fingerprint]
+	switch {
+	case !was || now.Sub(at) > recently:
+		return ErrUnknown
+	case g.writes:
+		return ErrChanging
+	}
+	return ErrGone
+}
