@@ -88,6 +88,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		Started:        time.Now(),
 		TTL:            d.ttl,
 		MaxHosts:       d.maxHosts,
+		MaxKeyHosts:    d.maxHostsPerKey,
 		Fits:           d.publishers.fits,
 		IdleTimeout:    d.idleTimeout,
 		PublishTimeout: publishTimeout,
@@ -138,6 +139,12 @@ func (d *daemon) idleTimeout() time.Duration {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.config.Limits.IdleTimeout
+}
+
+func (d *daemon) maxHostsPerKey() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config.Limits.MaxHostsPerKey
 }
 
 func (d *daemon) maxHosts() int {

@@ -38,9 +38,13 @@ type Gateway struct {
 	// TTL is that of records whose grant names none, in seconds.
 	TTL func() uint32
 
-	// MaxHosts is how many names there may be before the patterns of keys get
+	// MaxHosts is how many names there may be, with records, before the patterns of keys get
 	// no new ones; nil: any number.
 	MaxHosts func() int
+
+	// MaxKeyHosts is how many of them the patterns of one key may make; nil:
+	// any number.
+	MaxKeyHosts func() int
 
 	// Fits says why a host cannot be served as it would be; nil: all can.
 	Fits func(records.Host) error

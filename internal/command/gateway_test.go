@@ -19,9 +19,10 @@ import (
 // published is a Publishers that notes what was waited for. A test sets what
 // Wait does instead of returning at once.
 type published struct {
-	mu    sync.Mutex
-	waits []wait
-	wait  func(ctx context.Context) error
+	reached uint64 // as Progress tells
+	mu      sync.Mutex
+	waits   []wait
+	wait    func(ctx context.Context) error
 }
 
 type wait struct {
@@ -41,7 +42,9 @@ func (p *published) Wait(ctx context.Context, names []records.Name, revision uin
 }
 
 func (p *published) Progress() []records.Progress {
-	return []records.Progress{{Name: "test", LastError: "it is\ndown", NextTry: time.Unix(1800000000, 0)}}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return []records.Progress{{Name: "test", Revision: p.reached, LastError: "it is\ndown", NextTry: time.Unix(1800000000, 0)}}
 }
 
 func (p *published) Rebuild(ctx context.Context) error { return p.Wait(ctx, nil, 0) }

@@ -1,6 +1,9 @@
 package command
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // A key with a pattern cannot fill the store, and not keep others' names out.
 func TestMaxHosts(t *testing.T) {
@@ -23,9 +26,97 @@ func TestMaxHosts(t *testing.T) {
 	exact.expect(0, "update 192.0.2.1", "good ...", "good ...")
 	exact.expect(0, "acme add home.example.com token", "good home.example.com")
 
-	pattern.expect(0, "offline b.lab.example.com", "good ...") // its name is still known
+	pattern.expect(0, "offline b.lab.example.com", "good ...") // its place is free for any name, but there are five others
 	pattern.expect(75, "update d.lab.example.com 192.0.2.1", full)
-	pattern.expect(0, "update b.lab.example.com 192.0.2.1", "good ...")
+	pattern.expect(75, "update b.lab.example.com 192.0.2.1", "911 b.lab.example.com would be ...")
 	most = 7
 	pattern.expect(0, "update d.lab.example.com 192.0.2.1", "good ...")
+}
+
+// TestRoomComesBack has one key use up all places, take all its names offline,
+// and use them up again with others, for ever: there is room for another key's
+// name each time, and the store does not grow.
+func TestRoomComesBack(t *testing.T) {
+	dir := t.TempDir()
+	g, p, err := openGateway(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 20
+	limit := func(g *Gateway) { g.MaxHosts = func() int { return most } }
+	limit(g)
+	greedy := newClient(t, g, "allow .greedy.example.com")
+	for round := range 5 {
+		other := newClient(t, g, "allow .lab.example.com")
+		name := func(i int) string { return fmt.Sprintf("n%d-%d.greedy.example.com", round, i) }
+		for i := range most {
+			greedy.expect(0, "update "+name(i)+" 192.0.2.1", "good ...")
+		}
+		other.expect(75, "update a.lab.example.com 192.0.2.1", "911 ...")
+		for i := range most {
+			greedy.expect(0, "offline "+name(i), "good ...")
+		}
+		// As long as a publisher has not taken them away, they are known.
+		other.expect(75, "update a.lab.example.com 192.0.2.1", "911 ...")
+		p.mu.Lock()
+		p.reached = g.Store.Revision()
+		p.mu.Unlock()
+		other.expect(0, "update a.lab.example.com 192.0.2.1", "good ...")
+		other.expect(0, "offline a.lab.example.com", "good ...")
+		if n := g.Store.Names(); n > most {
+			t.Errorf("%d names are known after round %d", n, round)
+		}
+		p.reached = g.Store.Revision()
+	}
+	greedy.expect(0, "history n0-1.greedy.example.com") // its history goes with it, but nothing fails
+	greedy.expect(0, "update n0-1.greedy.example.com 192.0.2.1", "good ...")
+	if err := g.Store.(closing).Close(); err != nil {
+		t.Fatal(err)
+	}
+	g, _, err = openGateway(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Store.(closing).Close()
+	if n := g.Store.Len(); n != 1 {
+		t.Errorf("%d hosts after a restart", n)
+	}
+}
+
+// TestRoomOfAKey: the patterns of one key have a share, after a restart too;
+// the names that its line spells out, and other keys, are not in it.
+func TestRoomOfAKey(t *testing.T) {
+	dir := t.TempDir()
+	g, _, err := openGateway(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := func() int { return 3 }
+	g.MaxKeyHosts = limit
+	c := newClient(t, g, "allow .lab.example.com home.example.com")
+	for _, host := range []string{"a", "b", "c"} {
+		c.expect(0, "update "+host+".lab.example.com 192.0.2.1", "good ...")
+	}
+	const full = "911 d.lab.example.com would be a new name, and this key's patterns have made as many as they may, 3; ..."
+	c.expect(75, "update d.lab.example.com 192.0.2.1", full)
+	c.expect(0, "update home.example.com 192.0.2.1", "good ...")
+	c.expect(0, "update a.lab.example.com 192.0.2.2", "good ...")
+	other := newClient(t, g, "allow .lab.example.com")
+	other.grant.Fingerprint = "SHA256:other"
+	other.expect(0, "update d.lab.example.com 192.0.2.1", "good ...")
+	other.expect(0, "update a.lab.example.com 192.0.2.3", "good ...") // it is still the first key's
+	if err := g.Store.(closing).Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	g, _, err = openGateway(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Store.(closing).Close()
+	g.MaxKeyHosts = limit
+	c.gate = g
+	c.expect(75, "update e.lab.example.com 192.0.2.1", "911 e.lab.example.com would be ...")
+	c.expect(0, "offline b.lab.example.com", "good ...")
+	c.expect(0, "update e.lab.example.com 192.0.2.1", "good ...")
 }

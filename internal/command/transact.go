@@ -127,8 +127,8 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	changes := false
 	for i, old := range hosts {
 		updated, err := c.edit(old, now)
-		if err == nil && old.Revision == 0 && len(updated.Records) > 0 {
-			err = g.room(c.grant, old.Name)
+		if err == nil && len(old.Records) == 0 && len(updated.Records) > 0 {
+			updated.MadeBy, err = g.room(ctx, c.grant, old)
 		}
 		if err == nil && g.Fits != nil && len(updated.Records) > len(old.Records) {
 			if why := g.Fits(updated); why != nil {
@@ -157,19 +157,6 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		return nil, err
 	}
 	return done, g.published(ctx, c, revision)
-}
-
-// room is an error if there are too many names for one more that a pattern
-// covers. The names that a key's line spells out can always be had: there are
-// no more of them than the operator wrote.
-func (g *Gateway) room(grant authkeys.Grant, name records.Name) error {
-	if g.MaxHosts == nil || slices.Contains(grant.Hosts, name) || slices.Contains(grant.Hosts, name.Host()) {
-		return nil
-	}
-	if most := g.MaxHosts(); g.Store.Names() >= most {
-		return fault(Outage, "%s would be a new name, and the gateway has as many as it may, %d; its operator can raise max_hosts", name, most)
-	}
-	return nil
 }
 
 // arriving is how many changes there may be in a moment.

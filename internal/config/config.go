@@ -41,7 +41,8 @@ type Limits struct {
 	MaxLogins         int           // authenticated connections at once, in all
 	MaxLoginsPerKey   int           // and per key
 	UpdatesPerMinute  int           // per key and hostname, with an equal burst
-	MaxHosts          int           // names in all, before patterns of keys get no new ones
+	MaxHosts          int           // names that have records, before patterns of keys get no new ones
+	MaxHostsPerKey    int           // of these, that the patterns of one key made
 
 	Penalties     bool           // slow, for a while, sources that gave trouble
 	PenaltyExempt []netip.Prefix // but never these
@@ -121,6 +122,7 @@ func defaults() *Config {
 			MaxLoginsPerKey:   64,
 			UpdatesPerMinute:  30,
 			MaxHosts:          1_000_000,
+			MaxHostsPerKey:    10_000,
 			Penalties:         true,
 			PenaltyExempt:     []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
 		},

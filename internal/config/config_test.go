@@ -73,7 +73,7 @@ func TestTemplateShowsEveryKey(t *testing.T) {
 			t.Errorf("%s left out: not its default: %v", key, err)
 		}
 	}
-	if keys != 7+13+9+5 {
+	if keys != 7+14+9+5 {
 		t.Errorf("the template has %d keys", keys)
 	}
 }

@@ -102,6 +102,7 @@ func (l *Limits) read(t *table) {
 	t.number("max_logins_per_key", &l.MaxLoginsPerKey, 1, 1_000_000)
 	t.number("updates_per_minute", &l.UpdatesPerMinute, 1, 1_000_000)
 	t.number("max_hosts", &l.MaxHosts, 1, 100_000_000)
+	t.number("max_hosts_per_key", &l.MaxHostsPerKey, 1, 100_000_000)
 	t.flag("penalties", &l.Penalties)
 	t.networks("penalty_exempt", &l.PenaltyExempt)
 	t.unknown()

@@ -37,6 +37,8 @@ type Bolt struct {
 	mu       sync.RWMutex
 	hosts    map[Name]string // value as encodeHost makes it; shares memory with the name
 	live     int             // hosts that have records
+	made     map[uint64]int  // of these, by MadeBy
+	bare     map[Name]uint64 // those that have none, and their revision
 	revision uint64
 	failed   error // set once the disk can no longer be trusted
 	recent   recent
@@ -101,6 +103,8 @@ func open(folder, path string, log *slog.Logger) (s *Bolt, err error) {
 	}
 	s = &Bolt{
 		db: db, path: path, log: log, hosts: make(map[Name]string),
+		made:    make(map[uint64]int),
+		bare:    make(map[Name]uint64),
 		queue:   make(chan *commit, 1024),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 		changed: make(chan struct{}), leaseDue: make(chan struct{}, 1),
@@ -268,16 +272,14 @@ func (s *Bolt) loadLine(k, v []byte) error {
 // remember puts h, encoded as value, into memory. Name and value share one
 // allocation: with a million hosts that counts.
 func (s *Bolt) remember(h Host, value string) {
+	var was Host
 	if old, known := s.hosts[h.Name]; known {
-		if was, _, _, _ := decodeHost(h.Name, old, nil); len(was.Records) > 0 {
-			s.live--
-		}
-	}
-	if len(h.Records) > 0 {
-		s.live++
+		was, _, _, _ = decodeHost(h.Name, old, nil)
 	}
 	both := string(h.Name) + value
-	s.hosts[Name(both[:len(h.Name)])] = both[len(h.Name):]
+	h.Name = Name(both[:len(h.Name)])
+	s.hosts[h.Name] = both[len(h.Name):]
+	s.count(was, h)
 	s.leases.note(firstExpiry(h.Records), h.Name)
 }
 

@@ -11,15 +11,17 @@ import (
 // A host is held in memory, and behind seal on disk, as
 //
 //	uvarint revision, uvarint logged, varint session, uvarint TTL,
+//	the tag byte 1 and 8 bytes of MadeBy, if there is one,
 //	then each record: tag byte (4, 6, or the TXT's length plus 16 as uvarint),
 //	the address or text, varint expires
 //
 // where logged is the revision of the host's last line in the log.
 
 const (
-	tagA    = 4
-	tagAAAA = 6
-	tagText = 16 // and more: the length of the text on top
+	tagMadeBy = 1 // since format version 2
+	tagA      = 4
+	tagAAAA   = 6
+	tagText   = 16 // and more: the length of the text on top
 )
 
 var errTruncated = errors.New("value ends too early")
@@ -29,6 +31,9 @@ func encodeHost(b []byte, h Host, logged uint64) []byte {
 	b = binary.AppendUvarint(b, logged)
 	b = binary.AppendVarint(b, h.Session)
 	b = binary.AppendUvarint(b, uint64(h.TTL))
+	if h.MadeBy != 0 {
+		b = binary.BigEndian.AppendUint64(append(b, tagMadeBy), h.MadeBy)
+	}
 	for _, r := range h.Records {
 		switch r.Type() {
 		case A:
@@ -115,6 +120,12 @@ func decodeHost(name Name, value string, arena []Record) (h Host, logged uint64,
 	logged = d.uvarint()
 	h.Session = d.varint()
 	h.TTL = uint32(d.uvarint())
+	if d.rest != "" && d.rest[0] == tagMadeBy {
+		d.bytes(1)
+		if by := d.bytes(8); d.err == nil {
+			h.MadeBy = binary.BigEndian.Uint64([]byte(by))
+		}
+	}
 	start := len(arena)
 	for d.rest != "" && d.err == nil {
 		arena = append(arena, d.record())
@@ -155,7 +166,7 @@ func unseal(key, sealed []byte) ([]byte, error) {
 	if len(sealed) < 5 {
 		return nil, errTruncated
 	}
-	if sealed[0] != sealVersion {
+	if sealed[0] == 0 || sealed[0] > sealVersion {
 		return nil, fmt.Errorf("format version %d is not known to this dnsgate", sealed[0])
 	}
 	value := sealed[5:]
@@ -165,7 +176,8 @@ func unseal(key, sealed []byte) ([]byte, error) {
 	return value, nil
 }
 
-const sealVersion = 1
+// sealVersion is the format that is written; 1 had no MadeBy, and is still read.
+const sealVersion = 2
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

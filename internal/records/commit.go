@@ -20,12 +20,18 @@ type commit struct {
 	revision uint64
 	err      error
 	done     chan struct{}
+
+	forget uint64 // not 0: instead of a transaction, see Forget
 }
 
 // Commit implements Store. Once the transaction is queued its fate is waited
 // for; if ctx ends before it is known, the error is ErrUnknown.
 func (s *Bolt) Commit(ctx context.Context, t Txn) (uint64, error) {
-	c := &commit{ctx: ctx, txn: t, done: make(chan struct{})}
+	return s.await(ctx, &commit{ctx: ctx, txn: t, done: make(chan struct{})})
+}
+
+// await hands c to the committer and waits for its fate.
+func (s *Bolt) await(ctx context.Context, c *commit) (uint64, error) {
 	select {
 	case s.queue <- c:
 	case <-s.closing:
@@ -83,8 +89,11 @@ func (s *Bolt) group(first *commit) {
 		}
 		break
 	}
-	s.apply(group)
+	s.apply(slices.DeleteFunc(slices.Clone(group), func(c *commit) bool { return c.forget > 0 }))
 	for _, c := range group {
+		if c.forget > 0 {
+			c.err = s.forgetHosts(c.forget)
+		}
 		close(c.done)
 	}
 }

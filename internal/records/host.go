@@ -1,6 +1,8 @@
 package records
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"strings"
@@ -65,7 +67,14 @@ type Host struct {
 	Revision uint64   // of the transaction that changed it last; 0: never written
 	Session  int64    // Unix microseconds when the session that wrote it began
 	TTL      uint32   // seconds
+	MadeBy   uint64   // which key's pattern made the name, as Maker tells; 0: none did, or it is not known
 	Records  []Record // A before AAAA before TXT, each type in order of value
+}
+
+// Maker is a number for a key, by its fingerprint: the beginning of its SHA-256.
+func Maker(fingerprint string) uint64 {
+	sum := sha256.Sum256([]byte(fingerprint))
+	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
 // Addresses returns h's addresses, IPv4 first.

@@ -43,8 +43,17 @@ type Store interface {
 	// Len is the number of hosts that have records.
 	Len() int
 
-	// Names is the number of hosts that have records, or once had some.
+	// Names is the number of hosts that have records, or once had some and are
+	// not forgotten.
 	Names() int
+
+	// Made is the number of hosts that have records and this MadeBy.
+	Made(maker uint64) int
+
+	// Forget forgets some hosts that have had no records since a revision not
+	// later than reached. Whoever follows the store must have come so far, or
+	// it will never learn that they are gone. Their history stays.
+	Forget(ctx context.Context, reached uint64) error
 }
 
 // Txn is all that one command changes.

@@ -40,11 +40,16 @@ func (s *Bolt) write(d *draft) error {
 		return s.put(tx, d, &logged)
 	})
 	if err != nil {
-		var atPath *fs.PathError
-		return s.storingFailed(err, !errors.As(err, &atPath) && !errors.Is(err, errBeforeWrite))
+		return s.writeFailed(err)
 	}
 	s.logged = logged
 	return nil
+}
+
+// writeFailed is storingFailed of an error of updateFile.
+func (s *Bolt) writeFailed(err error) error {
+	var atPath *fs.PathError
+	return s.storingFailed(err, !errors.As(err, &atPath) && !errors.Is(err, errBeforeWrite))
 }
 
 // updateFile is bbolt's Update; where that panics the error is none that tells
