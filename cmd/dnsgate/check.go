@@ -61,7 +61,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 			tell(err)
 		}
 	}
-	if err := records.CheckJournal(cfg.State); err != nil {
+	if err := records.Check(cfg.State); err != nil {
 		tell(err)
 	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)

@@ -10,7 +10,6 @@ import (
 
 const (
 	challengeLife = time.Hour // after which a TXT value leaves by itself
-	maxChallenges = 32        // values side by side at one name
 )
 
 // acme runs "acme add HOST VALUE" and "acme del HOST VALUE".
@@ -31,7 +30,7 @@ func (r *run) acme(words []string) error {
 	c.edit = func(h records.Host, now time.Time) (records.Host, error) {
 		rs := slices.DeleteFunc(slices.Clone(h.Records), func(rec records.Record) bool { return rec.Text == value })
 		if words[0] == "add" {
-			if len(rs) >= maxChallenges {
+			if len(rs) >= records.MaxTexts {
 				return h, fault(Abuse, "%s has %d values already; take some away, or wait until they leave", name, len(rs))
 			}
 			h.TTL = c.ttl

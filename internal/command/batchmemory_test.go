@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"dnsgate/internal/records"
 	"fmt"
 	"io"
 	"runtime"
@@ -30,7 +31,7 @@ func heapOf() int64 {
 // hosts, each with many addresses.
 func longLines(n, hosts int, host string) io.Reader {
 	var addresses strings.Builder
-	for i := range maxAddresses {
+	for i := range records.MaxAddresses {
 		fmt.Fprintf(&addresses, " 192.0.2.10%d 2a01:db80:1111:2222:3333:4444:5555:666%d", i, i)
 	}
 	in, out := io.Pipe()

@@ -245,7 +245,7 @@ func TestACME(t *testing.T) {
 	}
 	long := strings.Repeat("a.", 116) + "lab.example.com" // no room for _acme-challenge.
 	c.expect(65, "acme add "+long+" x", "notfqdn ...")
-	for i := range maxChallenges - 1 {
+	for i := range records.MaxTexts - 1 {
 		c.expect(0, "acme add a.example.com "+strings.Repeat("v", i+1), "good a.example.com")
 	}
 	c.expect(75, "acme add a.example.com more", "abuse _acme-challenge.a.example.com has 32 values already; ...")

@@ -125,7 +125,7 @@ func checkRecords(t *testing.T, c *client, line string, before, after records.Ho
 			t.Errorf("%q stored %s from %s by the grant %q", line, r.Addr, c.peer, c.grant.Command())
 		}
 	}
-	if families[records.A] > maxAddresses || families[records.AAAA] > maxAddresses || families[records.TXT] > maxChallenges {
+	if families[records.A] > records.MaxAddresses || families[records.AAAA] > records.MaxAddresses || families[records.TXT] > records.MaxTexts {
 		t.Errorf("%q stored %d addresses and values", line, len(after.Records))
 	}
 }

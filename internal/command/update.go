@@ -10,9 +10,6 @@ import (
 	"dnsgate/internal/records"
 )
 
-// maxAddresses is how many addresses of one family a host may have.
-const maxAddresses = 8
-
 // update runs "update [--dry-run] [HOST...] [ADDRESS...]" and "update -".
 func (r *run) update(words []string) error {
 	flags, words, err := takeFlags(words, "--dry-run")
@@ -120,8 +117,8 @@ func (u *addressUpdate) setPrefix(word string, p netip.Prefix) error {
 }
 
 func (u *addressUpdate) checkSets() error {
-	if len(u.v4) > maxAddresses || len(u.v6) > maxAddresses {
-		return fault(BadAddress, "more than %d addresses of one family", maxAddresses)
+	if len(u.v4) > records.MaxAddresses || len(u.v6) > records.MaxAddresses {
+		return fault(BadAddress, "more than %d addresses of one family", records.MaxAddresses)
 	}
 	if u.prefix.IsValid() && len(u.v6) > 0 {
 		return fault(BadAddress, "either IPv6 addresses or a prefix, not both")

@@ -37,9 +37,6 @@ const (
 
 	// maxRemarks is how many are worth reading.
 	maxRemarks = 1000
-
-	// maxAddresses of one family is what a host may have (contract section 5).
-	maxAddresses = 8
 )
 
 // collector gathers hosts as they are met.
@@ -91,8 +88,8 @@ func (h *Host) add(addr netip.Addr) error {
 			same++
 		}
 	}
-	if same == maxAddresses {
-		return fmt.Errorf("%s is one address too many: a host has at most %d of a family", addr, maxAddresses)
+	if same == records.MaxAddresses {
+		return fmt.Errorf("%s is one address too many: a host has at most %d of a family", addr, records.MaxAddresses)
 	}
 	h.Addresses = append(h.Addresses, addr)
 	return nil

@@ -236,7 +236,7 @@ func TestTooManyAddressesAndRemarks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(s.Hosts[0].Addresses); n != maxAddresses {
+	if n := len(s.Hosts[0].Addresses); n != records.MaxAddresses {
 		t.Errorf("%d addresses", n)
 	}
 	if n := len(s.Remarks); n != maxRemarks+1 || s.Remarks[n-1] != "and 14 more remarks" {

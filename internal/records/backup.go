@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"dnsgate/internal/durable"
@@ -27,8 +28,44 @@ const (
 	backupLast  = "# end: %d lines, revision %d, crc32c %08x\n"
 )
 
-// maxRevision is what a backup may begin with: revisions must go on growing.
-const maxRevision = 1 << 62
+// maxRevision is what a backup may have: no store has come so far, and revisions
+// must go on growing.
+const maxRevision = 1 << 53
+
+// maxExpires is the last second of the year 9999.
+const maxExpires = 253_402_300_799
+
+// check says why a store cannot have come to c.
+func (c Change) check() error {
+	if c.Revision == 0 || c.Revision > maxRevision {
+		return fmt.Errorf("revision %d, which no store has", c.Revision)
+	}
+	count := make(map[Type]int)
+	seen := make(map[string]bool)
+	for _, r := range c.New {
+		count[r.Type()]++
+		if seen[r.Value()] {
+			return fmt.Errorf("%s has %s twice", c.Name, r.Value())
+		}
+		seen[r.Value()] = true
+		if r.Expires > maxExpires {
+			return fmt.Errorf("%s has a lease that ends after the year 9999", c.Name)
+		}
+		if (r.Type() == TXT) != c.Name.IsChallenge() {
+			return fmt.Errorf("%s may have no %s record", c.Name, r.Type())
+		}
+		if r.Addr.IsValid() {
+			if err := CheckAddress(r.Addr, true); err != nil {
+				return err
+			}
+		}
+	}
+	if count[A] > MaxAddresses || count[AAAA] > MaxAddresses || count[TXT] > MaxTexts {
+		return fmt.Errorf("%s has %d A, %d AAAA and %d TXT records; %d, %d and %d are the most",
+			c.Name, count[A], count[AAAA], count[TXT], MaxAddresses, MaxAddresses, MaxTexts)
+	}
+	return nil
+}
 
 // BackupWriter writes the backup format.
 type BackupWriter struct {
@@ -136,10 +173,26 @@ func Restore(folder string, backup io.Reader) error {
 	if err := restoreInto(temp, backup); err != nil {
 		return err
 	}
+	if err := giveTo(temp, folder); err != nil {
+		return err
+	}
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
 	return durable.SyncFolder(folder)
+}
+
+// giveTo gives the file, which root has made, to the owner of the folder.
+func giveTo(file, folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return os.Chown(file, int(owner.Uid), int(owner.Gid))
 }
 
 // BackupError is a fault in a backup's text.
@@ -158,7 +211,7 @@ func restoreInto(path string, backup io.Reader) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.NoSync = true // one Sync at the end makes it durable
-	r := restorer{hosts: make(map[Name]string)}
+	r := restorer{hosts: make(map[Name]string), now: time.Now()}
 	tx, err := db.Begin(true)
 	if err != nil {
 		return err
@@ -185,7 +238,8 @@ type restorer struct {
 	lines    *bbolt.Bucket
 	logged   logSize
 	hosts    map[Name]string
-	revision uint64 // the highest seen, then the backup's own
+	now      time.Time // no session can be later: it would win against all that come
+	revision uint64    // the highest seen, then the backup's own
 }
 
 func (r *restorer) read(backup io.Reader) error {
@@ -195,6 +249,8 @@ func (r *restorer) read(backup io.Reader) error {
 	for n := 1; ; n++ {
 		text, err := lines.ReadSlice('\n')
 		switch {
+		case err == io.EOF && n == 1 && len(text) == 0:
+			return &BackupError{n, errors.New("the input is empty; give it what the admin command backup wrote")}
 		case err == io.EOF:
 			return &BackupError{n, errors.New("it ends before its last line: the backup is torn")}
 		case err == bufio.ErrBufferFull:
@@ -242,12 +298,12 @@ func (r *restorer) line(text string) error {
 	if err != nil {
 		return err
 	}
-	if c.Revision == 0 || c.Revision > maxRevision {
-		return fmt.Errorf("revision %d, which no store has", c.Revision)
+	if err := c.check(); err != nil {
+		return err
 	}
 	r.revision = max(r.revision, c.Revision)
 	_, logged, _, _ := decodeHost(c.Name, r.hosts[c.Name], nil)
-	h := Host{Name: c.Name, Revision: c.Revision, Session: c.Time.UnixMicro(), TTL: c.TTL, Records: c.New}
+	h := Host{Name: c.Name, Revision: c.Revision, Session: min(c.Time.UnixMicro(), r.now.UnixMicro()), TTL: c.TTL, Records: c.New}
 	if string(appendRecords(nil, c.Old)) != string(appendRecords(nil, c.New)) || c.Key != "backup" {
 		if logged >= c.Revision {
 			return fmt.Errorf("revision %d of %s does not come after %d", c.Revision, c.Name, logged)

@@ -41,6 +41,12 @@ type Record struct {
 // RFC 1035 section 3.3.14.
 const MaxText = 255
 
+// Bounds of what a host may have.
+const (
+	MaxAddresses = 8  // of one family
+	MaxTexts     = 32 // TXT values
+)
+
 // Type says which record r is.
 func (r Record) Type() Type {
 	switch {
