@@ -302,8 +302,9 @@ func (r *restorer) line(text string) error {
 		return err
 	}
 	r.revision = max(r.revision, c.Revision)
-	_, logged, _, _ := decodeHost(c.Name, r.hosts[c.Name], nil)
+	was, logged, _, _ := decodeHost(c.Name, r.hosts[c.Name], nil)
 	h := Host{Name: c.Name, Revision: c.Revision, Session: min(c.Time.UnixMicro(), r.now.UnixMicro()), TTL: c.TTL, Records: c.New}
+	h.Had = (was.Had | HadUnknown).With(c.Old).With(c.New) // the log may not reach back to its beginning
 	if string(appendRecords(nil, c.Old)) != string(appendRecords(nil, c.New)) || c.Key != "backup" {
 		if logged >= c.Revision {
 			return fmt.Errorf("revision %d of %s does not come after %d", c.Revision, c.Name, logged)

@@ -12,6 +12,7 @@ import (
 //
 //	uvarint revision, uvarint logged, varint session, uvarint TTL,
 //	the tag byte 1 and 8 bytes of MadeBy, if there is one,
+//	the tag byte 2 and a byte of Had,
 //	then each record: tag byte (4, 6, or the TXT's length plus 16 as uvarint),
 //	the address or text, varint expires
 //
@@ -19,6 +20,7 @@ import (
 
 const (
 	tagMadeBy = 1 // since format version 2
+	tagHad    = 2 // since format version 3
 	tagA      = 4
 	tagAAAA   = 6
 	tagText   = 16 // and more: the length of the text on top
@@ -34,6 +36,7 @@ func encodeHost(b []byte, h Host, logged uint64) []byte {
 	if h.MadeBy != 0 {
 		b = binary.BigEndian.AppendUint64(append(b, tagMadeBy), h.MadeBy)
 	}
+	b = append(b, tagHad, byte(h.Had))
 	for _, r := range h.Records {
 		switch r.Type() {
 		case A:
@@ -126,12 +129,20 @@ func decodeHost(name Name, value string, arena []Record) (h Host, logged uint64,
 			h.MadeBy = binary.BigEndian.Uint64([]byte(by))
 		}
 	}
+	h.Had = HadUnknown
+	if d.rest != "" && d.rest[0] == tagHad {
+		d.bytes(1)
+		if had := d.bytes(1); d.err == nil {
+			h.Had = Had(had[0])
+		}
+	}
 	start := len(arena)
 	for d.rest != "" && d.err == nil {
 		arena = append(arena, d.record())
 	}
 	if len(arena) > start {
 		h.Records = arena[start:len(arena):len(arena)]
+		h.Had = h.Had.With(h.Records)
 	}
 	return h, logged, arena, d.err
 }
@@ -176,8 +187,9 @@ func unseal(key, sealed []byte) ([]byte, error) {
 	return value, nil
 }
 
-// sealVersion is the format that is written; 1 had no MadeBy, and is still read.
-const sealVersion = 2
+// sealVersion is the format that is written; 1 had no MadeBy, 2 no Had, and
+// both are still read.
+const sealVersion = 3
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 

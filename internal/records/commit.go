@@ -153,7 +153,7 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 			}, logged})
 			logged = revision
 		}
-		h.Revision = revision
+		h.Revision, h.Had = revision, was[i].host.Had.With(h.Records)
 		if c.txn.Session != 0 {
 			h.Session = c.txn.Session
 		}

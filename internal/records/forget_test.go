@@ -72,18 +72,3 @@ func TestForget(t *testing.T) {
 		t.Errorf("after a start: %d with records, %d names, %d made", s.Len(), s.Names(), s.Made(7))
 	}
 }
-
-// TestOldFormat reads a value that was written before there was a MadeBy.
-func TestOldFormat(t *testing.T) {
-	h := Host{Name: "a.example.com", Revision: 3, TTL: 300, Records: addresses("192.0.2.1")}
-	sealed := seal(nil, []byte(h.Name), encodeHost(nil, h, 2))
-	sealed[0] = 1
-	st, err := openHost([]byte(h.Name), sealed)
-	if err != nil || !st.host.Equal(h) || st.logged != 2 {
-		t.Errorf("%+v, %v", st, err)
-	}
-	sealed[0] = sealVersion + 1
-	if _, err := openHost([]byte(h.Name), sealed); err == nil {
-		t.Error("a later format is read")
-	}
-}

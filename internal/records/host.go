@@ -74,6 +74,7 @@ type Host struct {
 	Session  int64    // Unix microseconds when the session that wrote it began
 	TTL      uint32   // seconds
 	MadeBy   uint64   // which key's pattern made the name, as Maker tells; 0: none did, or it is not known
+	Had      Had      // the types that it has or ever had; the store keeps it
 	Records  []Record // A before AAAA before TXT, each type in order of value
 }
 
