@@ -21,9 +21,11 @@ import (
 // an answer's signature does, and sends nothing unsigned.
 //
 // Each host's record sets are replaced whole: A and AAAA at a hostname or a
-// wildcard, TXT at an ACME challenge name. Other types at these names, and
-// other names, are never touched: the zone may hold other people's records.
-// For the same reason names that the store no longer knows stay as they are.
+// wildcard, TXT at an ACME challenge name, and of these only the types that it
+// has or ever had, so that a key which may change A alone can do that. Other
+// types at these names, and other names, are never touched: the zone may hold
+// other people's records. For the same reason names that the store no longer
+// knows stay as they are.
 //
 // Updates travel over TCP only. A command's hosts rarely fit into a UDP
 // packet, and a UDP packet that was sent twice, or late, would bring back an
@@ -144,7 +146,9 @@ func (r *RFC2136) Close() error {
 // take several, and the hosts of one transaction stay together as far as one
 // message holds them (64 KiB) and the server keeps up. When the server refuses
 // a message, the hosts that it refuses are found and reported as HostErrors,
-// and the others published.
+// and the others published. Record sets of types that it is not known whether
+// a host ever had are removed after that, in messages of their own, as far as
+// the server lets the key do so.
 //
 // An update that is lost on the way is an error; sending it again is harmless.
 func (r *RFC2136) Publish(ctx context.Context, hosts []records.Host, whole bool) error {
@@ -155,8 +159,14 @@ func (r *RFC2136) Publish(ctx context.Context, hosts []records.Host, whole bool)
 	if err != nil {
 		return err
 	}
-	p := publication{target: r, key: key, hosts: hosts, refused: HostErrors{}}
-	if err := p.run(ctx); err != nil {
+	p := publication{target: r, key: key, hosts: withTypes(hosts), refused: HostErrors{}}
+	err = p.sendAll(ctx, p.hosts, p.refuse)
+	for _, t := range ourTypes {
+		if err == nil {
+			err = p.sendAll(ctx, p.removals(hosts, t), p.mayNot)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("zone %s at name server %s: %w", r.zone, r.server, err)
 	}
 	if len(p.refused) > 0 {
@@ -169,20 +179,21 @@ func (r *RFC2136) Publish(ctx context.Context, hosts []records.Host, whole bool)
 type publication struct {
 	target   *RFC2136
 	key      tsigKey
-	hosts    []records.Host
-	accepted bool // at least one message was
+	hosts    []records.Host // that have or had anything
+	accepted bool           // at least one message was
 	refused  HostErrors
 }
 
-// run sends all hosts, those of one transaction, which share a revision,
-// together where there is a choice. On a long way it puts up with a timeout
-// that comes after progress, so that not all begins again.
-func (p *publication) run(ctx context.Context) error {
-	hosts := slices.Clone(p.hosts)
+// sendAll sends hosts, those of one transaction, which share a revision,
+// together where there is a choice; single is called for each that is turned
+// down alone. On a long way it puts up with a timeout that comes after
+// progress, so that not all begins again.
+func (p *publication) sendAll(ctx context.Context, hosts []records.Host, single turnedDown) error {
+	hosts = slices.Clone(hosts)
 	slices.SortStableFunc(hosts, func(a, b records.Host) int { return cmp.Compare(a.Revision, b.Revision) })
 	for progress := false; len(hosts) > 0; {
 		n := messageLength(hosts, p.target.perMessage)
-		err := p.send(ctx, hosts[:n])
+		err := p.send(ctx, hosts[:n], single)
 		switch {
 		case err == nil:
 			hosts, progress = hosts[n:], true
@@ -209,10 +220,13 @@ func messageLength(hosts []records.Host, limit int) int {
 	return limit
 }
 
+// turnedDown is told of a host that could not be sent, or was not taken.
+type turnedDown func(records.Host, error)
+
 // send publishes hosts in one message. One that is too long, or that the
 // server refuses for what is in it, is halved until the hosts at fault are
-// alone; these it notes as refused. It returns any other error.
-func (p *publication) send(ctx context.Context, hosts []records.Host) error {
+// alone; these it gives to single. It returns any other error.
+func (p *publication) send(ctx context.Context, hosts []records.Host, single turnedDown) error {
 	err := p.target.exchange(ctx, p.key, hosts)
 	switch {
 	case err == nil:
@@ -221,7 +235,7 @@ func (p *publication) send(ctx context.Context, hosts []records.Host) error {
 	case !concernsHosts(err):
 		return err
 	case len(hosts) == 1:
-		p.refuse(hosts[0], err)
+		single(hosts[0], err)
 		return nil
 	}
 	if isRefusal(err) {
@@ -230,17 +244,25 @@ func (p *publication) send(ctx context.Context, hosts []records.Host) error {
 		}
 	}
 	half := len(hosts) / 2
-	if err := p.send(ctx, hosts[:half]); err != nil {
+	if err := p.send(ctx, hosts[:half], single); err != nil {
 		return err
 	}
-	return p.send(ctx, hosts[half:])
+	return p.send(ctx, hosts[half:], single)
 }
 
 func (p *publication) refuse(host records.Host, err error) {
 	if len(p.refused) == 0 && len(p.hosts) > hostsPerMessage { // the rest takes a while
 		p.target.log.Warn("name server refuses a host", "target", p.target.Name(), "host", host.Name, "err", err)
 	}
-	p.refused[host.Name] = fmt.Errorf("zone %s at name server %s: %w", p.target.zone, p.target.server, err)
+	p.refused[host.Name] = &notTakenError{p.target.zone, p.target.server, host, err}
+}
+
+// mayNot stands in for refuse where it is not known whether host ever had what
+// is to be removed: a key that may not change that type has never set it.
+func (p *publication) mayNot(host records.Host, err error) {
+	if !isRefusal(err) {
+		p.refuse(host, err)
+	}
 }
 
 // probes is how many hosts of a large batch are tried alone before the server

@@ -34,8 +34,8 @@ func (r rcode) Error() string {
 		return "NOTIMP: the server takes no updates at all; perhaps it is a secondary only (as NSD is), " +
 			"or has updates switched off (PowerDNS: dnsupdate=yes): name the primary as server"
 	case refused:
-		return "REFUSED: the server does not let this key change this name; see allow-update or update-policy (BIND), " +
-			"acl (Knot), dnsupdate, allow-dnsupdate-from and TSIG-ALLOW-DNSUPDATE (PowerDNS)"
+		return "REFUSED: the server does not let this key change this name, or not of these types; see allow-update or update-policy (BIND), " +
+			"acl and its update-type (Knot), dnsupdate, allow-dnsupdate-from and TSIG-ALLOW-DNSUPDATE (PowerDNS)"
 	case yxDomain:
 		return "YXDOMAIN: the server has a name that this update does not ask for; see its log"
 	case yxRRSet:
@@ -88,7 +88,7 @@ func (e tsigError) Error() string {
 		return "BADSIG: the signature is wrong; the server has another secret for the key of this name"
 	case badKey:
 		return "BADKEY: the server does not know the key, has it with another algorithm, " +
-			"or (Knot) does not let it change this name; check tsig_name, tsig_algorithm and acl"
+			"or (Knot) does not let it change this name, or not of these types; check tsig_name, tsig_algorithm and acl"
 	case badTime:
 		return "BADTIME: the clocks of this machine and of the server differ too much; set both by NTP"
 	case badTrunc:

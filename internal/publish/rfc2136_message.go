@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"hash"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +37,8 @@ type update struct {
 	mac string    // of the signed message, in hexadecimal; the answer's MAC covers it
 }
 
-// newUpdate makes the UPDATE that replaces the record sets of hosts.
+// newUpdate makes the UPDATE that replaces the record sets of hosts, of the
+// types that each has or had.
 //
 // A server ignores new records at a name that has a CNAME, and answers NOERROR
 // (RFC 2136 section 3.4.2.2). So that NOERROR means served, a prerequisite for
@@ -51,27 +51,17 @@ func newUpdate(zone string, hosts []records.Host) (*update, error) {
 		if len(host.Records) > 0 {
 			msg.Answer = append(msg.Answer, emptyRecord(owner, dns.TypeCNAME, dns.ClassNONE))
 		}
-		types := managedTypes(host.Name)
-		for _, t := range types {
+		for _, t := range typesOf(host) {
 			msg.Ns = append(msg.Ns, emptyRecord(owner, uint16(t), dns.ClassANY))
 		}
 		for _, record := range host.Records {
-			if t := record.Type(); !slices.Contains(types, t) {
+			if t := record.Type(); !manages(host.Name, t) {
 				return nil, hostError{fmt.Errorf("a %s record is never published at such a name", t)}
 			}
 			msg.Ns = append(msg.Ns, resourceRecord(owner, host.TTL, record))
 		}
 	}
 	return &update{msg: msg}, nil
-}
-
-// managedTypes are those whose record sets at name belong to dnsgate. A TXT
-// record at a hostname is somebody else's.
-func managedTypes(name records.Name) []records.Type {
-	if name.IsChallenge() {
-		return []records.Type{records.TXT}
-	}
-	return []records.Type{records.A, records.AAAA}
 }
 
 // emptyRecord has no data: with class ANY it deletes a record set (RFC 2136

@@ -46,12 +46,15 @@ fixed	A	192.0.2.1
 `
 
 // testKeys are the keys that each server knows. Those named gateway may update
-// all of the zone, home only the name home.
+// all of the zone, home only the name home, four only A at four, and mixed A at
+// four, A and AAAA at home, and A and TXT below text.
 var testKeys = []struct{ name, algorithm string }{
 	{"gateway", "hmac-sha256"},
 	{"gateway384", "hmac-sha384"},
 	{"gateway512", "hmac-sha512"},
 	{"home", "hmac-sha256"},
+	{"four", "hmac-sha256"},
+	{"mixed", "hmac-sha256"},
 }
 
 // nameServer is one running server.
@@ -270,13 +273,17 @@ func runProgram(t testing.TB, stdin string, argv ...string) string {
 	return string(out)
 }
 
-// bindPolicy is what update-policy says: a key for all of the zone, and one
-// for one host.
+// bindPolicy is what update-policy says: keys for all of the zone, and for one
+// host or type.
 const bindPolicy = `
 		grant gateway subdomain dyn.example.com. A AAAA TXT;
 		grant gateway384 subdomain dyn.example.com. A AAAA TXT;
 		grant gateway512 subdomain dyn.example.com. A AAAA TXT;
 		grant home name home.dyn.example.com. A AAAA TXT;
+		grant four name four.dyn.example.com. A;
+		grant mixed name four.dyn.example.com. A;
+		grant mixed name home.dyn.example.com. A AAAA;
+		grant mixed subdomain text.dyn.example.com. A TXT;
 `
 
 // startBIND runs BIND 9 with bindPolicy.
@@ -353,12 +360,33 @@ key:
     update-owner: name
     update-owner-match: equal
     update-owner-name: home
+  - id: four
+    key: [four, mixed]
+    action: update
+    update-type: A
+    update-owner: name
+    update-owner-match: equal
+    update-owner-name: four
+  - id: mixed-home
+    key: mixed
+    action: update
+    update-type: [A, AAAA]
+    update-owner: name
+    update-owner-match: equal
+    update-owner-name: home
+  - id: mixed-text
+    key: mixed
+    action: update
+    update-type: [A, TXT]
+    update-owner: name
+    update-owner-match: sub-or-equal
+    update-owner-name: text
 zone:
   - domain: %s
     storage: "%s"
     file: zone
     zonefile-load: whole
-    acl: [gateways, home]
+    acl: [gateways, home, four, mixed-home, mixed-text]
 `, testZone, s.dir)
 	s.write(t, "knot.conf", conf.String())
 	s.argv = []string{"knotd", "-c", s.path("knot.conf")}

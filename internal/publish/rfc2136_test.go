@@ -54,7 +54,8 @@ func newUpdater(t testing.TB, s *nameServer, change func(*RFC2136Options)) *RFC2
 	return r
 }
 
-// zoneHost makes a host of testZone; a value that is no address is a TXT.
+// zoneHost makes a host of testZone that had all types once; a value that is no
+// address is a TXT.
 func zoneHost(label string, values ...string) records.Host {
 	h := records.Host{Name: records.Name(label + "." + testZone), TTL: 60}
 	for _, value := range values {
@@ -66,6 +67,9 @@ func zoneHost(label string, values ...string) records.Host {
 		h.Records = append(h.Records, records.Record{Addr: addr})
 	}
 	records.Sort(h.Records)
+	for _, t := range ourTypes {
+		h.Had = h.Had.Add(t)
+	}
 	return h
 }
 

@@ -17,10 +17,13 @@ const (
 // With is s and the types of records.
 func (s Had) With(records []Record) Had {
 	for _, r := range records {
-		s |= hadType(r.Type())
+		s = s.Add(r.Type())
 	}
 	return s
 }
+
+// Add is s and t.
+func (s Had) Add(t Type) Had { return s | hadType(t) }
 
 // Has reports whether t is in the set.
 func (s Had) Has(t Type) bool { return s&hadType(t) != 0 }
