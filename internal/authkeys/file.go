@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/watch"
 
 	"golang.org/x/crypto/ssh"
@@ -85,7 +86,7 @@ func (f *File) follow() {
 		case <-f.watcher.Changed():
 			f.settle()
 		case <-retry:
-			f.Reload() // logs its error
+			f.read() // logs its error
 		}
 	}
 }
@@ -102,9 +103,19 @@ func (f *File) Failure() (why string, since time.Time) {
 	return f.failure, f.since
 }
 
-// Reload reads the file now. After an error, which it also logs unless it is
-// that of the attempt before, the keys are those of the last good read.
+// Reload reads the file now, as one that nobody is writing. After an error, which
+// it also logs unless it is that of the attempt before, the keys are those of the
+// last good read.
 func (f *File) Reload() error {
+	stamp, _ := durable.StampAt(f.path) // of one that cannot be read, read tells
+	err := f.read()
+	if err == nil {
+		f.gone.whole(stamp)
+	}
+	return err
+}
+
+func (f *File) read() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	set, faults, err := Load(f.path)

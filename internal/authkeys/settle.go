@@ -34,9 +34,9 @@ var (
 
 // settle reads a file that has begun to change, until it is still.
 func (f *File) settle() {
-	f.gone.changing(true)
-	defer f.gone.changing(false)
 	last, _ := durable.StampAt(f.path) // one that is missing is zero
+	f.gone.seen(last)
+	defer f.gone.still()
 	began, still := time.Now(), time.Now()
 	for time.Since(still) < stillness {
 		select {
@@ -46,9 +46,10 @@ func (f *File) settle() {
 		}
 		if now, _ := durable.StampAt(f.path); now != last {
 			last, still = now, time.Now()
+			f.gone.seen(now)
 		}
 		if time.Since(began) >= lateness {
-			f.Reload()
+			f.read() // logs its error
 			began = time.Now()
 		}
 	}
@@ -56,20 +57,36 @@ func (f *File) settle() {
 	case <-f.watcher.Changed(): // a change that has been waited for
 	default:
 	}
-	f.Reload() // logs its error
+	f.read() // logs its error
 }
 
 // gone remembers keys that have just left the file.
 type gone struct {
 	mu     sync.Mutex
 	at     map[string]time.Time // by fingerprint
+	asked  durable.Stamp        // the file when somebody last said that it is whole
 	writes bool                 // the file is being written
 }
 
-func (g *gone) changing(yes bool) {
+// whole notes that somebody asked for the file to be read as it is.
+func (g *gone) whole(stamp durable.Stamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.writes = yes
+	g.asked, g.writes = stamp, false
+}
+
+// seen notes a file that changes.
+func (g *gone) seen(stamp durable.Stamp) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes = stamp != g.asked
+}
+
+// still notes that the file has ceased to change.
+func (g *gone) still() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.writes = false
 }
 
 // replace notes the keys that before has and after has not.

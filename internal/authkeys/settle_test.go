@@ -93,3 +93,20 @@ func TestWrittenSlowly(t *testing.T) {
 		t.Errorf("in the end: %v", err)
 	}
 }
+
+// TestReloadIsWhole asks for the file to be read just after it was written: a
+// key that is not in it has gone, though the file may still be waited for.
+func TestReloadIsWhole(t *testing.T) {
+	f, _, path := openFile(t, header+keyA+"\n"+header+keyB+"\n")
+	rewrite(t, path, 0, header+keyB)
+	eventually(t, "the file is waited for", func() bool {
+		f.gone.mu.Lock()
+		defer f.gone.mu.Unlock()
+		return f.gone.writes
+	})
+	must(t, f.Reload())
+	_, err := f.Lookup(mustKey(t, keyA), netip.MustParseAddr("192.0.2.1"), time.Now())
+	if !errors.Is(err, ErrGone) {
+		t.Errorf("after a reload: %v", err)
+	}
+}
