@@ -10,6 +10,7 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/config"
+	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 
@@ -92,7 +93,7 @@ func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn
 		hosts = slices.DeleteFunc(hosts, target.Covers)
 	}
 	if t := cfg.TinyDNS; t != nil {
-		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, nil), hosts)
+		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, nil), hosts, durable.AccountOf(cfg.State))
 		for _, err := range faults {
 			tell(err)
 		}

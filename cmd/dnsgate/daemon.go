@@ -68,7 +68,7 @@ func (d *daemon) open() error {
 	if d.store, err = records.Open(d.config.State, d.log); err != nil {
 		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
 	}
-	durable.Forbid(append(slices.Clone(d.config.HostKeys), d.configFile, d.config.AuthorizedKeys, d.config.State)...)
+	d.forbid(d.config)
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
 		return &exit{exConfig, err}
 	}
@@ -76,6 +76,17 @@ func (d *daemon) open() error {
 		return &exit{exConfig, err}
 	}
 	return nil
+}
+
+// forbid keeps publishing from replacing what is the gateway's own.
+func (d *daemon) forbid(cfg *config.Config) {
+	own := append(slices.Clone(cfg.HostKeys), d.configFile, cfg.AuthorizedKeys, cfg.State)
+	for _, zone := range cfg.RFC2136 {
+		if zone.TSIGSecret != "" {
+			own = append(own, zone.TSIGSecret)
+		}
+	}
+	durable.Forbid(own...)
 }
 
 func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
@@ -208,15 +219,17 @@ func (d *daemon) reload(context.Context) error {
 	if needsRestart(old, cfg) {
 		d.log.Warn("listen, host_keys, authorized_keys, state, post_quantum_only and confine change only with a restart")
 	}
+	cfg.Listen, cfg.HostKeys, cfg.AuthorizedKeys, cfg.State = old.Listen, old.HostKeys, old.AuthorizedKeys, old.State
+	cfg.PostQuantumOnly, cfg.Confine = old.PostQuantumOnly, old.Confine
+	d.forbid(cfg)
 	if err := d.publishers.replace(cfg); err != nil {
+		d.forbid(old)
 		if old.Confine && errors.Is(err, fs.ErrPermission) {
 			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
 		}
 		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
 		return err
 	}
-	cfg.Listen, cfg.HostKeys, cfg.AuthorizedKeys, cfg.State = old.Listen, old.HostKeys, old.AuthorizedKeys, old.State
-	cfg.PostQuantumOnly, cfg.Confine = old.PostQuantumOnly, old.Confine
 	d.config = cfg
 	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
 	d.gate.SetLimits(gateLimits(cfg.Limits))

@@ -14,6 +14,7 @@ import (
 // change is what a command does to its hosts: all of them, or none.
 type change struct {
 	names   []records.Name
+	check   func(hosts []records.Host) error // nil: nothing to say of all of them
 	edit    func(h records.Host, now time.Time) (records.Host, error)
 	dryRun  bool
 	unrated bool // an operator's
@@ -120,6 +121,11 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	hosts, err := g.Store.Hosts(ctx, c.names)
 	if err != nil {
 		return nil, inside(Outage, err, "the store cannot be read; nothing was stored; try again later")
+	}
+	if c.check != nil {
+		if err := c.check(hosts); err != nil {
+			return nil, err
+		}
 	}
 	now := time.Now()
 	done := make([]outcome, len(hosts))

@@ -186,6 +186,9 @@ func (u *addressUpdate) setOwn(peer netip.Addr) {
 // change says what u does to each host.
 func (u *addressUpdate) change(c change) change {
 	c.names, c.dryRun = u.hosts, u.dryRun
+	if u.prefix.IsValid() {
+		c.check = anyIPv6
+	}
 	c.edit = func(h records.Host, now time.Time) (records.Host, error) {
 		v6 := u.v6
 		if u.prefix.IsValid() {
@@ -206,7 +209,8 @@ func (u *addressUpdate) change(c change) change {
 	return c
 }
 
-// moved returns h's IPv6 addresses with u's prefix and their own host bits.
+// moved returns h's IPv6 addresses, if it has any, with u's prefix and their own
+// host bits.
 func (u *addressUpdate) moved(h records.Host, private bool) ([]netip.Addr, error) {
 	var addrs []netip.Addr
 	for _, old := range h.Addresses() {
@@ -219,11 +223,21 @@ func (u *addressUpdate) moved(h records.Host, private bool) ([]netip.Addr, error
 		}
 		addrs = append(addrs, addr)
 	}
-	if addrs == nil {
-		return nil, fault(BadAddress, "%s has no IPv6 address whose host part could be kept; send the whole address once", h.Name)
-	}
 	slices.SortFunc(addrs, netip.Addr.Compare)
 	return slices.Compact(addrs), nil
+}
+
+// anyIPv6 refuses a prefix that no host of the command could take.
+func anyIPv6(hosts []records.Host) error {
+	for _, h := range hosts {
+		if slices.ContainsFunc(h.Addresses(), netip.Addr.Is6) {
+			return nil
+		}
+	}
+	if len(hosts) == 1 {
+		return fault(BadAddress, "%s has no IPv6 address whose host part could be kept; send the whole address once", hosts[0].Name)
+	}
+	return fault(BadAddress, "none of these hosts has an IPv6 address whose host part could be kept; send their whole addresses once")
 }
 
 func withPrefix(addr netip.Addr, prefix netip.Prefix) netip.Addr {

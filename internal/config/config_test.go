@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -297,4 +298,15 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFIFO: a FIFO where the configuration should be is refused, not waited for.
+func TestFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dnsgate.toml")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v", err)
+	}
 }

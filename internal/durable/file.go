@@ -74,7 +74,7 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 // CreateHere is Create for a folder in which links are not trusted: one at path
 // is an error.
 func CreateHere(path string, mode fs.FileMode) (*File, error) {
-	path, err := unlinked(path)
+	path, err := inFolder(path)
 	if err != nil {
 		return nil, err
 	}

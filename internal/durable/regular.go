@@ -1,6 +1,7 @@
 package durable
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -67,43 +68,72 @@ func checkForbidden(path, resolved string) error {
 	return nil
 }
 
-// Resolve follows the symbolic links of path to the file that a replacement of
-// path replaces. A last component that does not exist yet is kept. A link of
-// neither root nor this process's user is refused: whoever made it would decide
-// which file is replaced. So is what Forbid names.
+// Resolve follows the symbolic links of path, those of its folders too, to the
+// file that a replacement of path replaces. A last component that does not exist
+// yet is kept. A link of neither root nor this process's user is refused: whoever
+// made it would decide which file is replaced. So is what Forbid names.
 func Resolve(path string) (string, error) {
-	for hops := 0; ; hops++ {
-		info, err := os.Lstat(path)
-		if err != nil || info.Mode().Type() != fs.ModeSymlink {
-			break
-		}
-		if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && int(owner) != os.Geteuid() {
-			return "", fmt.Errorf("replacing %s: a symbolic link of user %d; only links of root or of dnsgate's user are followed, so remove it", path, owner)
-		}
-		to, err := os.Readlink(path)
-		if err != nil {
-			return "", err
-		}
-		if !filepath.IsAbs(to) {
-			to = filepath.Join(filepath.Dir(path), to)
-		}
-		if _, err := os.Lstat(to); err != nil {
-			return "", fmt.Errorf("replacing %s: a symbolic link that leads nowhere", path)
-		}
-		if hops == 40 { // as the kernel's limit
-			return "", fmt.Errorf("replacing %s: too many symbolic links", path)
-		}
-		path = to
-	}
-	return unlinked(path)
-}
-
-// unlinked is path with the links of its folder followed, but not of itself.
-func unlinked(path string) (string, error) {
-	folder, err := filepath.EvalSymlinks(filepath.Dir(path))
+	resolved, err := inFolder(path)
 	if err != nil {
 		return "", err
 	}
-	resolved := filepath.Join(folder, filepath.Base(path))
+	if info, err := os.Lstat(resolved); err == nil && info.Mode().Type() == fs.ModeSymlink {
+		if resolved, err = follow(path, resolved); err != nil {
+			return "", err
+		}
+	}
 	return resolved, checkForbidden(path, resolved)
+}
+
+// inFolder is path with the links of its folders followed, but not of itself.
+func inFolder(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	folder, err := follow(path, filepath.Dir(abs))
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, filepath.Base(abs)), nil
+}
+
+// follow is abs without symbolic links. Everything on the way must be there.
+func follow(path, abs string) (string, error) {
+	resolved, rest, links := "/", strings.Split(abs, "/"), 0
+	for len(rest) > 0 {
+		next := filepath.Join(resolved, rest[0]) // of "..", the parent of what is resolved
+		rest = rest[1:]
+		info, err := os.Lstat(next)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && links > 0:
+			return "", fmt.Errorf("replacing %s: a symbolic link that leads nowhere", path)
+		case err != nil:
+			return "", err
+		case info.Mode().Type() != fs.ModeSymlink:
+			resolved = next
+			continue
+		}
+		if links++; links > 40 { // as the kernel's limit
+			return "", fmt.Errorf("replacing %s: too many symbolic links", path)
+		}
+		to, err := readOwnLink(path, next, info)
+		if err != nil {
+			return "", err
+		}
+		if filepath.IsAbs(to) {
+			resolved = "/"
+		}
+		rest = append(strings.Split(to, "/"), rest...)
+	}
+	return resolved, nil
+}
+
+// readOwnLink returns where a link on the way to path leads, if it is one of
+// those that are followed.
+func readOwnLink(path, link string, info fs.FileInfo) (string, error) {
+	if owner := info.Sys().(*syscall.Stat_t).Uid; owner != 0 && int(owner) != os.Geteuid() {
+		return "", fmt.Errorf("replacing %s: %s is a symbolic link of user %d; only links of root or of dnsgate's user are followed, so remove it", path, link, owner)
+	}
+	return os.Readlink(link)
 }

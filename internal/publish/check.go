@@ -9,16 +9,17 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
 )
 
-// CheckTinydns reads what NewTinydns and its first Publish would read, changes
+// CheckTinydns reads what NewTinydns and its first Publish, by the account of
+// serve, would read, and asks whether it could replace its files. It changes
 // nothing, and returns everything that is wrong, as "file:line: ..." where a
 // line is to blame; and those of names for which tinydns would answer nothing,
 // for no source has a zone that they are in.
-func CheckTinydns(o TinydnsOptions, names []records.Name) (faults []error, unserved []records.Name) {
+func CheckTinydns(o TinydnsOptions, names []records.Name, serve durable.Account) (faults []error, unserved []records.Name) {
 	o, err := o.complete()
 	if err != nil {
 		return []error{fmt.Errorf("tinydns: %w", err)}, nil
@@ -32,10 +33,15 @@ func CheckTinydns(o TinydnsOptions, names []records.Name) (faults []error, unser
 		err = errors.New("not a folder")
 	}
 	if err != nil {
-		return []error{fmt.Errorf("%s:1: tinydns root: %w", o.Root, err)}, nil
+		return []error{fmt.Errorf("%s: tinydns root: %w", o.Root, err)}, nil
 	}
 	if o.Write == "file" {
 		if err := checkOwned(o.Path); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if o.Write != "hosts" {
+		if err := checkReplace(o.Path, serve); err != nil {
 			faults = append(faults, err)
 		}
 	}
@@ -45,8 +51,8 @@ func CheckTinydns(o TinydnsOptions, names []records.Name) (faults []error, unser
 	if len(o.Rebuild) > 0 {
 		return faults, nil // who knows what that reads
 	}
-	if err := checkWritable(o.Root, os.Geteuid()); err != nil {
-		faults = append(faults, fmt.Errorf("%s:1: tinydns root: %w", o.Root, err))
+	if err := checkReplace(filepath.Join(o.Root, database), serve); err != nil {
+		faults = append(faults, err)
 	}
 	zones, wrong := checkSources(t.sources)
 	if len(wrong) == 0 {
@@ -65,20 +71,22 @@ func served(name records.Name, zones map[string]bool) bool {
 	return zones["."]
 }
 
-// checkWritable tells why the user, who is to be the one of serve, could not
-// replace data.cdb, which keeps its owner.
-func checkWritable(root string, user int) error {
-	const writeAndSearch = 2 | 1
-	if err := syscall.Access(root, writeAndSearch); err != nil {
-		return fmt.Errorf("user %d cannot write there: %w", user, err)
+// checkReplace tells why the account of serve could not replace the file, which
+// keeps its owner and group.
+func checkReplace(path string, serve durable.Account) error {
+	folder := filepath.Dir(path)
+	if _, err := os.Stat(folder); err != nil {
+		return err
 	}
-	path := filepath.Join(root, database)
+	if !serve.MayWrite(folder) {
+		return fmt.Errorf("%s: %s cannot write to this folder; run: chown %s %s", folder, serve, serve, folder)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil // serve makes it, or tells why not
 	}
-	if owner := int(info.Sys().(*syscall.Stat_t).Uid); user != 0 && owner != user {
-		return fmt.Errorf("%s belongs to user %d, so that user %d cannot replace it; run: chown %d %s", database, owner, user, user, path)
+	if !serve.MayGive(info) {
+		return fmt.Errorf("%s: it belongs to %s, and %s could not replace it and keep that; run: chown %s %s", path, durable.Owner(info), serve, serve, path)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
 )
 
@@ -41,7 +42,7 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 				o.Write = "file"
 			}
 			before := snapshot(t, root)
-			faults, _ := CheckTinydns(o, nil)
+			faults, _ := CheckTinydns(o, nil, durable.AccountOf(root))
 			if len(faults) != len(c.faults) {
 				t.Fatalf("got %v", faults)
 			}
@@ -64,7 +65,7 @@ func TestCheckKnowsWhatIsServed(t *testing.T) {
 	write(t, filepath.Join(root, "more"), "&sub.test:192.0.2.1:a\n=*.wild.test:192.0.2.1\n")
 	o := TinydnsOptions{Root: root, Write: "file", Path: "dnsgate", Sources: []string{"data", "more"}}
 	faults, unserved := CheckTinydns(o, []records.Name{"home.example.com", "example.com", "a.b.example.com", "*.example.com", "x.sub.test",
-		"home.part.test", "home.plain.test", "x.wild.test", "notexample.com", "com"})
+		"home.part.test", "home.plain.test", "x.wild.test", "notexample.com", "com"}, durable.AccountOf(root))
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
@@ -73,22 +74,21 @@ func TestCheckKnowsWhatIsServed(t *testing.T) {
 		t.Errorf("unserved are %v, not %v", unserved, want)
 	}
 	write(t, filepath.Join(root, "more"), ".:192.0.2.1:a\n")
-	if _, unserved := CheckTinydns(o, want); len(unserved) > 0 {
+	if _, unserved := CheckTinydns(o, want, durable.AccountOf(root)); len(unserved) > 0 {
 		t.Errorf("with the root zone, unserved are %v", unserved)
 	}
 }
 
 func TestCheckAsksWhoMayReplaceTheDatabase(t *testing.T) {
 	root := t.TempDir()
-	if err := checkWritable(root, os.Geteuid()); err != nil {
+	db := filepath.Join(root, database)
+	self := durable.AccountOf(root)
+	if err := checkReplace(db, self); err != nil {
 		t.Error(err)
 	}
-	write(t, filepath.Join(root, database), "")
-	if err := checkWritable(root, os.Geteuid()); err != nil {
+	write(t, db, "")
+	if err := checkReplace(db, self); err != nil {
 		t.Error(err)
-	}
-	if err := checkWritable(root, 12345); err == nil || !strings.Contains(err.Error(), "run: chown 12345 "+root+"/data.cdb") {
-		t.Errorf("data.cdb of another user: %v", err)
 	}
 	if os.Geteuid() == 0 {
 		return // may write anywhere
@@ -97,23 +97,51 @@ func TestCheckAsksWhoMayReplaceTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.Chmod(root, 0o755)
-	if err := checkWritable(root, os.Geteuid()); err == nil || !strings.Contains(err.Error(), "cannot write there") {
+	if err := checkReplace(db, self); err == nil || !strings.Contains(err.Error(), "cannot write to this folder") {
 		t.Errorf("a folder that is read-only: %v", err)
 	}
 }
 
-func TestExchangeWithoutTheSystemCall(t *testing.T) {
-	dir := t.TempDir()
-	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
-	write(t, a, "first")
-	write(t, b, "second")
-	if err := exchangeByLink(a, b); err != nil {
-		t.Fatal(err)
+// TestCheckAsksForTheGroup: a file that serve replaces keeps its group too, which
+// only root, or a member of the group, can give it. Asked by root, the account is
+// that of the folder state.
+func TestCheckAsksForTheGroup(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("giving files away needs root")
 	}
-	if read(t, a) != "second" || read(t, b) != "first" {
-		t.Error("they are not exchanged")
+	const nobody = 65534
+	state, root := t.TempDir(), t.TempDir()
+	own := func(path string, uid, gid int) {
+		t.Helper()
+		if err := os.Chown(path, uid, gid); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if entries, _ := os.ReadDir(dir); len(entries) != 2 {
-		t.Errorf("left are %v", entries)
+	own(state, nobody, nobody)
+	write(t, filepath.Join(root, "data"), zone)
+	db := filepath.Join(root, "data.cdb")
+	write(t, db, "")
+	o := TinydnsOptions{Root: root, Write: "file", Path: "dnsgate", Sources: []string{"data"}}
+	for _, c := range []struct {
+		folder, uid, gid int // of root, and of data.cdb
+		want             []string
+	}{
+		{0, nobody, nobody, []string{"nobody:nogroup cannot write to this folder; run: chown nobody:nogroup " + root}},
+		{nobody, 0, 0, []string{"data.cdb: it belongs to root:root, and nobody:nogroup could not", "run: chown nobody:nogroup " + db}},
+		{nobody, nobody, 0, []string{"it belongs to nobody:root", "run: chown nobody:nogroup " + db}},
+		{nobody, nobody, nobody, nil},
+	} {
+		own(root, c.folder, c.folder)
+		own(db, c.uid, c.gid)
+		faults, _ := CheckTinydns(o, nil, durable.AccountOf(state))
+		got := fmt.Sprint(faults)
+		if (c.want == nil) != (len(faults) == 0) {
+			t.Errorf("%+v: got %s", c, got)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(got, want) {
+				t.Errorf("%+v: got %s", c, got)
+			}
+		}
 	}
 }

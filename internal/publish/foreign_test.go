@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"dnsgate/internal/durable"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,7 +20,7 @@ func TestAnOperatorsZoneIsNotReplaced(t *testing.T) {
 		path := filepath.Join(root, "data")
 		write(t, path, c.text)
 		o := TinydnsOptions{Root: root, Write: "file", Path: "data", Sources: []string{"*"}, Logger: quiet()}
-		faults, _ := CheckTinydns(o, nil)
+		faults, _ := CheckTinydns(o, nil, durable.AccountOf(root))
 		target, err := NewTinydns(o)
 		if err == nil {
 			target.Close()

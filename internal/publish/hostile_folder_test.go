@@ -206,7 +206,17 @@ func TestLinksOfOthers(t *testing.T) {
 		defer target.Close()
 		return target.Publish(context.Background(), []records.Host{hostWith("fine.example.com", "203.0.113.4")}, true)
 	}
-	if err := publishTo(victim, 65534); err == nil || !strings.Contains(err.Error(), "a symbolic link of user 65534") {
+	between := filepath.Join(t.TempDir(), "folder")
+	if err := os.Symlink(own, between); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Lchown(between, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	if err := publishTo(filepath.Join(between, "victim"), 0); err == nil || !strings.Contains(err.Error(), between+" is a symbolic link of user 65534") {
+		t.Errorf("another's link to the folder: %v", err)
+	}
+	if err := publishTo(victim, 65534); err == nil || !strings.Contains(err.Error(), link+" is a symbolic link of user 65534") {
 		t.Errorf("another's link: %v", err)
 	}
 	durable.Forbid(own)

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
 )
@@ -368,7 +369,7 @@ func TestRewriteLocations(t *testing.T) {
 			write(t, data, zone+c.data)
 			o := rewriteOptions(root)
 			o.Location = c.location
-			faults, _ := CheckTinydns(o, []records.Name{"h.example.com"})
+			faults, _ := CheckTinydns(o, []records.Name{"h.example.com"}, durable.AccountOf(root))
 			if told := strings.Contains(c.fault, "differ"); told != (len(faults) == 1) {
 				t.Errorf("check: %v", faults)
 			}

@@ -47,7 +47,8 @@ var special = []struct {
 	{netip.MustParsePrefix("fec0::/10"), "private (a site-local address)", true},
 }
 
-// CheckAddress returns an error that says why addr may not be published.
+// CheckAddress returns an error that says why addr may not be published: it is
+// special, or the address of an IPv6 subnet (RFC 4291 section 2.6.1).
 // Private, carrier-shared and unique local addresses may be where private is
 // set.
 func CheckAddress(addr netip.Addr, private bool) error {
@@ -59,6 +60,9 @@ func CheckAddress(addr netip.Addr, private bool) error {
 		if s.prefix.Contains(addr) && !(s.private && private) {
 			return fmt.Errorf("%w: %s is %s", ErrNotAddress, addr, s.what)
 		}
+	}
+	if subnet := netip.PrefixFrom(addr, 64).Masked(); addr.Is6() && subnet.Addr() == addr {
+		return fmt.Errorf("%w: %s is a subnet's own; to move a host to that prefix and keep its host part, send %s", ErrNotAddress, addr, subnet)
 	}
 	return nil
 }

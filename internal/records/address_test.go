@@ -44,6 +44,7 @@ func TestCheckAddress(t *testing.T) {
 		"224.0.0.1": never, "239.1.1.1": never, "240.0.0.1": never, "255.255.255.255": never,
 		"::": never, "::1": never, "fe80::1": never, "febf::1": never, "ff02::1": never,
 		"::ffff:127.0.0.1": never, "::ffff:10.0.0.1": private,
+		"2001:db8:2:2::": never, "2001:db8:2::": never, "fd00::": never, "2001:db8:2:2::1:0": always,
 	} {
 		addr := netip.MustParseAddr(in)
 		strict, lenient := CheckAddress(addr, false), CheckAddress(addr, true)
