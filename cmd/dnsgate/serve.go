@@ -43,7 +43,6 @@ the sockets that systemd opened for it.`,
 }
 
 func serve(ctx context.Context, configFile string, log *slog.Logger) error {
-	relaxTimers(log)
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	hup := make(chan os.Signal, 1) // from the start on: without, SIGHUP ends the process

@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is a server under test.
@@ -20,6 +23,21 @@ type process struct {
 
 // start runs a command in a folder, its output going to a file there.
 func start(folder string, argv ...string) (*process, error) {
+	return startWithSlack(0, folder, argv...)
+}
+
+// startWithSlack gives the command a timer slack, as TimerSlackNSec= of a unit
+// does; 0: the kernel's. A process inherits that of the thread that makes it
+// (prctl(2), PR_SET_TIMERSLACK), which gets its own back.
+func startWithSlack(slack time.Duration, folder string, argv ...string) (*process, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if slack > 0 {
+		if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0); err != nil {
+			return nil, fmt.Errorf("setting the timer slack: %w", err)
+		}
+		defer unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0)
+	}
 	out, err := os.Create(filepath.Join(folder, filepath.Base(argv[0])+".log"))
 	if err != nil {
 		return nil, err
