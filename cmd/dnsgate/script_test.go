@@ -44,10 +44,10 @@ func TestMain(m *testing.M) {
 //	tinydns FOLDER       start tinydns there, on an address of its own
 //	dig NAME [TYPE]      ask it
 //	json PATH VALUE      stdout is JSON with that VALUE at PATH, such as publishers.0.Name
-//	openmetrics          stdout is OpenMetrics text
+//	promtool             stdout is what Prometheus reads
 func TestScripts(t *testing.T) {
 	if os.Getenv("CI") != "" {
-		for _, program := range []string{"ssh", "ssh-keygen", "dig", "tinydns", "tinydns-data", "tinydns-get", "ip", "nsenter", "systemd-socket-activate"} {
+		for _, program := range []string{"ssh", "ssh-keygen", "dig", "tinydns", "tinydns-data", "tinydns-get", "ip", "nsenter", "promtool", "systemd-socket-activate"} {
 			if _, err := exec.LookPath(program); err != nil {
 				t.Errorf("%v; see testdata/debian-packages", err)
 			}
@@ -69,23 +69,38 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":       exits,
-			"keygen":      keygen,
-			"authorize":   authorize,
-			"serve":       serveScript,
-			"signal":      signalScript,
-			"shutdown":    shutdown,
-			"gate":        gateScript,
-			"answers":     answers,
-			"until":       until,
-			"await":       await,
-			"netns":       netns,
-			"tinydns":     tinydnsScript,
-			"dig":         dig,
-			"json":        jsonScript,
-			"openmetrics": openmetrics,
+			"exits":     exits,
+			"keygen":    keygen,
+			"authorize": authorize,
+			"serve":     serveScript,
+			"signal":    signalScript,
+			"shutdown":  shutdown,
+			"gate":      gateScript,
+			"answers":   answers,
+			"until":     until,
+			"await":     await,
+			"netns":     netns,
+			"tinydns":   tinydnsScript,
+			"dig":       dig,
+			"json":      jsonScript,
+			"promtool":  promtool,
 		},
 	})
+}
+
+// promtool has Prometheus read what the last command said.
+func promtool(ts *testscript.TestScript, _ bool, _ []string) {
+	path, err := exec.LookPath("promtool")
+	if err != nil && os.Getenv("CI") == "" {
+		ts.Logf("without promtool: not checked")
+		return
+	}
+	ts.Check(err)
+	check := exec.Command(path, "check", "metrics")
+	check.Stdin = strings.NewReader(ts.ReadFile("stdout"))
+	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
+		ts.Fatalf("promtool check metrics: %v\n%s", err, out)
+	}
 }
 
 // script is what one script has running.

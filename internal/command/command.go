@@ -199,7 +199,7 @@ func init() { // not a literal: help shows the tables that it stands in
 		{"reload", "", "read keys and configuration again", (*run).reload},
 		{"rebuild", "", "publish everything anew", (*run).rebuild},
 		{"offline", "HOST", "take a host's addresses away", (*run).adminOffline},
-		{"metrics", "", "show counters as OpenMetrics text", (*run).metrics},
+		{"metrics", "", "show counters in Prometheus's text format", (*run).metrics},
 		{"backup", "", "write a snapshot for dnsgate restore", (*run).backup},
 		{"whoami", "", "show this key and your address", (*run).whoami},
 		{"help", "", "show this", (*run).help},

@@ -30,14 +30,14 @@ func (c *counts) copy() map[[2]string]uint64 {
 	return maps.Clone(c.by)
 }
 
-// metrics runs "metrics": OpenMetrics text, version 1.0.0.
+// metrics runs "metrics": the text format of Prometheus, version 0.0.4.
 func (r *run) metrics(words []string) error {
 	if err := noWords("metrics", words); err != nil {
 		return err
 	}
 	st, w := r.gate.state(), r.out
 	by := r.gate.counts.copy()
-	family(w, "dnsgate_commands", "counter", "Commands run, by name and reply code.")
+	family(w, "dnsgate_commands_total", "counter", "Commands run, by name and reply code.")
 	keys := slices.SortedFunc(maps.Keys(by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, k := range keys {
 		fmt.Fprintf(w, "dnsgate_commands_total{command=%q,code=%q} %d\n", k[0], k[1], by[k])
@@ -48,7 +48,7 @@ func (r *run) metrics(words []string) error {
 	}
 	counter := func(name, help string, value uint64) {
 		family(w, name, "counter", help)
-		fmt.Fprintf(w, "%s_total %d\n", name, value)
+		fmt.Fprintf(w, "%s %d\n", name, value)
 	}
 	gauge("dnsgate_start_time_seconds", "When the gateway started, Unix time.", st.Started.Unix())
 	gauge("dnsgate_store_revision", "Transactions stored since the store was made.", st.Revision)
@@ -63,11 +63,10 @@ func (r *run) metrics(words []string) error {
 	gauge("dnsgate_connections", "Open connections with a proven key.", st.Connections.Authenticated)
 	gauge("dnsgate_connections_unauthenticated", "Open connections without one.", st.Connections.Unauthenticated)
 	gauge("dnsgate_sessions", "Open session channels.", st.Connections.Sessions)
-	counter("dnsgate_connections_accepted", "Connections accepted.", st.Connections.Accepted)
-	counter("dnsgate_connections_refused", "Connections over a limit, or without a good key.", st.Connections.Refused)
+	counter("dnsgate_connections_accepted_total", "Connections accepted.", st.Connections.Accepted)
+	counter("dnsgate_connections_refused_total", "Connections over a limit, or without a good key.", st.Connections.Refused)
 	writePublisherMetrics(w, st)
-	_, err := io.WriteString(w, "# EOF\n")
-	return err
+	return nil
 }
 
 func writePublisherMetrics(w io.Writer, st Status) {
@@ -84,22 +83,18 @@ func writePublisherMetrics(w io.Writer, st Status) {
 			}
 			return 0
 		}},
-		{"dnsgate_publisher_rounds", "counter", "Rounds that ended without a failure.", func(i int) any { return st.Publishers[i].Publications }},
-		{"dnsgate_publisher_failures", "counter", "Rounds that failed, even in part.", func(i int) any { return st.Publishers[i].Failures }},
+		{"dnsgate_publisher_rounds_total", "counter", "Rounds that ended without a failure.", func(i int) any { return st.Publishers[i].Publications }},
+		{"dnsgate_publisher_failures_total", "counter", "Rounds that failed, even in part.", func(i int) any { return st.Publishers[i].Failures }},
 		{"dnsgate_publisher_last_round_seconds", "gauge", "How long the last round took.", func(i int) any { return st.Publishers[i].LastDuration }},
 	}
 	for _, m := range gauges {
 		family(w, m.name, m.kind, m.help)
-		suffix := ""
-		if m.kind == "counter" {
-			suffix = "_total"
-		}
 		for i, p := range st.Publishers {
-			fmt.Fprintf(w, "%s%s{publisher=%q} %v\n", m.name, suffix, p.Name, m.value(i))
+			fmt.Fprintf(w, "%s{publisher=%q} %v\n", m.name, p.Name, m.value(i))
 		}
 	}
 }
 
 func family(w io.Writer, name, kind, help string) {
-	fmt.Fprintf(w, "# TYPE %s %s\n# HELP %s %s\n", name, kind, name, help)
+	fmt.Fprintf(w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
 }
