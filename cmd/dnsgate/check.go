@@ -15,6 +15,7 @@ import (
 	"dnsgate/internal/records"
 
 	"github.com/spf13/cobra"
+	gossh "golang.org/x/crypto/ssh"
 )
 
 func checkCommand() *cobra.Command {
@@ -57,11 +58,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 		tell(fmt.Sprintf("%s:1: %v", configFile, err))
 		return
 	}
-	for _, path := range cfg.HostKeys {
-		if _, err := loadHostKeys([]string{path}); err != nil {
-			tell(err)
-		}
-	}
+	checkHostKeys(cfg, tell, warn)
 	if err := records.Check(cfg.State); err != nil {
 		tell(err)
 	}
@@ -80,6 +77,20 @@ func check(configFile string, tell func(any), warn func(string)) {
 	}
 	slices.Sort(hosts)
 	checkTargets(cfg, slices.Compact(hosts), tell, warn)
+}
+
+// checkHostKeys also warns of keys that prove nothing.
+func checkHostKeys(cfg *config.Config, tell func(any), warn func(string)) {
+	signers := make([]gossh.Signer, len(cfg.HostKeys))
+	for i, path := range cfg.HostKeys {
+		var err error
+		if signers[i], err = loadHostKey(path); err != nil {
+			tell(err)
+		}
+	}
+	for _, text := range idleHostKeys(cfg, signers) {
+		warn(text)
+	}
 }
 
 // checkTargets also warns of those of hosts that no target serves.

@@ -62,6 +62,9 @@ func (d *daemon) open() error {
 	if err != nil {
 		return &exit{exConfig, err}
 	}
+	for _, text := range idleHostKeys(d.config, hostKeys) {
+		d.log.Warn("host key of no use", "why", text)
+	}
 	if d.keys, err = authkeys.Open(d.config.AuthorizedKeys, d.log); err != nil {
 		return &exit{exConfig, err}
 	}

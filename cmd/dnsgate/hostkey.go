@@ -10,6 +10,8 @@ import (
 	"os"
 	"syscall"
 
+	"dnsgate/internal/config"
+
 	gossh "golang.org/x/crypto/ssh"
 )
 
@@ -20,14 +22,46 @@ func loadHostKeys(paths []string) ([]gossh.Signer, error) {
 	for _, path := range paths {
 		signer, err := loadHostKey(path)
 		if err != nil {
-			return nil, fmt.Errorf("%s:1: host key: %w", path, err)
+			return nil, err
 		}
 		signers = append(signers, signer)
 	}
 	return signers, nil
 }
 
+// idleHostKeys says which keys prove nothing, for one before it is of the same
+// type. Signers are those of cfg.HostKeys, nil where one could not be read.
+func idleHostKeys(cfg *config.Config, signers []gossh.Signer) (idle []string) {
+	first := make(map[string]string) // path, by type
+	for i, path := range cfg.HostKeys {
+		if signers[i] == nil {
+			continue
+		}
+		kind := signers[i].PublicKey().Type()
+		if proves, ok := first[kind]; ok {
+			idle = append(idle, fmt.Sprintf("%s: %s does not prove this gateway: %s, before it, has the same type, %s, and clients are shown that one",
+				cfg.Places.Of(fmt.Sprintf("host_keys[%d]", i)), path, proves, kind))
+			continue
+		}
+		first[kind] = path
+	}
+	return idle
+}
+
 func loadHostKey(path string) (gossh.Signer, error) {
+	signer, err := readHostKey(path)
+	if errors.Is(err, errFolder) {
+		return nil, fmt.Errorf("%s: host key: %w", path, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s:1: host key: %w", path, err)
+	}
+	return signer, nil
+}
+
+var errFolder = errors.New("this is a folder, not a file")
+
+func readHostKey(path string) (gossh.Signer, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is not waited for
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, errors.New("there is no such file; make one with: ssh-keygen -t ed25519 -N '' -f FILE")
@@ -39,6 +73,9 @@ func loadHostKey(path string) (gossh.Signer, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if info.IsDir() {
+		return nil, errFolder
 	}
 	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("mode %v lets others than its owner at it; run: chmod 600 %s", mode, path)

@@ -160,7 +160,7 @@ func (s *setup) announce(out io.Writer) error {
 	}
 	signer, err := loadHostKey(filepath.Join(s.dir, hostKeyName))
 	if err != nil {
-		return &exit{exConfig, fmt.Errorf("%s: %w", hostKeyName, err)}
+		return &exit{exConfig, err}
 	}
 	key, name := signer.PublicKey(), gatewayName()
 	fmt.Fprintf(out, "\nhost key fingerprint:\n  %s\n", gossh.FingerprintSHA256(key))

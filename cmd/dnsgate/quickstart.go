@@ -118,7 +118,7 @@ func (q *quickstart) prepare() (gossh.Signer, error) {
 	}
 	host, err := loadHostKey(q.path(hostKeyName))
 	if err != nil {
-		return nil, &exit{exConfig, fmt.Errorf("%s: %w", q.path(hostKeyName), err)}
+		return nil, &exit{exConfig, err}
 	}
 	cfg, err := loadConfig(q.path(configName))
 	if err != nil {
@@ -155,7 +155,7 @@ func (q *quickstart) clientKey() (gossh.Signer, error) {
 	if err != nil {
 		return nil, &exit{exIO, err}
 	}
-	signer, err := loadHostKey(path)
+	signer, err := readHostKey(path)
 	if err != nil {
 		return nil, &exit{exConfig, fmt.Errorf("%s: %w", path, err)}
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	Limits  Limits
 	TinyDNS *TinyDNS // nil: no tinydns
 	RFC2136 []RFC2136
+
+	Places Places // where the values stand
 }
 
 // Limits bounds what clients may cost. Names and meanings are sshd_config's

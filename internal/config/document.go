@@ -61,9 +61,11 @@ func (d *document) fault(path, format string, args ...any) {
 }
 
 // line is where path stands, or else what it is part of.
-func (d *document) line(path string) int {
+func (d *document) line(path string) int { return lineOf(d.lines, path) }
+
+func lineOf(lines map[string]int, path string) int {
 	for {
-		if line, ok := d.lines[path]; ok {
+		if line, ok := lines[path]; ok {
 			return line
 		}
 		i := strings.LastIndexAny(path, ".[")

@@ -62,6 +62,7 @@ func parse(file string, content []byte) (*Config, error) {
 	if len(doc.faults) > 0 {
 		return nil, doc.sortedFaults()
 	}
+	c.Places = Places{file, doc.lines}
 	return c, nil
 }
 

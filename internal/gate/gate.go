@@ -28,7 +28,7 @@ import (
 
 // Options are what a Gate is made of.
 type Options struct {
-	HostKeys []gossh.Signer // at least one
+	HostKeys []gossh.Signer // at least one; of each type, the first proves the gateway
 	Keys     Keys
 	Commands *command.Gateway
 	Limits   Limits
@@ -93,7 +93,7 @@ func New(o Options) (*Gate, error) {
 		readAhead: pool{left: maxSharedReadAhead},
 		turning:   pool{left: maxTurning},
 	}
-	for _, key := range o.HostKeys {
+	for _, key := range firstOfType(o.HostKeys) {
 		signer, err := hostSigner(key)
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -71,6 +72,18 @@ func (s connSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm str
 		return nil, errKeyExchanges
 	}
 	return s.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
+}
+
+// firstOfType leaves out the keys of a type that an earlier one has: clients ask
+// for a type, and the library would let the last one answer.
+func firstOfType(keys []gossh.Signer) (first []gossh.Signer) {
+	for _, key := range keys {
+		sameType := func(k gossh.Signer) bool { return k.PublicKey().Type() == key.PublicKey().Type() }
+		if !slices.ContainsFunc(first, sameType) {
+			first = append(first, key)
+		}
+	}
+	return first
 }
 
 // hostSigner limits what a host key signs with: SHA-1 is not offered.
