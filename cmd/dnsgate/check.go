@@ -13,6 +13,7 @@ import (
 	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
@@ -59,7 +60,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 		return
 	}
 	checkHostKeys(cfg, tell, warn)
-	if err := records.Check(cfg.State); err != nil {
+	if err := boltstore.Check(cfg.State); err != nil {
 		tell(err)
 	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)

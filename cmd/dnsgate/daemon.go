@@ -18,7 +18,7 @@ import (
 	"dnsgate/internal/config"
 	"dnsgate/internal/durable"
 	"dnsgate/internal/gate"
-	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	gossh "golang.org/x/crypto/ssh"
@@ -37,7 +37,7 @@ type daemon struct {
 	log        *slog.Logger
 	configFile string
 	keys       *authkeys.File
-	store      *records.Bolt
+	store      *boltstore.Store
 	publishers *publishers
 	gate       *gate.Gate
 	commands   *command.Gateway
@@ -68,7 +68,7 @@ func (d *daemon) open() error {
 	if d.keys, err = authkeys.Open(d.config.AuthorizedKeys, d.log); err != nil {
 		return &exit{exConfig, err}
 	}
-	if d.store, err = records.Open(d.config.State, d.log); err != nil {
+	if d.store, err = boltstore.Open(d.config.State, d.log); err != nil {
 		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
 	}
 	d.forbid(d.config)

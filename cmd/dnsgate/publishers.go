@@ -14,12 +14,13 @@ import (
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 )
 
 // publishers is the running publish.Set, which a reload may replace. It is
 // what the commands wait on.
 type publishers struct {
-	store *records.Bolt
+	store *boltstore.Store
 	log   *slog.Logger
 
 	mu      sync.Mutex
@@ -34,7 +35,7 @@ type runningSet struct {
 	done   chan struct{}
 }
 
-func newPublishers(cfg *config.Config, store *records.Bolt, log *slog.Logger) (*publishers, error) {
+func newPublishers(cfg *config.Config, store *boltstore.Store, log *slog.Logger) (*publishers, error) {
 	p := &publishers{store: store, log: log}
 	running, err := p.start(cfg)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 
 	"github.com/spf13/cobra"
 )
@@ -27,7 +28,7 @@ func restoreCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = records.Restore(cfg.State, c.InOrStdin())
+		err = boltstore.Restore(cfg.State, c.InOrStdin())
 		var bad *records.BackupError
 		switch {
 		case errors.As(err, &bad):

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/authkeys"
-	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 )
 
 func decode[T any](t *testing.T, c *client, line string) T {
@@ -110,10 +110,10 @@ func TestBackup(t *testing.T) {
 		t.Fatalf("exit status %d", status)
 	}
 	dir := t.TempDir()
-	if err := records.Restore(dir, strings.NewReader(backup)); err != nil {
+	if err := boltstore.Restore(dir, strings.NewReader(backup)); err != nil {
 		t.Fatal(err)
 	}
-	store, err := records.Open(dir, g.Log)
+	store, err := boltstore.Open(dir, g.Log)
 	if err != nil {
 		t.Fatal(err)
 	}

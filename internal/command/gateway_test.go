@@ -14,6 +14,7 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 )
 
 // published is a Publishers that notes what was waited for. A test sets what
@@ -64,7 +65,7 @@ func newGateway(t testing.TB) (*Gateway, *published) {
 
 func openGateway(dir string) (*Gateway, *published, error) {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	store, err := records.Open(dir, quiet)
+	store, err := boltstore.Open(dir, quiet)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,7 +83,7 @@ func openGateway(dir string) (*Gateway, *published, error) {
 
 // closing is a store that may be closed more than once.
 type closing struct {
-	*records.Bolt
+	*boltstore.Store
 	close func() error
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 )
 
 // TestDamagedState damages the state file in many ways. Each is refused with
@@ -25,7 +26,7 @@ func TestDamagedState(t *testing.T) {
 	}
 	backup, _ := g.say(g.admin, "backup")
 	g.kill()
-	file := g.path("state", records.File)
+	file := g.path("state", boltstore.File)
 	refused, all := 0, damages(t, file)
 	for what, data := range all {
 		if err := os.WriteFile(file, data, 0o600); err != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/tinydns"
 
 	"golang.org/x/crypto/ssh"
@@ -247,7 +248,7 @@ func fast() string {
 // checkStore wants the store to open, and to hold what was answered by then.
 func (p *power) checkStore(t *testing.T, dir string, then time.Time, when string) {
 	t.Helper()
-	store, err := records.Open(filepath.Join(dir, "state"), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	store, err := boltstore.Open(filepath.Join(dir, "state"), slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		t.Errorf("%s: %v", when, err)
 		return

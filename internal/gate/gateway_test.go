@@ -22,7 +22,7 @@ import (
 	"dnsgate/internal/command"
 	"dnsgate/internal/gate"
 	"dnsgate/internal/publish"
-	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -105,7 +105,7 @@ func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 }
 
 func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
-	store, err := records.Open(filepath.Join(folder, "state"), log)
+	store, err := boltstore.Open(filepath.Join(folder, "state"), log)
 	if err != nil {
 		g.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/config"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 )
 
 func write(t testing.TB, path, content string) {
@@ -264,10 +265,10 @@ func restored(t *testing.T, s *Setup) int {
 		t.Fatal(err)
 	}
 	state := filepath.Join(t.TempDir(), "state")
-	if err := records.Restore(state, &backup); err != nil {
+	if err := boltstore.Restore(state, &backup); err != nil {
 		t.Fatal(err)
 	}
-	store, err := records.Open(state, slog.New(slog.DiscardHandler))
+	store, err := boltstore.Open(state, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

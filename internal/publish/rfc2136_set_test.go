@@ -11,6 +11,7 @@ import (
 	"github.com/miekg/dns"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 )
 
 // From the store to the name server: a server that was away, or slow, gets
@@ -20,7 +21,7 @@ func TestRFC2136FollowsTheStore(t *testing.T) {
 		t.Run(primary.name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			server := primary.start(t)
-			store, err := records.Open(t.TempDir(), slog.New(slog.DiscardHandler))
+			store, err := boltstore.Open(t.TempDir(), slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -182,3 +182,42 @@ func checkWord(s string) error {
 	}
 	return nil
 }
+
+// maxRevision is what a change may have: no store has come so far, and revisions
+// must go on growing.
+const maxRevision = 1 << 53
+
+// maxExpires is the last second of the year 9999.
+const maxExpires = 253_402_300_799
+
+// Check says why a store cannot have come to c.
+func (c Change) Check() error {
+	if c.Revision == 0 || c.Revision > maxRevision {
+		return fmt.Errorf("revision %d, which no store has", c.Revision)
+	}
+	count := make(map[Type]int)
+	seen := make(map[string]bool)
+	for _, r := range c.New {
+		count[r.Type()]++
+		if seen[r.Value()] {
+			return fmt.Errorf("%s has %s twice", c.Name, r.Value())
+		}
+		seen[r.Value()] = true
+		if r.Expires > maxExpires {
+			return fmt.Errorf("%s has a lease that ends after the year 9999", c.Name)
+		}
+		if (r.Type() == TXT) != c.Name.IsChallenge() {
+			return fmt.Errorf("%s may have no %s record", c.Name, r.Type())
+		}
+		if r.Addr.IsValid() {
+			if err := CheckAddress(r.Addr, true); err != nil {
+				return err
+			}
+		}
+	}
+	if count[A] > MaxAddresses || count[AAAA] > MaxAddresses || count[TXT] > MaxTexts {
+		return fmt.Errorf("%s has %d A, %d AAAA and %d TXT records; %d, %d and %d are the most",
+			c.Name, count[A], count[AAAA], count[TXT], MaxAddresses, MaxAddresses, MaxTexts)
+	}
+	return nil
+}

@@ -1,7 +1,6 @@
-// Package records holds what dnsgate knows: names, addresses, the record sets
-// of each host, and the Store that keeps them durably and tells its followers
-// of each change. It trusts only the files it wrote itself, and those only
-// after their checksums.
+// Package records is the words that all share: names, addresses, the record sets
+// of each host, changes and their text, and the Store that keeps them durably and
+// tells its followers of each change.
 package records
 
 import (

@@ -1,4 +1,6 @@
-package records
+// Package boltstore is the store on one disk. It trusts only the file that it wrote
+// itself, and that only after its checksums.
+package boltstore
 
 import (
 	"context"
@@ -16,14 +18,15 @@ import (
 	"time"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/records"
 
 	"go.etcd.io/bbolt"
 )
 
-// Bolt is the embedded Store: every host in memory, and behind it one bbolt
+// Store is the embedded Store: every host in memory, and behind it one bbolt
 // file that makes changes durable. One goroutine alone writes; commits that
 // wait at the same time share its fsync.
-type Bolt struct {
+type Store struct {
 	db   *bbolt.DB
 	path string
 	file os.FileInfo // of what is open; path may come to name another one
@@ -35,10 +38,10 @@ type Bolt struct {
 	workers sync.WaitGroup
 
 	mu       sync.RWMutex
-	hosts    map[Name]string // value as encodeHost makes it; shares memory with the name
-	live     int             // hosts that have records
-	made     map[uint64]int  // of these, by MadeBy
-	bare     map[Name]uint64 // those that have none, and their revision
+	hosts    map[records.Name]string // value as encodeHost makes it; shares memory with the name
+	live     int                     // hosts that have records
+	made     map[uint64]int          // of these, by MadeBy
+	bare     map[records.Name]uint64 // those that have none, and their revision
 	revision uint64
 	failed   error // set once the disk can no longer be trusted
 	recent   recent
@@ -49,7 +52,7 @@ type Bolt struct {
 	logged logSize // the log bucket; belongs to the committer
 }
 
-var _ Store = (*Bolt)(nil)
+var _ records.Store = (*Store)(nil)
 
 // File is the name of the embedded store's file in the state folder.
 const File = "dnsgate.db"
@@ -72,7 +75,7 @@ const mapSize = min(1<<36, 1<<(^uint(0)>>63*6+30))
 // checks every value. A file that is damaged, or of a later format, or in use
 // by another process, is an error that names it; it is never reset. Errors
 // after that go to log.
-func Open(folder string, log *slog.Logger) (*Bolt, error) {
+func Open(folder string, log *slog.Logger) (*Store, error) {
 	if err := CheckJournal(folder); err != nil {
 		return nil, err
 	}
@@ -87,7 +90,7 @@ func Open(folder string, log *slog.Logger) (*Bolt, error) {
 	return s, nil
 }
 
-func open(folder, path string, log *slog.Logger) (s *Bolt, err error) {
+func open(folder, path string, log *slog.Logger) (s *Store, err error) {
 	if err := ensure(folder, path); err != nil {
 		return nil, err
 	}
@@ -101,10 +104,10 @@ func open(folder, path string, log *slog.Logger) (s *Bolt, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s = &Bolt{
-		db: db, path: path, log: log, hosts: make(map[Name]string),
+	s = &Store{
+		db: db, path: path, log: log, hosts: make(map[records.Name]string),
 		made:    make(map[uint64]int),
-		bare:    make(map[Name]uint64),
+		bare:    make(map[records.Name]uint64),
 		queue:   make(chan *commit, 1024),
 		closing: make(chan struct{}), ended: make(chan struct{}),
 		changed: make(chan struct{}), leaseDue: make(chan struct{}, 1),
@@ -219,7 +222,7 @@ func getState(tx *bbolt.Tx) (st state, err error) {
 }
 
 // load reads and checks the whole file into memory.
-func (s *Bolt) load() error {
+func (s *Store) load() error {
 	return s.db.View(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketHosts, bucketLog, bucketMeta} {
 			if tx.Bucket(name) == nil {
@@ -234,7 +237,7 @@ func (s *Bolt) load() error {
 			return errJournalMissing
 		}
 		s.revision, s.recent.from = st.revision, st.revision
-		s.hosts = make(map[Name]string, st.hosts)
+		s.hosts = make(map[records.Name]string, st.hosts)
 		if err := tx.Bucket(bucketHosts).ForEach(s.loadHost); err != nil {
 			return err
 		}
@@ -249,7 +252,7 @@ func (s *Bolt) load() error {
 	})
 }
 
-func (s *Bolt) loadHost(k, v []byte) error {
+func (s *Store) loadHost(k, v []byte) error {
 	st, err := openHost(k, v)
 	if err != nil {
 		return err
@@ -261,7 +264,7 @@ func (s *Bolt) loadHost(k, v []byte) error {
 	return nil
 }
 
-func (s *Bolt) loadLine(k, v []byte) error {
+func (s *Store) loadLine(k, v []byte) error {
 	if _, err := unseal(k, v); err != nil {
 		return fmt.Errorf("log line %x: %w", k, err)
 	}
@@ -271,13 +274,13 @@ func (s *Bolt) loadLine(k, v []byte) error {
 
 // remember puts h, encoded as value, into memory. Name and value share one
 // allocation: with a million hosts that counts.
-func (s *Bolt) remember(h Host, value string) {
-	var was Host
+func (s *Store) remember(h records.Host, value string) {
+	var was records.Host
 	if old, known := s.hosts[h.Name]; known {
 		was, _, _, _ = decodeHost(h.Name, old, nil)
 	}
 	both := string(h.Name) + value
-	h.Name = Name(both[:len(h.Name)])
+	h.Name = records.Name(both[:len(h.Name)])
 	s.hosts[h.Name] = both[len(h.Name):]
 	s.count(was, h)
 	s.leases.note(firstExpiry(h.Records), h.Name)
@@ -285,28 +288,28 @@ func (s *Bolt) remember(h Host, value string) {
 
 // Close ends the store's goroutines, after the commits that were accepted,
 // and closes the file.
-func (s *Bolt) Close() error {
+func (s *Store) Close() error {
 	close(s.closing)
 	s.workers.Wait()
 	return s.db.Close()
 }
 
 // Revision implements Store.
-func (s *Bolt) Revision() uint64 {
+func (s *Store) Revision() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.revision
 }
 
 // Len implements Store.
-func (s *Bolt) Len() int {
+func (s *Store) Len() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.live
 }
 
 // Names implements Store.
-func (s *Bolt) Names() int {
+func (s *Store) Names() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.hosts)
@@ -314,8 +317,8 @@ func (s *Bolt) Names() int {
 
 // Hosts implements Store. It needs no context: memory is always as new as the
 // last commit.
-func (s *Bolt) Hosts(_ context.Context, names []Name) ([]Host, error) {
-	hosts := make([]Host, len(names))
+func (s *Store) Hosts(_ context.Context, names []records.Name) ([]records.Host, error) {
+	hosts := make([]records.Host, len(names))
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for i, name := range names {
@@ -325,18 +328,18 @@ func (s *Bolt) Hosts(_ context.Context, names []Name) ([]Host, error) {
 }
 
 // hostLocked returns a host and the revision of its last line in the log.
-func (s *Bolt) hostLocked(name Name) (Host, uint64) {
+func (s *Store) hostLocked(name records.Name) (records.Host, uint64) {
 	value, ok := s.hosts[name]
 	if !ok {
-		return Host{Name: name}, 0
+		return records.Host{Name: name}, 0
 	}
 	h, logged, _, _ := decodeHost(name, value, nil)
 	return h, logged
 }
 
 // Find implements Store.
-func (s *Bolt) Find(match func(Name) bool) []Host {
-	var hosts []Host
+func (s *Store) Find(match func(records.Name) bool) []records.Host {
+	var hosts []records.Host
 	s.mu.RLock()
 	for name := range s.hosts {
 		if match(name) {
@@ -345,6 +348,6 @@ func (s *Bolt) Find(match func(Name) bool) []Host {
 		}
 	}
 	s.mu.RUnlock()
-	slices.SortFunc(hosts, func(a, b Host) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	slices.SortFunc(hosts, func(a, b records.Host) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return hosts
 }

@@ -1,10 +1,14 @@
-package records
+package boltstore
 
 import (
 	"bytes"
 	"reflect"
 	"testing"
+
+	"dnsgate/internal/records"
 )
+
+var hadA = records.Had(0).Add(records.A)
 
 // TestHad: a host's set has each type that it ever had, after a restart too;
 // after a restore it has those that the backup tells of, and says that there
@@ -12,7 +16,7 @@ import (
 func TestHad(t *testing.T) {
 	folder := t.TempDir()
 	s := openStore(t, folder)
-	change := func(name Name, values ...string) {
+	change := func(name records.Name, values ...string) {
 		t.Helper()
 		h := read(t, s, name)
 		h.TTL, h.Records = 300, addresses(values...)
@@ -23,7 +27,7 @@ func TestHad(t *testing.T) {
 	change(nas, "192.0.2.1", "2001:db8::1")
 	change(home)
 	change(nas, "2001:db8::1")
-	want := func(name Name, had Had) {
+	want := func(name records.Name, had records.Had) {
 		t.Helper()
 		if got := read(t, s, name).Had; got != had {
 			t.Errorf("%s had %04b, want %04b", name, got, had)
@@ -31,7 +35,7 @@ func TestHad(t *testing.T) {
 	}
 	for range 2 {
 		want(home, hadA)
-		want(nas, hadA|hadAAAA)
+		want(nas, hadA.Add(records.AAAA))
 		want("new.example.com", 0)
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -52,13 +56,13 @@ func TestHad(t *testing.T) {
 	}
 	s.Close()
 	s = openStore(t, restored)
-	want(home, hadA|HadUnknown)
+	want(home, hadA|records.HadUnknown)
 	change(home, "2001:db8::1")
-	want(home, hadA|hadAAAA|HadUnknown)
-	want(nas, hadA|hadAAAA|HadUnknown)
+	want(home, hadA.Add(records.AAAA)|records.HadUnknown)
+	want(nas, hadA.Add(records.AAAA)|records.HadUnknown)
 }
 
-func mustPicture(t *testing.T, s *Bolt) []Host {
+func mustPicture(t *testing.T, s *Store) []records.Host {
 	t.Helper()
 	u, err := s.Follow().Next(t.Context())
 	if err != nil || !u.Whole {
@@ -80,7 +84,7 @@ func TestOldFormat(t *testing.T) {
 	} {
 		sealed := seal(nil, []byte(name), []byte(value))
 		sealed[0] = version
-		want := Host{Name: name, Revision: 3, Session: 4, TTL: 300, Had: hadA | HadUnknown, Records: addresses("192.0.2.1")}
+		want := records.Host{Name: name, Revision: 3, Session: 4, TTL: 300, Had: hadA | records.HadUnknown, Records: addresses("192.0.2.1")}
 		if version > 1 {
 			want.MadeBy = 7
 		}

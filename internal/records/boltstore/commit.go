@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"cmp"
@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"dnsgate/internal/records"
 )
 
 // maxGroup is how many transactions share one fsync at most.
@@ -16,7 +18,7 @@ const maxGroup = 2048
 // commit is a transaction on its way to the committer and back.
 type commit struct {
 	ctx      context.Context // of who waits for it
-	txn      Txn
+	txn      records.Txn
 	revision uint64
 	err      error
 	done     chan struct{}
@@ -26,18 +28,18 @@ type commit struct {
 
 // Commit implements Store. Once the transaction is queued its fate is waited
 // for; if ctx ends before it is known, the error is ErrUnknown.
-func (s *Bolt) Commit(ctx context.Context, t Txn) (uint64, error) {
+func (s *Store) Commit(ctx context.Context, t records.Txn) (uint64, error) {
 	return s.await(ctx, &commit{ctx: ctx, txn: t, done: make(chan struct{})})
 }
 
 // await hands c to the committer and waits for its fate.
-func (s *Bolt) await(ctx context.Context, c *commit) (uint64, error) {
+func (s *Store) await(ctx context.Context, c *commit) (uint64, error) {
 	select {
 	case s.queue <- c:
 	case <-s.closing:
-		return 0, fmt.Errorf("the gateway is stopping; %w", ErrNotApplied)
+		return 0, fmt.Errorf("the gateway is stopping; %w", records.ErrNotApplied)
 	case <-ctx.Done():
-		return 0, fmt.Errorf("the store is busy; %w", ErrNotApplied)
+		return 0, fmt.Errorf("the store is busy; %w", records.ErrNotApplied)
 	}
 	select {
 	case <-c.done:
@@ -47,16 +49,16 @@ func (s *Bolt) await(ctx context.Context, c *commit) (uint64, error) {
 		case <-c.done: // it was in the last group
 			return c.revision, c.err
 		default: // it was queued behind that
-			return 0, fmt.Errorf("the gateway is stopping; %w", ErrNotApplied)
+			return 0, fmt.Errorf("the gateway is stopping; %w", records.ErrNotApplied)
 		}
 	case <-ctx.Done():
-		return 0, fmt.Errorf("the disk did not answer in time; %w", ErrUnknown)
+		return 0, fmt.Errorf("the disk did not answer in time; %w", records.ErrUnknown)
 	}
 }
 
 // runCommits is the committer: it takes all that wait, and makes them durable
 // together. When the store closes it ends what was queued.
-func (s *Bolt) runCommits() {
+func (s *Store) runCommits() {
 	defer close(s.ended)
 	for {
 		select {
@@ -77,7 +79,7 @@ func (s *Bolt) runCommits() {
 
 // group commits first, and whatever is queued behind it, or about to be: by
 // goroutines that can run already.
-func (s *Bolt) group(first *commit) {
+func (s *Store) group(first *commit) {
 	group := []*commit{first}
 	runtime.Gosched()
 	for len(group) < maxGroup {
@@ -98,14 +100,14 @@ func (s *Bolt) group(first *commit) {
 	}
 }
 
-func (s *Bolt) apply(group []*commit) {
+func (s *Store) apply(group []*commit) {
 	if err := s.usable(); err != nil {
 		for _, c := range group {
 			c.err = err
 		}
 		return
 	}
-	d := &draft{revision: s.Revision(), hosts: make(map[Name]staged)}
+	d := &draft{revision: s.Revision(), hosts: make(map[records.Name]staged)}
 	for _, c := range group {
 		c.err = s.stage(d, c)
 	}
@@ -127,15 +129,15 @@ func (s *Bolt) apply(group []*commit) {
 // adds its changes to d. What is to be as it is already costs no write; that
 // it goes through the committer still tells that it is durable, and that no
 // change is on its way.
-func (s *Bolt) stage(d *draft, c *commit) error {
+func (s *Store) stage(d *draft, c *commit) error {
 	if c.ctx.Err() != nil { // its key may be gone by now, and nobody waits for it
-		return fmt.Errorf("the disk did not answer in time; %w", ErrNotApplied)
+		return fmt.Errorf("the disk did not answer in time; %w", records.ErrNotApplied)
 	}
 	was := make([]staged, len(c.txn.Hosts))
 	for i, h := range c.txn.Hosts {
 		was[i] = s.current(d, h.Name)
 		if was[i].host.Revision != h.Revision {
-			return &Conflict{was[i].host}
+			return &records.Conflict{Current: was[i].host}
 		}
 		c.revision = max(c.revision, h.Revision)
 	}
@@ -146,7 +148,7 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 		}
 		logged := was[i].logged
 		if !slices.EqualFunc(was[i].host.Records, h.Records, sameValue) || was[i].host.TTL != h.TTL {
-			d.lines = append(d.lines, line{Change{
+			d.lines = append(d.lines, line{records.Change{
 				Revision: revision, Time: c.txn.Time.UTC().Truncate(time.Second), Name: h.Name,
 				Old: was[i].host.Records, New: h.Records, TTL: h.TTL,
 				Key: c.txn.Key, Source: c.txn.Source,
@@ -164,9 +166,9 @@ func (s *Bolt) stage(d *draft, c *commit) error {
 }
 
 // sameValue compares without the lease: that it was refreshed is no history.
-func sameValue(a, b Record) bool { return a.Addr == b.Addr && a.Text == b.Text }
+func sameValue(a, b records.Record) bool { return a.Addr == b.Addr && a.Text == b.Text }
 
-func (s *Bolt) current(d *draft, name Name) staged {
+func (s *Store) current(d *draft, name records.Name) staged {
 	if st, ok := d.hosts[name]; ok {
 		return st
 	}
@@ -177,7 +179,7 @@ func (s *Bolt) current(d *draft, name Name) staged {
 }
 
 // usable says why the store can make nothing durable, nor say that it is.
-func (s *Bolt) usable() error {
+func (s *Store) usable() error {
 	s.mu.RLock()
 	failed := s.failed
 	s.mu.RUnlock()
@@ -185,13 +187,13 @@ func (s *Bolt) usable() error {
 		return failed
 	}
 	if err := s.there(); err != nil {
-		return fmt.Errorf("%w; %w", err, ErrNotApplied)
+		return fmt.Errorf("%w; %w", err, records.ErrNotApplied)
 	}
 	return nil
 }
 
 // publish makes a durable draft visible.
-func (s *Bolt) publish(d *draft) {
+func (s *Store) publish(d *draft) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	first := s.leases.first()

@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"container/heap"
@@ -6,13 +6,15 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"dnsgate/internal/records"
 )
 
 // lease says that a host may have a record to take away at end, Unix seconds.
 // It may be out of date: the host itself tells.
 type lease struct {
 	end  int64
-	name Name
+	name records.Name
 }
 
 // leases knows, of each host that has some, a time not later than its next
@@ -20,16 +22,16 @@ type lease struct {
 // is about one entry a host.
 type leases struct {
 	queue leaseQueue
-	known map[Name]int64 // the earliest end in the queue
+	known map[records.Name]int64 // the earliest end in the queue
 }
 
 // note makes sure that name is looked at when end comes; 0 is never.
-func (l *leases) note(end int64, name Name) {
+func (l *leases) note(end int64, name records.Name) {
 	if known, ok := l.known[name]; end == 0 || ok && known <= end {
 		return
 	}
 	if l.known == nil {
-		l.known = make(map[Name]int64)
+		l.known = make(map[records.Name]int64)
 	}
 	l.known[name] = end
 	heap.Push(&l.queue, lease{end, name})
@@ -44,7 +46,7 @@ func (l *leases) first() int64 {
 }
 
 // due removes and returns a host that is to be looked at now.
-func (l *leases) due(now int64) (Name, bool) {
+func (l *leases) due(now int64) (records.Name, bool) {
 	for len(l.queue) > 0 && l.queue[0].end <= now {
 		next := heap.Pop(&l.queue).(lease)
 		if l.known[next.name] == next.end {
@@ -69,8 +71,8 @@ func (q *leaseQueue) Pop() any {
 }
 
 // firstExpiry is the earliest end among records, or 0.
-func firstExpiry(records []Record) (end int64) {
-	for _, r := range records {
+func firstExpiry(recs []records.Record) (end int64) {
+	for _, r := range recs {
 		if r.Expires != 0 && (end == 0 || r.Expires < end) {
 			end = r.Expires
 		}
@@ -83,7 +85,7 @@ const leaseKey = "lease"
 
 // runLeases takes records away when their time has come. It looks at the
 // clock at least every few seconds, because clocks jump.
-func (s *Bolt) runLeases() {
+func (s *Store) runLeases() {
 	const most = 5 * time.Second
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -104,7 +106,7 @@ func (s *Bolt) runLeases() {
 	}
 }
 
-func (s *Bolt) nextLease() int64 {
+func (s *Store) nextLease() int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.leases.first()
@@ -112,16 +114,16 @@ func (s *Bolt) nextLease() int64 {
 
 // endLeases ends every lease that is over at now, in transactions of up to
 // 100 hosts, and reports whether the store took them.
-func (s *Bolt) endLeases(now time.Time) bool {
+func (s *Store) endLeases(now time.Time) bool {
 	for {
 		hosts := s.overdue(now.Unix(), 100)
 		if len(hosts) == 0 {
 			return true
 		}
-		_, err := s.Commit(context.Background(), Txn{
+		_, err := s.Commit(context.Background(), records.Txn{
 			Time: now, Key: leaseKey, Source: "-", Hosts: hosts,
 		})
-		var conflict *Conflict
+		var conflict *records.Conflict
 		if err != nil && !errors.As(err, &conflict) {
 			return false
 		}
@@ -130,10 +132,10 @@ func (s *Bolt) endLeases(now time.Time) bool {
 
 // overdue returns hosts without the records whose lease is over. Those hosts
 // stay noted, so that a failed commit finds them again.
-func (s *Bolt) overdue(now int64, limit int) []Host {
+func (s *Store) overdue(now int64, limit int) []records.Host {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var hosts []Host
+	var hosts []records.Host
 	for len(hosts) < limit {
 		name, ok := s.leases.due(now)
 		if !ok {
@@ -144,7 +146,7 @@ func (s *Bolt) overdue(now int64, limit int) []Host {
 			s.leases.note(end, name)
 			continue
 		}
-		h.Records = slices.DeleteFunc(h.Records, func(r Record) bool {
+		h.Records = slices.DeleteFunc(h.Records, func(r records.Record) bool {
 			return r.Expires != 0 && r.Expires <= now
 		})
 		hosts = append(hosts, h)

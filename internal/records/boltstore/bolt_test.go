@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"bytes"
@@ -16,9 +16,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dnsgate/internal/records"
 )
 
-func openStore(t testing.TB, folder string) *Bolt {
+func openStore(t testing.TB, folder string) *Store {
 	t.Helper()
 	s, err := Open(folder, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -27,20 +29,20 @@ func openStore(t testing.TB, folder string) *Bolt {
 	return s
 }
 
-func addresses(values ...string) (records []Record) {
+func addresses(values ...string) (recs []records.Record) {
 	for _, v := range values {
-		records = append(records, Record{Addr: netip.MustParseAddr(v)})
+		recs = append(recs, records.Record{Addr: netip.MustParseAddr(v)})
 	}
-	Sort(records)
-	return records
+	records.Sort(recs)
+	return recs
 }
 
-func txn(hosts ...Host) Txn {
+func txn(hosts ...records.Host) records.Txn {
 	now := time.Now()
-	return Txn{Time: now, Session: now.UnixMicro(), Key: "SHA256:test", Source: "192.0.2.9", Hosts: hosts}
+	return records.Txn{Time: now, Session: now.UnixMicro(), Key: "SHA256:test", Source: "192.0.2.9", Hosts: hosts}
 }
 
-func mustCommit(t testing.TB, s *Bolt, hosts ...Host) uint64 {
+func mustCommit(t testing.TB, s *Store, hosts ...records.Host) uint64 {
 	t.Helper()
 	rev, err := s.Commit(t.Context(), txn(hosts...))
 	if err != nil {
@@ -49,9 +51,9 @@ func mustCommit(t testing.TB, s *Bolt, hosts ...Host) uint64 {
 	return rev
 }
 
-func read(t testing.TB, s *Bolt, name Name) Host {
+func read(t testing.TB, s *Store, name records.Name) records.Host {
 	t.Helper()
-	hosts, err := s.Hosts(t.Context(), []Name{name})
+	hosts, err := s.Hosts(t.Context(), []records.Name{name})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +62,9 @@ func read(t testing.TB, s *Bolt, name Name) Host {
 
 // stateOf is all that matters of a store, for comparing two. A restored one
 // does not know what its hosts had.
-func stateOf(s *Bolt) map[Name]Host {
-	state := make(map[Name]Host)
-	for _, h := range s.Find(func(Name) bool { return true }) {
+func stateOf(s *Store) map[records.Name]records.Host {
+	state := make(map[records.Name]records.Host)
+	for _, h := range s.Find(func(records.Name) bool { return true }) {
 		h.Session, h.Had = 0, 0
 		state[h.Name] = h
 	}
@@ -72,8 +74,8 @@ func stateOf(s *Bolt) map[Name]Host {
 func TestCommitIsThereAfterOpeningAgain(t *testing.T) {
 	folder := t.TempDir()
 	s := openStore(t, folder)
-	a := Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1", "2001:db8::1")}
-	b := Host{Name: "*.a.example.com", TTL: 60, Records: []Record{{Text: "x-y_z", Expires: 1 << 40}}}
+	a := records.Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1", "2001:db8::1")}
+	b := records.Host{Name: "*.a.example.com", TTL: 60, Records: []records.Record{{Text: "x-y_z", Expires: 1 << 40}}}
 	if rev := mustCommit(t, s, a, b); rev != 1 {
 		t.Errorf("first revision is %d", rev)
 	}
@@ -97,13 +99,13 @@ func TestCommitIsThereAfterOpeningAgain(t *testing.T) {
 func TestConflictAppliesNothing(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
-	mustCommit(t, s, Host{Name: "a.example.com", Records: addresses("192.0.2.1")})
+	mustCommit(t, s, records.Host{Name: "a.example.com", Records: addresses("192.0.2.1")})
 	before := stateOf(s)
 	_, err := s.Commit(t.Context(), txn(
-		Host{Name: "b.example.com", Records: addresses("192.0.2.2")},
-		Host{Name: "a.example.com", Records: addresses("192.0.2.2")}, // was read at 0
+		records.Host{Name: "b.example.com", Records: addresses("192.0.2.2")},
+		records.Host{Name: "a.example.com", Records: addresses("192.0.2.2")}, // was read at 0
 	))
-	var conflict *Conflict
+	var conflict *records.Conflict
 	if !errors.As(err, &conflict) || conflict.Current.Revision != 1 {
 		t.Fatalf("got %v, want a conflict with revision 1", err)
 	}
@@ -117,7 +119,7 @@ func TestConflictAppliesNothing(t *testing.T) {
 func TestConcurrentWritersLoseNothing(t *testing.T) {
 	folder := t.TempDir()
 	s := openStore(t, folder)
-	names := []Name{"a.example.com", "b.example.com", "c.example.com"}
+	names := []records.Name{"a.example.com", "b.example.com", "c.example.com"}
 	const writers, rounds = 16, 25
 	var wg sync.WaitGroup
 	for range writers {
@@ -132,7 +134,7 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 	s = openStore(t, folder)
 	defer s.Close()
 	total := 0
-	for _, h := range s.Find(func(Name) bool { return true }) {
+	for _, h := range s.Find(func(records.Name) bool { return true }) {
 		total += int(h.TTL)
 	}
 	if total != writers*rounds || s.Revision() != writers*rounds {
@@ -140,12 +142,12 @@ func TestConcurrentWritersLoseNothing(t *testing.T) {
 	}
 }
 
-func increment(t *testing.T, s *Bolt, name Name) {
+func increment(t *testing.T, s *Store, name records.Name) {
 	for {
 		h := read(t, s, name)
 		h.TTL++
 		_, err := s.Commit(t.Context(), txn(h))
-		var conflict *Conflict
+		var conflict *records.Conflict
 		if errors.As(err, &conflict) {
 			continue
 		}
@@ -162,10 +164,10 @@ func TestFollowerReachesTheSameState(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
 	follower := s.Follow()
-	seen := make(map[Name]Host)
+	seen := make(map[records.Name]records.Host)
 	var reached uint64
 	for step := range 200 {
-		name := Name(fmt.Sprintf("h%d.example.com", rand.N(20)))
+		name := records.Name(fmt.Sprintf("h%d.example.com", rand.N(20)))
 		h := read(t, s, name)
 		h.TTL = uint32(step) + 1
 		mustCommit(t, s, h)
@@ -188,7 +190,7 @@ func TestFollowerReachesTheSameState(t *testing.T) {
 			t.Fatalf("step %d: follower has %v, store %v", step, seen, want)
 		}
 	}
-	mustCommit(t, s, Host{Name: "last.example.com", TTL: 1})
+	mustCommit(t, s, records.Host{Name: "last.example.com", TTL: 1})
 	follower.Next(t.Context())
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
@@ -203,9 +205,9 @@ func TestFollowerFarBehindGetsThePicture(t *testing.T) {
 	follower := s.Follow()
 	follower.Next(t.Context())
 	for i := range 3 * maxRecent / 1024 {
-		var hosts []Host
+		var hosts []records.Host
 		for j := range 1024 {
-			h := read(t, s, Name(fmt.Sprintf("h%d.example.com", j)))
+			h := read(t, s, records.Name(fmt.Sprintf("h%d.example.com", j)))
 			h.TTL = uint32(i)
 			hosts = append(hosts, h)
 		}
@@ -225,8 +227,8 @@ func TestLeaseEnds(t *testing.T) {
 	late := addresses("192.0.2.2")
 	late[0].Expires = now + 2
 	mustCommit(t, s,
-		Host{Name: "soon.example.com", Records: soon},
-		Host{Name: "late.example.com", Records: late})
+		records.Host{Name: "soon.example.com", Records: soon},
+		records.Host{Name: "late.example.com", Records: late})
 	s.Close() // what was due meanwhile leaves after a restart
 	s = openStore(t, folder)
 	defer s.Close()
@@ -242,7 +244,7 @@ func TestLeaseEnds(t *testing.T) {
 	if got := time.Now().Unix(); got < now+2 {
 		t.Errorf("the lease ended %d s early", now+2-got)
 	}
-	if got := read(t, s, "soon.example.com").Records; len(got) != 1 || got[0].Type() != AAAA {
+	if got := read(t, s, "soon.example.com").Records; len(got) != 1 || got[0].Type() != records.AAAA {
 		t.Errorf("records left: %v, want the AAAA without a lease", got)
 	}
 	changes, err := s.History("soon.example.com", nil, 10)
@@ -254,7 +256,7 @@ func TestLeaseEnds(t *testing.T) {
 func TestRefreshedLeaseStays(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
-	h := Host{Name: "a.example.com", Records: addresses("192.0.2.1")}
+	h := records.Host{Name: "a.example.com", Records: addresses("192.0.2.1")}
 	for range 50 {
 		h.Records = slices.Clone(h.Records)
 		h.Records[0].Expires = time.Now().Add(time.Second).Unix() + 1
@@ -276,7 +278,7 @@ func TestHistory(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
 	for i := range 5 {
-		for _, name := range []Name{"a.example.com", "b.example.com"} {
+		for _, name := range []records.Name{"a.example.com", "b.example.com"} {
 			h := read(t, s, name)
 			h.Records = addresses(fmt.Sprintf("192.0.2.%d", i+1))
 			mustCommit(t, s, h)
@@ -289,7 +291,7 @@ func TestHistory(t *testing.T) {
 	if got := changes[0]; got.Name != "a.example.com" || got.New[0].Value() != "192.0.2.5" || got.Old[0].Value() != "192.0.2.4" {
 		t.Errorf("newest is %v", got)
 	}
-	all, err := s.History("", func(n Name) bool { return n == "b.example.com" }, 100)
+	all, err := s.History("", func(n records.Name) bool { return n == "b.example.com" }, 100)
 	if err != nil || len(all) != 5 || all[4].Old != nil {
 		t.Errorf("%v, %v", all, err)
 	}
@@ -299,7 +301,7 @@ func TestBackupRestores(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
 	for i := range 300 {
-		h := read(t, s, Name(fmt.Sprintf("h%d.example.com", i%40)))
+		h := read(t, s, records.Name(fmt.Sprintf("h%d.example.com", i%40)))
 		h.TTL = uint32(i % 7)
 		h.Records = addresses(fmt.Sprintf("192.0.2.%d", i%250))
 		if i%3 == 0 {
@@ -360,7 +362,7 @@ func TestDamagedFileIsRefused(t *testing.T) {
 	path := filepath.Join(folder, File)
 	s := openStore(t, folder)
 	for i := range 400 {
-		mustCommit(t, s, Host{Name: Name(fmt.Sprintf("h%d.example.com", i)), Records: addresses("192.0.2.1")})
+		mustCommit(t, s, records.Host{Name: records.Name(fmt.Sprintf("h%d.example.com", i)), Records: addresses("192.0.2.1")})
 	}
 	want := stateOf(s)
 	s.Close()
@@ -388,7 +390,7 @@ func TestDamagedFileIsRefused(t *testing.T) {
 		if got := stateOf(s); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: opens with %d hosts at revision %d", what, len(got), s.Revision())
 		}
-		if _, err := s.Commit(t.Context(), txn(Host{Name: "new.example.com"})); err != nil {
+		if _, err := s.Commit(t.Context(), txn(records.Host{Name: "new.example.com"})); err != nil {
 			t.Errorf("%s: opens, but takes no change: %v", what, err)
 		}
 		s.Close()
@@ -412,19 +414,19 @@ func TestDamagedFileIsRefused(t *testing.T) {
 func TestUnchanged(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	defer s.Close()
-	h := Host{Name: "a.example.com", TTL: 60, Records: []Record{{Addr: netip.MustParseAddr("192.0.2.1")}}}
+	h := records.Host{Name: "a.example.com", TTL: 60, Records: []records.Record{{Addr: netip.MustParseAddr("192.0.2.1")}}}
 	mustCommit(t, s, h)
 	same := read(t, s, h.Name)
-	revision, err := s.Commit(t.Context(), Txn{Time: time.Now(), Key: "key", Source: "-", Hosts: []Host{same}})
+	revision, err := s.Commit(t.Context(), records.Txn{Time: time.Now(), Key: "key", Source: "-", Hosts: []records.Host{same}})
 	if err != nil || revision != 1 || s.Revision() != 1 {
 		t.Errorf("revision %d, the store's %d: %v", revision, s.Revision(), err)
 	}
-	if lines, err := s.History("", func(Name) bool { return true }, 9); err != nil || len(lines) != 1 {
+	if lines, err := s.History("", func(records.Name) bool { return true }, 9); err != nil || len(lines) != 1 {
 		t.Errorf("history %v: %v", lines, err)
 	}
 	same.Revision = 0
-	var conflict *Conflict
-	if _, err := s.Commit(t.Context(), Txn{Hosts: []Host{same}}); !errors.As(err, &conflict) {
+	var conflict *records.Conflict
+	if _, err := s.Commit(t.Context(), records.Txn{Hosts: []records.Host{same}}); !errors.As(err, &conflict) {
 		t.Errorf("of a host that was written since: %v", err)
 	}
 }
@@ -433,7 +435,7 @@ func TestUnchanged(t *testing.T) {
 func TestLogBytes(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
-	h := Host{Name: "a.example.com"}
+	h := records.Host{Name: "a.example.com"}
 	for ttl := range uint32(9) {
 		h = read(t, s, h.Name)
 		h.TTL = ttl + 1
@@ -443,7 +445,7 @@ func TestLogBytes(t *testing.T) {
 	h = read(t, s, h.Name)
 	h.TTL = 99
 	mustCommit(t, s, h)
-	lines, err := s.History("", func(Name) bool { return true }, 99)
+	lines, err := s.History("", func(records.Name) bool { return true }, 99)
 	if err != nil || len(lines) >= 10 || len(lines) == 0 || lines[0].TTL != 99 {
 		t.Errorf("%d lines: %v", len(lines), err)
 	}
@@ -463,9 +465,9 @@ func TestCommitWhileClosing(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range stored {
 			wg.Go(func() {
-				_, err := s.Commit(context.Background(), txn(Host{Name: Name(fmt.Sprintf("h%d.example.com", i)), TTL: 1}))
+				_, err := s.Commit(context.Background(), txn(records.Host{Name: records.Name(fmt.Sprintf("h%d.example.com", i)), TTL: 1}))
 				stored[i] = err == nil
-				if err != nil && !errors.Is(err, ErrNotApplied) {
+				if err != nil && !errors.Is(err, records.ErrNotApplied) {
 					t.Error(err)
 				}
 			})
@@ -474,7 +476,7 @@ func TestCommitWhileClosing(t *testing.T) {
 		wg.Wait()
 		again := openStore(t, folder)
 		for i, yes := range stored {
-			if h := read(t, again, Name(fmt.Sprintf("h%d.example.com", i))); (h.Revision > 0) != yes {
+			if h := read(t, again, records.Name(fmt.Sprintf("h%d.example.com", i))); (h.Revision > 0) != yes {
 				t.Errorf("answered as stored: %v, but the store has %+v", yes, h)
 			}
 		}
@@ -489,10 +491,10 @@ func TestCommitTooLate(t *testing.T) {
 	defer s.Close()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	c := &commit{ctx: gone, done: make(chan struct{}), txn: txn(Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1")})}
+	c := &commit{ctx: gone, done: make(chan struct{}), txn: txn(records.Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1")})}
 	s.queue <- c // it was queued before
 	<-c.done
-	if !errors.Is(c.err, ErrNotApplied) {
+	if !errors.Is(c.err, records.ErrNotApplied) {
 		t.Errorf("got %v", c.err)
 	}
 	if h := read(t, s, "a.example.com"); h.Revision != 0 {

@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"log/slog"
@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dnsgate/internal/records"
 
 	"go.etcd.io/bbolt"
 )
@@ -15,7 +17,7 @@ import (
 func TestLeftJournalIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	s := openStore(t, folder)
-	mustCommit(t, s, Host{Name: "a.example.com", Records: addresses("192.0.2.1")})
+	mustCommit(t, s, records.Host{Name: "a.example.com", Records: addresses("192.0.2.1")})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package records
+package boltstore
 
 import "go.etcd.io/bbolt"
 

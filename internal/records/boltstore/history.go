@@ -1,16 +1,18 @@
-package records
+package boltstore
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
 
+	"dnsgate/internal/records"
+
 	"go.etcd.io/bbolt"
 )
 
 // History implements Store. What has left the log, oldest first after a
 // quarter of a million changes, is not found any more.
-func (s *Bolt) History(name Name, match func(Name) bool, limit int) (changes []Change, err error) {
+func (s *Store) History(name records.Name, match func(records.Name) bool, limit int) (changes []records.Change, err error) {
 	defer trapDamage(&err)()
 	err = s.db.View(func(tx *bbolt.Tx) (err error) {
 		if name == "" {
@@ -27,7 +29,7 @@ func (s *Bolt) History(name Name, match func(Name) bool, limit int) (changes []C
 }
 
 // hostLines follows one host's lines backwards.
-func hostLines(tx *bbolt.Tx, name Name, limit int) ([]Change, error) {
+func hostLines(tx *bbolt.Tx, name records.Name, limit int) ([]records.Change, error) {
 	sealed := tx.Bucket(bucketHosts).Get([]byte(name))
 	if sealed == nil {
 		return nil, nil
@@ -36,7 +38,7 @@ func hostLines(tx *bbolt.Tx, name Name, limit int) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	var changes []Change
+	var changes []records.Change
 	prev := st.logged
 	for prev != 0 && len(changes) < limit {
 		key := lineKey(prev, name)
@@ -54,11 +56,11 @@ func hostLines(tx *bbolt.Tx, name Name, limit int) ([]Change, error) {
 }
 
 // lastLines reads the log backwards.
-func lastLines(tx *bbolt.Tx, match func(Name) bool, limit int) ([]Change, error) {
-	var changes []Change
+func lastLines(tx *bbolt.Tx, match func(records.Name) bool, limit int) ([]records.Change, error) {
+	var changes []records.Change
 	cursor := tx.Bucket(bucketLog).Cursor()
 	for k, v := cursor.Last(); k != nil && len(changes) < limit; k, v = cursor.Prev() {
-		if len(k) < 8 || !match(Name(k[8:])) {
+		if len(k) < 8 || !match(records.Name(k[8:])) {
 			continue
 		}
 		l, err := openLine(k, v)
@@ -79,7 +81,7 @@ func openLine(key, sealed []byte) (l line, err error) {
 		return l, errTruncated
 	}
 	l.prev = binary.BigEndian.Uint64(value)
-	if l.Change, err = ParseChange(string(value[8:])); err != nil {
+	if l.Change, err = records.ParseChange(string(value[8:])); err != nil {
 		return l, err
 	}
 	if l.prev >= l.Revision {

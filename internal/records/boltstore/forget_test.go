@@ -1,10 +1,12 @@
-package records
+package boltstore
 
 import (
 	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"dnsgate/internal/records"
 )
 
 // TestForget forgets hosts without records up to a revision, and no others; a
@@ -13,10 +15,10 @@ import (
 func TestForget(t *testing.T) {
 	folder := t.TempDir()
 	s := openStore(t, folder)
-	host := func(name string, values ...string) Host {
-		return Host{Name: Name(name), TTL: 300, MadeBy: 7, Records: addresses(values...)}
+	host := func(name string, values ...string) records.Host {
+		return records.Host{Name: records.Name(name), TTL: 300, MadeBy: 7, Records: addresses(values...)}
 	}
-	change := func(h Host) uint64 {
+	change := func(h records.Host) uint64 {
 		h.Revision = read(t, s, h.Name).Revision
 		return mustCommit(t, s, h)
 	}

@@ -1,8 +1,10 @@
-package records
+package boltstore
 
 import (
 	"context"
 	"fmt"
+
+	"dnsgate/internal/records"
 
 	"go.etcd.io/bbolt"
 )
@@ -12,14 +14,14 @@ import (
 const maxForgotten = 4096
 
 // Forget implements Store.
-func (s *Bolt) Forget(ctx context.Context, reached uint64) error {
+func (s *Store) Forget(ctx context.Context, reached uint64) error {
 	_, err := s.await(ctx, &commit{ctx: ctx, forget: reached, done: make(chan struct{})})
 	return err
 }
 
 // forgetHosts takes hosts out of the file and of memory that have had no
 // records since a revision that is not later than reached.
-func (s *Bolt) forgetHosts(reached uint64) error {
+func (s *Store) forgetHosts(reached uint64) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
@@ -50,7 +52,7 @@ func (s *Bolt) forgetHosts(reached uint64) error {
 	return nil
 }
 
-func (s *Bolt) forgettable(reached uint64) (names []Name) {
+func (s *Store) forgettable(reached uint64) (names []records.Name) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for name, revision := range s.bare {
@@ -65,7 +67,7 @@ func (s *Bolt) forgettable(reached uint64) (names []Name) {
 }
 
 // count keeps what is asked of all hosts up to date: h takes the place of was.
-func (s *Bolt) count(was, h Host) {
+func (s *Store) count(was, h records.Host) {
 	if len(was.Records) > 0 {
 		s.live--
 		if s.made[was.MadeBy]--; s.made[was.MadeBy] == 0 {
@@ -82,7 +84,7 @@ func (s *Bolt) count(was, h Host) {
 }
 
 // Made implements Store.
-func (s *Bolt) Made(maker uint64) int {
+func (s *Store) Made(maker uint64) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.made[maker]

@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"encoding/binary"
@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"dnsgate/internal/records"
 )
 
 // BenchmarkCommit changes one host in each transaction, durably, in stores of
@@ -36,7 +38,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-func benchmarkCommit(b *testing.B, s *Bolt, hosts, writers int) {
+func benchmarkCommit(b *testing.B, s *Store, hosts, writers int) {
 	var begun atomic.Int64
 	var writing sync.WaitGroup
 	began := time.Now()
@@ -44,7 +46,7 @@ func benchmarkCommit(b *testing.B, s *Bolt, hosts, writers int) {
 		writing.Go(func() {
 			for i := writer; begun.Add(1) <= int64(b.N); i = (i + writers) % (hosts - hosts%writers) {
 				h := read(b, s, benchName(i))
-				h.Records = []Record{{Addr: benchAddress(uint32(time.Now().UnixNano()))}}
+				h.Records = []records.Record{{Addr: benchAddress(uint32(time.Now().UnixNano()))}}
 				if _, err := s.Commit(b.Context(), txn(h)); err != nil {
 					b.Error(err)
 					return
@@ -57,20 +59,20 @@ func benchmarkCommit(b *testing.B, s *Bolt, hosts, writers int) {
 }
 
 // filledStore makes a store of so many hosts in folder.
-func filledStore(b *testing.B, folder string, hosts int) *Bolt {
+func filledStore(b *testing.B, folder string, hosts int) *Store {
 	s := openStore(b, folder)
 	const most = 10_000 // in a transaction
 	for from := 0; from < hosts; from += most {
-		var t []Host
+		var t []records.Host
 		for i := from; i < min(from+most, hosts); i++ {
-			t = append(t, Host{Name: benchName(i), TTL: 300, Records: []Record{{Addr: benchAddress(uint32(i))}}})
+			t = append(t, records.Host{Name: benchName(i), TTL: 300, Records: []records.Record{{Addr: benchAddress(uint32(i))}}})
 		}
 		mustCommit(b, s, t...)
 	}
 	return s
 }
 
-func benchName(i int) Name { return Name(fmt.Sprintf("host%d.dyn.example.com", i)) }
+func benchName(i int) records.Name { return records.Name(fmt.Sprintf("host%d.dyn.example.com", i)) }
 
 func benchAddress(n uint32) netip.Addr {
 	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, n)))

@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"encoding/binary"
@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"slices"
+
+	"dnsgate/internal/records"
 
 	"go.etcd.io/bbolt"
 )
@@ -33,7 +35,7 @@ func (l *logSize) remove(key, sealed []byte) {
 
 // write makes d durable. Where bbolt's Update fails before its own fsync, the
 // file is as it was.
-func (s *Bolt) write(d *draft) error {
+func (s *Store) write(d *draft) error {
 	logged := s.logged
 	err := s.updateFile(func(tx *bbolt.Tx) error {
 		logged = s.logged
@@ -47,14 +49,14 @@ func (s *Bolt) write(d *draft) error {
 }
 
 // writeFailed is storingFailed of an error of updateFile.
-func (s *Bolt) writeFailed(err error) error {
+func (s *Store) writeFailed(err error) error {
 	var atPath *fs.PathError
 	return s.storingFailed(err, !errors.As(err, &atPath) && !errors.Is(err, errBeforeWrite))
 }
 
 // updateFile is bbolt's Update; where that panics the error is none that tells
 // what stands in the file.
-func (s *Bolt) updateFile(change func(tx *bbolt.Tx) error) (err error) {
+func (s *Store) updateFile(change func(tx *bbolt.Tx) error) (err error) {
 	defer trapDamage(&err)()
 	return s.db.Update(change)
 }
@@ -62,12 +64,12 @@ func (s *Bolt) updateFile(change func(tx *bbolt.Tx) error) (err error) {
 // storingFailed logs err, and says what it means for what was to be stored.
 // After a failed fsync nobody can say what the disk holds, so the store takes
 // no further changes.
-func (s *Bolt) storingFailed(err error, inDoubt bool) error {
+func (s *Store) storingFailed(err error, inDoubt bool) error {
 	s.log.Error("storing failed", "file", s.path, "error", err)
 	if !inDoubt {
-		return fmt.Errorf("%w; %w", err, ErrNotApplied)
+		return fmt.Errorf("%w; %w", err, records.ErrNotApplied)
 	}
-	err = fmt.Errorf("%w (%w); the store takes no changes until dnsgate is restarted", ErrUnknown, err)
+	err = fmt.Errorf("%w (%w); the store takes no changes until dnsgate is restarted", records.ErrUnknown, err)
 	s.mu.Lock()
 	s.failed = err
 	s.mu.Unlock()
@@ -76,7 +78,7 @@ func (s *Bolt) storingFailed(err error, inDoubt bool) error {
 
 var errBeforeWrite = errors.New("changing the file's pages failed")
 
-func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
+func (s *Store) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 	hosts := tx.Bucket(bucketHosts)
 	for _, name := range slices.Sorted(maps.Keys(d.hosts)) {
 		key := []byte(name)
@@ -97,7 +99,7 @@ func (s *Bolt) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 	return putState(tx, st)
 }
 
-func (s *Bolt) countHosts(d *draft) uint64 {
+func (s *Store) countHosts(d *draft) uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	n := uint64(len(s.hosts))
@@ -112,7 +114,7 @@ func (s *Bolt) countHosts(d *draft) uint64 {
 // A line of the log is kept under its revision and name. In front of its text
 // stands the revision of the host's line before it, so that a host's history
 // is found without reading everybody's.
-func lineKey(revision uint64, name Name) []byte {
+func lineKey(revision uint64, name records.Name) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, revision), name...)
 }
 

@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"errors"
@@ -84,7 +84,7 @@ func syncNames(folder string) error {
 // there makes sure that the file in which changes are stored is the one that
 // a later start will find: the folder may be gone, or another file system
 // mounted over it.
-func (s *Bolt) there() error {
+func (s *Store) there() error {
 	info, err := os.Lstat(s.path)
 	if err == nil && !os.SameFile(info, s.file) {
 		err = fmt.Errorf("%s: another file is in its place", s.path)

@@ -1,10 +1,12 @@
-package records
+package boltstore
 
 import (
 	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"dnsgate/internal/records"
 )
 
 // FuzzStoreFile: whatever stands in the store's file, opening it is an error
@@ -12,8 +14,8 @@ import (
 func FuzzStoreFile(f *testing.F) {
 	folder := f.TempDir()
 	s := openStore(f, folder)
-	for _, name := range []Name{"a.example.com", "b.example.com"} {
-		mustCommit(f, s, Host{Name: name, Records: addresses("192.0.2.1")})
+	for _, name := range []records.Name{"a.example.com", "b.example.com"} {
+		mustCommit(f, s, records.Host{Name: name, Records: addresses("192.0.2.1")})
 	}
 	s.Close()
 	whole, err := os.ReadFile(filepath.Join(folder, File))
@@ -40,7 +42,7 @@ func FuzzStoreFile(f *testing.F) {
 			return
 		}
 		defer s.Close()
-		for _, name := range []Name{"a.example.com", "b.example.com"} {
+		for _, name := range []records.Name{"a.example.com", "b.example.com"} {
 			if h := read(t, s, name); len(h.Records) != 1 {
 				t.Errorf("%s has %v", name, h.Records)
 			}

@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"hash/crc32"
 	"net/netip"
+
+	"dnsgate/internal/records"
 )
 
 // A host is held in memory, and behind seal on disk, as
@@ -28,7 +30,7 @@ const (
 
 var errTruncated = errors.New("value ends too early")
 
-func encodeHost(b []byte, h Host, logged uint64) []byte {
+func encodeHost(b []byte, h records.Host, logged uint64) []byte {
 	b = binary.AppendUvarint(b, h.Revision)
 	b = binary.AppendUvarint(b, logged)
 	b = binary.AppendVarint(b, h.Session)
@@ -39,10 +41,10 @@ func encodeHost(b []byte, h Host, logged uint64) []byte {
 	b = append(b, tagHad, byte(h.Had))
 	for _, r := range h.Records {
 		switch r.Type() {
-		case A:
+		case records.A:
 			a := r.Addr.As4()
 			b = append(append(b, tagA), a[:]...)
-		case AAAA:
+		case records.AAAA:
 			a := r.Addr.As16()
 			b = append(append(b, tagAAAA), a[:]...)
 		default:
@@ -94,7 +96,7 @@ func (d *decoder) bytes(n int) string {
 	return s
 }
 
-func (d *decoder) record() (r Record) {
+func (d *decoder) record() (r records.Record) {
 	switch tag := d.uvarint(); {
 	case d.err != nil:
 	case tag == tagA:
@@ -105,7 +107,7 @@ func (d *decoder) record() (r Record) {
 		var a [16]byte
 		copy(a[:], d.bytes(16))
 		r.Addr = netip.AddrFrom16(a)
-	case tag > tagText && tag <= tagText+MaxText:
+	case tag > tagText && tag <= tagText+records.MaxText:
 		r.Text = d.bytes(int(tag - tagText))
 	default:
 		d.err = fmt.Errorf("unknown record tag %d", tag)
@@ -116,7 +118,7 @@ func (d *decoder) record() (r Record) {
 
 // decodeHost reads a host's value. Its records are appended to arena, so that
 // many hosts can share one allocation.
-func decodeHost(name Name, value string, arena []Record) (h Host, logged uint64, _ []Record, err error) {
+func decodeHost(name records.Name, value string, arena []records.Record) (h records.Host, logged uint64, _ []records.Record, err error) {
 	d := decoder{rest: value}
 	h.Name = name
 	h.Revision = d.uvarint()
@@ -129,11 +131,11 @@ func decodeHost(name Name, value string, arena []Record) (h Host, logged uint64,
 			h.MadeBy = binary.BigEndian.Uint64([]byte(by))
 		}
 	}
-	h.Had = HadUnknown
+	h.Had = records.HadUnknown
 	if d.rest != "" && d.rest[0] == tagHad {
 		d.bytes(1)
 		if had := d.bytes(1); d.err == nil {
-			h.Had = Had(had[0])
+			h.Had = records.Had(had[0])
 		}
 	}
 	start := len(arena)
@@ -153,7 +155,7 @@ func openHost(key, sealed []byte) (staged, error) {
 	if err != nil {
 		return staged{}, fmt.Errorf("host %q: %w", key, err)
 	}
-	name, err := ParseStored(string(key))
+	name, err := records.ParseStored(string(key))
 	if err != nil || string(name) != string(key) {
 		return staged{}, fmt.Errorf("host %q: not a name in canonical form", key)
 	}

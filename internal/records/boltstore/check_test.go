@@ -1,10 +1,12 @@
-package records
+package boltstore
 
 import (
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dnsgate/internal/records"
 )
 
 // TestCheck looks at a state folder in each of its conditions, and changes
@@ -19,7 +21,7 @@ func TestCheck(t *testing.T) {
 		t.Error("it was made")
 	}
 	s := openStore(t, folder)
-	mustCommit(t, s, Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1")})
+	mustCommit(t, s, records.Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1")})
 	if err := Check(folder); err != nil {
 		t.Errorf("a running gateway holds it: %v", err)
 	}
@@ -73,7 +75,7 @@ func TestRestoreGivesToTheFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var backup strings.Builder
-	if err := NewBackupWriter(&backup).Close(3); err != nil {
+	if err := records.NewBackupWriter(&backup).Close(3); err != nil {
 		t.Fatal(err)
 	}
 	if err := Restore(folder, strings.NewReader(backup.String())); err != nil {

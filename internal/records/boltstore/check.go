@@ -1,4 +1,4 @@
-package records
+package boltstore
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/records"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -77,6 +78,6 @@ func checkContent(path string) (err error) {
 		return err
 	}
 	defer db.Close()
-	s := &Bolt{db: db, path: path, hosts: make(map[Name]string), made: make(map[uint64]int), bare: make(map[Name]uint64)}
+	s := &Store{db: db, path: path, hosts: make(map[records.Name]string), made: make(map[uint64]int), bare: make(map[records.Name]uint64)}
 	return s.load()
 }

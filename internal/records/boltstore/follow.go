@@ -1,9 +1,11 @@
-package records
+package boltstore
 
 import (
 	"cmp"
 	"context"
 	"slices"
+
+	"dnsgate/internal/records"
 )
 
 // maxRecent is how many changed hosts a follower may be behind before it has
@@ -19,10 +21,10 @@ type recent struct {
 
 type changed struct {
 	revision uint64
-	name     Name
+	name     records.Name
 }
 
-func (r *recent) add(revision uint64, name Name) {
+func (r *recent) add(revision uint64, name records.Name) {
 	if len(r.entries) == 2*maxRecent {
 		r.from = r.entries[maxRecent-1].revision
 		r.entries = slices.Clone(r.entries[maxRecent:])
@@ -39,16 +41,16 @@ func (r *recent) after(reached uint64) []changed {
 }
 
 // Follow implements Store.
-func (s *Bolt) Follow() Follower { return &follower{store: s} }
+func (s *Store) Follow() records.Follower { return &follower{store: s} }
 
 type follower struct {
-	store   *Bolt
+	store   *Store
 	started bool
 	reached uint64
 }
 
 // Next implements Follower.
-func (f *follower) Next(ctx context.Context) (Update, error) {
+func (f *follower) Next(ctx context.Context) (records.Update, error) {
 	for {
 		u, changed := f.take()
 		if changed == nil {
@@ -58,24 +60,24 @@ func (f *follower) Next(ctx context.Context) (Update, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return Update{}, ctx.Err()
+			return records.Update{}, ctx.Err()
 		}
 	}
 }
 
 // take returns what is new, or a channel that closes once something is.
-func (f *follower) take() (Update, <-chan struct{}) {
+func (f *follower) take() (records.Update, <-chan struct{}) {
 	s := f.store
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if f.started && f.reached == s.revision {
-		return Update{}, s.changed
+		return records.Update{}, s.changed
 	}
 	if !f.started || f.reached < s.recent.from {
 		return s.pictureLocked(), nil
 	}
-	u := Update{Revision: s.revision}
-	seen := make(map[Name]bool)
+	u := records.Update{Revision: s.revision}
+	seen := make(map[records.Name]bool)
 	for _, c := range s.recent.after(f.reached) {
 		if !seen[c.name] {
 			seen[c.name] = true
@@ -87,11 +89,11 @@ func (f *follower) take() (Update, <-chan struct{}) {
 }
 
 // pictureLocked decodes all hosts, their records in one allocation.
-func (s *Bolt) pictureLocked() Update {
-	u := Update{Revision: s.revision, Whole: true, Hosts: make([]Host, 0, len(s.hosts))}
-	arena := make([]Record, 0, len(s.hosts)+len(s.hosts)/8)
+func (s *Store) pictureLocked() records.Update {
+	u := records.Update{Revision: s.revision, Whole: true, Hosts: make([]records.Host, 0, len(s.hosts))}
+	arena := make([]records.Record, 0, len(s.hosts)+len(s.hosts)/8)
 	for name, value := range s.hosts {
-		var h Host
+		var h records.Host
 		h, _, arena, _ = decodeHost(name, value, arena)
 		u.Hosts = append(u.Hosts, h)
 	}

@@ -1,0 +1,159 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"dnsgate/internal/durable"
+	"dnsgate/internal/records"
+
+	"go.etcd.io/bbolt"
+)
+
+// Restore makes a store in folder, which must be empty or not exist, from a
+// backup. Errors of the backup's text are *records.BackupError. After an error the
+// folder is as it was.
+func Restore(folder string, backup io.Reader) error {
+	if err := durable.MakeFolder(folder, 0o700); err != nil {
+		return err
+	}
+	lock, err := lockFolder(folder)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := CheckJournal(folder); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 {
+		return fmt.Errorf("%s is not empty: it has %q; restore fills an empty folder only", folder, entries[0].Name())
+	}
+	path := filepath.Join(folder, File)
+	temp := path + ".new"
+	defer os.Remove(temp)
+	if err := restoreInto(temp, backup); err != nil {
+		return err
+	}
+	if err := giveTo(temp, folder); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return durable.SyncFolder(folder)
+}
+
+// giveTo gives the file, which root has made, to the owner of the folder.
+func giveTo(file, folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return os.Chown(file, int(owner.Uid), int(owner.Gid))
+}
+
+func restoreInto(path string, backup io.Reader) (err error) {
+	db, err := bbolt.Open(path, 0o600, options())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	db.NoSync = true // one Sync at the end makes it durable
+	r := restorer{hosts: make(map[records.Name]string), now: time.Now()}
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { tx.Rollback() }()
+	if r.lines, err = tx.CreateBucket(bucketLog); err != nil {
+		return err
+	}
+	revision, err := r.read(backup)
+	if err != nil {
+		return err
+	}
+	if err := r.finish(tx, revision); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return db.Sync()
+}
+
+// restorer replays a backup: the log as it comes, the hosts' states in memory
+// until the end.
+type restorer struct {
+	lines  *bbolt.Bucket
+	logged logSize
+	hosts  map[records.Name]string
+	now    time.Time // no session can be later: it would win against all that come
+}
+
+// read returns the backup's revision.
+func (r *restorer) read(text io.Reader) (uint64, error) {
+	backup := records.NewBackupReader(text)
+	for {
+		c, err := backup.Next()
+		if err == io.EOF {
+			return backup.Revision(), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := r.add(c); err != nil {
+			return 0, backup.Fault(err)
+		}
+	}
+}
+
+func (r *restorer) add(c records.Change) error {
+	was, logged, _, _ := decodeHost(c.Name, r.hosts[c.Name], nil)
+	h := records.Host{Name: c.Name, Revision: c.Revision, Session: min(c.Time.UnixMicro(), r.now.UnixMicro()), TTL: c.TTL, Records: c.New}
+	h.Had = (was.Had | records.HadUnknown).With(c.Old).With(c.New) // the log may not reach back to its beginning
+	if !c.IsState() {
+		if logged >= c.Revision {
+			return fmt.Errorf("revision %d of %s does not come after %d", c.Revision, c.Name, logged)
+		}
+		if err := putLine(r.lines, line{c, logged}, &r.logged); err != nil {
+			return err
+		}
+		logged = c.Revision
+	}
+	r.hosts[c.Name] = string(encodeHost(nil, h, logged))
+	return nil
+}
+
+// finish writes the hosts, in order, and the state.
+func (r *restorer) finish(tx *bbolt.Tx, revision uint64) error {
+	hosts, err := tx.CreateBucket(bucketHosts)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.CreateBucket(bucketMeta); err != nil {
+		return err
+	}
+	hosts.FillPercent = 0.9
+	for _, name := range slices.Sorted(maps.Keys(r.hosts)) {
+		key := []byte(name)
+		if err := hosts.Put(key, seal(nil, key, []byte(r.hosts[name]))); err != nil {
+			return err
+		}
+	}
+	return putState(tx, state{revision, uint64(len(r.hosts)), r.logged.lines})
+}
