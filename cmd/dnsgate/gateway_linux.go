@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 // gatewayCommands are those of the gateway itself, which runs on Linux.
 func gatewayCommands() []*cobra.Command {
 	return []*cobra.Command{
-		serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(),
+		serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(), hostkeyCommand(),
 		compileCommand(), getCommand(), restoreCommand(), importCommand(),
 	}
 }

@@ -64,7 +64,7 @@ var errFolder = errors.New("this is a folder, not a file")
 func readHostKey(path string) (gossh.Signer, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is not waited for
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, errors.New("there is no such file; make one with: ssh-keygen -t ed25519 -N '' -f FILE")
+		return nil, fmt.Errorf("there is no such file; make one with: dnsgate hostkey new %s", shellQuote(path))
 	}
 	if err != nil {
 		return nil, err

@@ -5,20 +5,16 @@ package main
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/durable"
-	"dnsgate/internal/records"
-	"dnsgate/internal/tinydns"
 
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
@@ -152,7 +148,7 @@ func newPrivateKey(comment string) ([]byte, error) {
 	return pem.EncodeToMemory(block), nil
 }
 
-// announce prints what clients and the name server need to know.
+// announce prints what clients and the name server need to know, and what is next.
 func (s *setup) announce(out io.Writer) error {
 	cfg, err := loadConfig(filepath.Join(s.dir, configName))
 	if err != nil {
@@ -162,50 +158,12 @@ func (s *setup) announce(out io.Writer) error {
 	if err != nil {
 		return &exit{exConfig, err}
 	}
-	key, name := signer.PublicKey(), gatewayName()
-	fmt.Fprintf(out, "\nhost key fingerprint:\n  %s\n", gossh.FingerprintSHA256(key))
-	fmt.Fprintf(out, "\nfor the clients' known_hosts, with the gateway's name or address:\n  %s\n",
-		knownHostsLine(name, portOf(cfg.Listen), key))
-	fmt.Fprintf(out, "\nSSHFP records (RFC 4255) as lines for tinydns-data:\n  %s\n", sshfpLine(name, key))
+	fmt.Fprintln(out)
+	writeHostKeys(out, portOf(cfg.Listen), []string{hostKeyName}, []gossh.PublicKey{signer.PublicKey()})
 	fmt.Fprintf(out, "\nnext:\n  write your zone into %[2]s, or tinydns answers nothing: .example.com:192.0.2.53:a\n"+
 		"  dnsgate key add --config %[1]s home.example.com < id_ed25519.pub\n  dnsgate check --config %[1]s\n  dnsgate serve --config %[1]s\n",
 		shellQuote(filepath.Join(s.dir, configName)), filepath.Join(s.dir, "root", "data"))
 	return nil
-}
-
-// gatewayName is this machine's name, if it is a whole one.
-func gatewayName() string {
-	host, err := os.Hostname()
-	if err == nil {
-		if name, err := records.ParseName(host); err == nil {
-			return string(name)
-		}
-	}
-	return "gate.example.com"
-}
-
-func portOf(listen []string) string {
-	if _, port, err := net.SplitHostPort(listen[0]); err == nil {
-		return port
-	}
-	return "22"
-}
-
-// knownHostsLine is a line of known_hosts (sshd(8)).
-func knownHostsLine(host, port string, key gossh.PublicKey) string {
-	if port != "22" {
-		host = "[" + host + "]:" + port
-	}
-	return host + " " + strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))
-}
-
-// sshfpLine is an SSHFP record of an ed25519 key: type 44, algorithm 4 (RFC
-// 7479), fingerprint type 2, SHA-256 (RFC 6594).
-func sshfpLine(host string, key gossh.PublicKey) string {
-	sum := sha256.Sum256(key.Marshal())
-	const kind, day = 44, 86400
-	line := tinydns.AppendGeneric(nil, host, kind, append([]byte{4, 2}, sum[:]...), day, 0)
-	return strings.TrimSpace(string(line))
 }
 
 // sshEscape keeps ssh from finding tokens in a path (ssh_config(5), TOKENS).

@@ -7,20 +7,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"dnsgate/internal/authkeys"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	gossh "golang.org/x/crypto/ssh"
 )
 
 func keyCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "key", Short: "Add, list and remove authorized keys", Args: cobra.ArbitraryArgs, RunE: noCommand,
+		Use: "key", Short: "Add, list, replace and remove authorized keys", Args: cobra.ArbitraryArgs, RunE: noCommand,
 	}
 	configFile := c.PersistentFlags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
-	c.AddCommand(keyAddCommand(configFile), keyListCommand(configFile), keyRemoveCommand(configFile))
+	c.AddCommand(keyAddCommand(configFile), keyListCommand(configFile),
+		keyReplaceCommand(configFile), keyRemoveCommand(configFile))
 	return c
 }
 
@@ -30,7 +31,13 @@ func keyAddCommand(configFile *string) *cobra.Command {
 		Short: "Authorize the public key on standard input for hosts",
 		Long: `Authorize the public key on standard input for hosts: NAME, *.NAME for the
 wildcard record of NAME, .NAME for any name below it. The line is appended to
-authorized_keys, and takes effect within a second.`,
+authorized_keys, and takes effect within a second.
+
+With --batch, standard input has a line for each key instead,
+
+    HOST[,HOST...] TYPE BASE64 [COMMENT]
+
+and the flags are for all of them. Either all are added or none is.`,
 	}
 	flags := c.Flags()
 	flags.String("ttl", "", "time to live of the records, in `SECONDS`")
@@ -40,7 +47,11 @@ authorized_keys, and takes effect within a second.`,
 	flags.String("lease", "", "records leave if not refreshed for `DURATION`")
 	flags.Bool("read-only", false, "no changes")
 	admin := flags.Bool("admin", false, "the admin commands, and no hosts")
+	batch := flags.Bool("batch", false, "many keys, with their hosts, on standard input")
 	c.RunE = func(c *cobra.Command, hosts []string) error {
+		if *batch {
+			return addBatch(c, *configFile, flags, hosts)
+		}
 		grant, err := grantOf(flags, hosts, *admin)
 		if err != nil {
 			return &exit{exUsage, err}
@@ -56,7 +67,7 @@ func grantOf(flags *pflag.FlagSet, hosts []string, admin bool) (authkeys.Grant, 
 	var words []string
 	flags.Visit(func(f *pflag.Flag) {
 		switch {
-		case f.Name == "config" || f.Name == "admin":
+		case f.Name == "config" || f.Name == "admin" || f.Name == "batch":
 		case f.Value.Type() != "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		case f.Value.String() == "true":
@@ -78,24 +89,37 @@ func addKey(c *cobra.Command, configFile string, grant authkeys.Grant) error {
 	if err != nil {
 		return err
 	}
-	text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), authkeys.MaxLine))
+	key, comment, err := readKey(c.InOrStdin(), stdin, "dnsgate key add HOST... < key.pub")
 	if err != nil {
-		return &exit{exIO, fmt.Errorf("reading the key: %w", err)}
-	}
-	if len(bytes.TrimSpace(text)) == 0 {
-		return &exit{exData, errors.New("standard input: it is empty; give the public key: dnsgate key add HOST... < key.pub")}
-	}
-	key, comment, err := authkeys.ParseKey(string(text))
-	if err != nil {
-		return &exit{exData, fmt.Errorf("standard input: %w", err)}
+		return err
 	}
 	grant.Comment = comment
-	added, err := authkeys.Add(cfg.AuthorizedKeys, authkeys.FormatLine(grant, key))
+	line := authkeys.NewLine{Text: authkeys.FormatLine(grant, key), At: stdin}
+	added, err := authkeys.Add(cfg.AuthorizedKeys, line)
 	if err != nil {
 		return &exit{exData, err}
 	}
-	_, err = fmt.Fprintln(c.OutOrStdout(), describe(added))
+	_, err = fmt.Fprintln(c.OutOrStdout(), describe(added[0]))
 	return err
+}
+
+const stdin = "standard input"
+
+// readKey reads the one public key of in, which is called name. Its error has the
+// exit status, and for an empty input the usage.
+func readKey(in io.Reader, name, usage string) (gossh.PublicKey, string, error) {
+	text, err := io.ReadAll(io.LimitReader(in, authkeys.MaxLine))
+	if err != nil {
+		return nil, "", &exit{exIO, fmt.Errorf("reading %s: %w", name, err)}
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return nil, "", &exit{exData, fmt.Errorf("%s: it is empty; give the public key: %s", name, usage)}
+	}
+	key, comment, err := authkeys.ParseKey(string(text))
+	if err != nil {
+		return nil, "", &exit{exData, fmt.Errorf("%s: %w", name, err)}
+	}
+	return key, comment, nil
 }
 
 // describe is a key's line of "key list".
@@ -129,27 +153,6 @@ func keyListCommand(configFile *string) *cobra.Command {
 				fmt.Fprintln(c.ErrOrStderr(), f)
 			}
 			return nil
-		},
-	}
-}
-
-func keyRemoveCommand(configFile *string) *cobra.Command {
-	return &cobra.Command{
-		Use: "remove FINGERPRINT", Short: "Remove a key's line", Args: arguments(1, 1),
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := loadConfig(*configFile)
-			if err != nil {
-				return err
-			}
-			err = authkeys.Remove(cfg.AuthorizedKeys, args[0])
-			if errors.Is(err, authkeys.ErrUnknown) {
-				return &exit{exData, fmt.Errorf("%s: no line with the key %q; see dnsgate key list", cfg.AuthorizedKeys, args[0])}
-			}
-			if err != nil {
-				return &exit{exIO, err}
-			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "removed %s\n", strings.TrimSpace(args[0]))
-			return err
 		},
 	}
 }

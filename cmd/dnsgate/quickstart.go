@@ -168,7 +168,7 @@ func (q *quickstart) clientKey() (gossh.Signer, error) {
 		return nil, err
 	}
 	grant.Comment = "quickstart"
-	if _, err := authkeys.Add(q.path(keysName), authkeys.FormatLine(grant, signer.PublicKey())); err != nil {
+	if _, err := authkeys.Add(q.path(keysName), authkeys.NewLine{Text: authkeys.FormatLine(grant, signer.PublicKey()), At: path}); err != nil {
 		return nil, &exit{exConfig, err}
 	}
 	return signer, nil

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,71 +20,154 @@ import (
 // meanwhile. Edits of our own wait for each other, but not in a fair order.
 const maxRacing = 10 * time.Second
 
-// Add appends line to the authorized_keys file at path, which is made if there
-// is none, and returns what it grants. It refuses a line that Parse would, and
-// a key that any line of the file has already. Every other byte stays; only a
-// missing last line end is added.
-func Add(path, line string) (Grant, error) {
-	if strings.ContainsAny(line, "\n") || len(line) >= MaxLine {
+// NewLine is a line to be added, without its line end.
+type NewLine struct {
+	Text string
+	At   string // where it was read, for errors: "standard input:3"
+}
+
+// maxRefusals is how many lines of one edit are told to be refused.
+const maxRefusals = 20
+
+// Add appends lines to the authorized_keys file at path, all or none, and
+// returns what they grant. The file is made if there is none. It refuses lines
+// that Parse would, and a key that any line of the file or another new one has
+// already; the error joins those of the first lines. Every other byte stays;
+// only a missing last line end is added.
+func Add(path string, lines ...NewLine) ([]Grant, error) {
+	added := make([]Grant, len(lines))
+	var bad refusals
+	for i, line := range lines {
+		var err error
+		if added[i], err = parseNew(line.Text); err != nil {
+			bad.add("%s: %w", line.At, err)
+		}
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	err := edit(path, true, func(content []byte) ([]byte, error) {
+		if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
+			content = append(content, '\n')
+		}
+		at := make(map[string]string) // where a key stands already
+		next := 1
+		for _, e := range entries(content) {
+			at[e.grant.Fingerprint] = fmt.Sprintf("%s:%d: has this key already", path, e.grant.Line)
+			next = e.grant.Line + 1
+		}
+		var bad refusals
+		for i, line := range lines {
+			fingerprint := added[i].Fingerprint
+			if where, twice := at[fingerprint]; twice {
+				bad.add("%s: %s, %s", line.At, where, fingerprint)
+			}
+			at[fingerprint] = line.At + " has the same key"
+			added[i].Line = next + i
+			content = append(append(content, line.Text...), '\n')
+		}
+		return content, bad.err()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return added, nil
+}
+
+func parseNew(line string) (Grant, error) {
+	if strings.Contains(line, "\n") || len(line) >= MaxLine {
 		return Grant{}, fmt.Errorf("the new line holds a line end, or is longer than %d bytes", MaxLine)
 	}
 	if !holdsKey([]byte(line)) {
 		return Grant{}, errors.New("the new line is blank or a comment")
 	}
-	grant, key, err := parseLine(line)
-	if err != nil {
-		return Grant{}, fmt.Errorf("the new line: %w", err)
-	}
-	err = edit(path, true, func(content []byte) ([]byte, error) {
-		if n := slices.Index(keyLines(content), ssh.FingerprintSHA256(key)); n >= 0 {
-			return nil, fmt.Errorf("%s:%d: has this key already, %s", path, n+1, grant.Fingerprint)
-		}
-		if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
-			content = append(content, '\n')
-		}
-		grant.Line = bytes.Count(content, []byte("\n")) + 1
-		return append(content, line+"\n"...), nil
-	})
-	if err != nil {
-		return Grant{}, err
-	}
-	return grant, nil
+	g, _, err := parseLine(line)
+	return g, err
 }
 
-// Remove takes every line with the key of that fingerprint, a refused one too,
-// out of the authorized_keys file at path. Every other byte stays. The error
-// wraps ErrUnknown when there is no such line.
-func Remove(path, fingerprint string) error {
-	fingerprint = "SHA256:" + strings.TrimPrefix(fingerprint, "SHA256:")
-	return edit(path, false, func(content []byte) ([]byte, error) {
-		var kept []byte
-		fingerprints := keyLines(content)
-		for i, line := range slices.Collect(bytes.Lines(content)) {
-			if fingerprints[i] != fingerprint {
-				kept = append(kept, line...)
-			}
+// refusals are why lines are not taken.
+type refusals struct {
+	told []error
+	more int
+}
+
+func (r *refusals) add(format string, args ...any) {
+	if len(r.told) == maxRefusals {
+		r.more++
+		return
+	}
+	r.told = append(r.told, fmt.Errorf(format, args...))
+}
+
+func (r *refusals) err() error {
+	if r.more > 0 {
+		return errors.Join(append(r.told, fmt.Errorf("and %d more lines", r.more))...)
+	}
+	return errors.Join(r.told...)
+}
+
+// Remove takes every line with the key that which names, refused ones too, out
+// of the authorized_keys file at path, and returns what they granted. Every
+// other byte stays. See find for which, and for the error.
+func Remove(path, which string) (removed []Grant, err error) {
+	err = edit(path, false, func(content []byte) ([]byte, error) {
+		all := entries(content)
+		fingerprint, err := find(path, all, which)
+		if err != nil {
+			return nil, err
 		}
-		if len(kept) == len(content) {
-			return nil, fmt.Errorf("%s: no line has the key %s: %w", path, quote(fingerprint), ErrUnknown)
+		var kept []byte
+		removed = nil
+		for _, e := range all {
+			if e.grant.Fingerprint == fingerprint {
+				removed = append(removed, e.grant)
+			} else {
+				kept = append(kept, e.text...)
+			}
 		}
 		return kept, nil
 	})
+	return removed, err
 }
 
-// keyLines returns the fingerprint of each line's key, empty where none can be
-// read.
-func keyLines(content []byte) []string {
-	var fingerprints []string
-	for line := range bytes.Lines(content) {
-		fingerprint := ""
-		if len(line) <= MaxLine && holdsKey(line) {
-			if _, key, _ := parseLine(string(bytes.TrimSuffix(line, []byte("\n")))); key != nil {
-				fingerprint = ssh.FingerprintSHA256(key)
+// Replace puts key into the line that has the key which which names: it then
+// allows the same to key, and nothing to the old one. The new comment stands in
+// place of the old one, unless it is empty. See find for which, and for the error.
+func Replace(path, which string, key ssh.PublicKey, comment string) (before, after Grant, err error) {
+	err = edit(path, false, func(content []byte) ([]byte, error) {
+		all := entries(content)
+		fingerprint, err := find(path, all, which)
+		if err != nil {
+			return nil, err
+		}
+		var old *entry
+		for i, e := range all {
+			switch e.grant.Fingerprint {
+			case ssh.FingerprintSHA256(key):
+				return nil, fmt.Errorf("%s:%d: has the new key already", path, e.grant.Line)
+			case fingerprint:
+				if old != nil {
+					return nil, fmt.Errorf("%s:%d: has the same key as line %d; take one of them away first", path, e.grant.Line, old.grant.Line)
+				}
+				old = &all[i]
 			}
 		}
-		fingerprints = append(fingerprints, fingerprint)
-	}
-	return fingerprints
+		text, err := old.withKey(key, comment)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %w", path, old.grant.Line, err)
+		}
+		if after, err = parseNew(text); err != nil {
+			return nil, fmt.Errorf("%s:%d: with the new key: %w", path, old.grant.Line, err)
+		}
+		before, after.Line = old.grant, old.grant.Line
+		old.text = []byte(text + "\n")
+		var replaced []byte
+		for _, e := range all {
+			replaced = append(replaced, e.text...)
+		}
+		return replaced, nil
+	})
+	return before, after, err
 }
 
 // edit replaces the file's content by what change makes of it. It holds a lock

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,12 +27,20 @@ func contentOf(t *testing.T, path string) string {
 	return string(content)
 }
 
+func add(path, line string) (Grant, error) {
+	added, err := Add(path, NewLine{Text: line, At: "here"})
+	if err != nil {
+		return Grant{}, err
+	}
+	return added[0], nil
+}
+
 func TestAdd(t *testing.T) {
 	for _, before := range []string{
 		"", "# only a comment", "\xff\x00 junk \r\n\n\n", "sesame " + keyB + "x\r\n" + header + keyB,
 	} {
 		path := keysFile(t, before)
-		g, err := Add(path, header+keyA+" new")
+		g, err := add(path, header+keyA+" new")
 		must(t, err)
 		want := before
 		if want != "" && !strings.HasSuffix(want, "\n") {
@@ -58,13 +67,13 @@ func TestAdd(t *testing.T) {
 
 func TestAddMakesTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys")
-	if _, err := Add(path, "sesame "+keyA); err == nil {
+	if _, err := add(path, "sesame "+keyA); err == nil {
 		t.Error("a bad line was added")
 	}
 	if _, err := os.Stat(path); err == nil {
 		t.Error("a bad line made the file")
 	}
-	if _, err := Add(path, header+keyA); err != nil {
+	if _, err := add(path, header+keyA); err != nil {
 		t.Error(err)
 	}
 	if _, _, err := Load(path); err != nil {
@@ -83,7 +92,7 @@ func TestAddRefuses(t *testing.T) {
 		{"# " + header + keyB, "a comment"},
 	} {
 		path := keysFile(t, content)
-		if _, err := Add(path, test.line); err == nil || !strings.Contains(err.Error(), test.why) {
+		if _, err := add(path, test.line); err == nil || !strings.Contains(err.Error(), test.why) {
 			t.Errorf("%q: %v", test.line, err)
 		}
 		if got := contentOf(t, path); got != content {
@@ -92,7 +101,7 @@ func TestAddRefuses(t *testing.T) {
 	}
 	path := keysFile(t, content)
 	must(t, os.Chmod(path, 0o666))
-	if _, err := Add(path, header+keyB); err == nil {
+	if _, err := add(path, header+keyB); err == nil {
 		t.Error("added to a file that anybody may write")
 	}
 }
@@ -103,19 +112,121 @@ func TestRemove(t *testing.T) {
 	want := "# a\r\n" + header + keyB + "\n# z " + keyA
 	for _, name := range []string{fingerprint, strings.TrimPrefix(fingerprint, "SHA256:")} {
 		path := keysFile(t, content)
-		must(t, Remove(path, name))
+		_, err := Remove(path, name)
+		must(t, err)
 		if got := contentOf(t, path); got != want {
 			t.Errorf("left %q", got)
 		}
-		if err := Remove(path, name); !errors.Is(err, ErrUnknown) {
+		if _, err := Remove(path, name); !errors.Is(err, ErrUnknown) {
 			t.Errorf("removed twice: %v", err)
 		}
 		if got := contentOf(t, path); got != want {
 			t.Errorf("left %q", got)
 		}
 	}
-	if err := Remove(filepath.Join(t.TempDir(), "none"), fingerprint); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Remove(filepath.Join(t.TempDir(), "none"), fingerprint); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an absent file: %v", err)
+	}
+}
+
+// TestAddMany adds all lines or none, and says of each why not.
+func TestAddMany(t *testing.T) {
+	content := "# first\nsesame " + keyA + "\n"
+	path := keysFile(t, content)
+	new := func(at, text string) NewLine { return NewLine{Text: text, At: at} }
+	_, err := Add(path, new("one", header+numberedKey(1)), new("two", header+keyA), new("three", header+numberedKey(1)))
+	want := "two: " + path + ":2: has this key already, " + ssh.FingerprintSHA256(mustKey(t, keyA)) +
+		"\nthree: one has the same key, " + ssh.FingerprintSHA256(mustKey(t, numberedKey(1)))
+	if err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+	if got := contentOf(t, path); got != content {
+		t.Errorf("the file became %q", got)
+	}
+	var many []NewLine
+	for i := range 1000 {
+		many = append(many, new(strconv.Itoa(i), header+numberedKey(i)))
+	}
+	added, err := Add(path, many...)
+	must(t, err)
+	if len(added) != 1000 || added[999].Line != 1002 {
+		t.Errorf("%d added, the last in line %d", len(added), added[len(added)-1].Line)
+	}
+	if _, err := Add(path, many...); err == nil || !strings.HasSuffix(err.Error(), "\nand 980 more lines") {
+		t.Errorf("added twice: %v", err)
+	}
+}
+
+// TestWhich names keys by all that names one, and by what names several.
+func TestWhich(t *testing.T) {
+	lines := []string{
+		header + keyA + " router", // has home.example.com
+		`command="dnsgate allow *.home.example.com .lab.example.com" ` + keyB + " lab",
+		header + numberedKey(1) + " other", // has home.example.com too
+		`command="dnsgate allow nas.example.com" ` + numberedKey(2) + " other",
+		"sesame " + numberedKey(2) + " refused",
+	}
+	const ambiguous = -1
+	for which, want := range map[string][]int{
+		"router": {1}, "lab": {2}, "other": {ambiguous}, "home.example.com": {ambiguous}, "NAS.example.com.": {4, 5}, "refused": {4, 5},
+		"*.home.example.com": {2}, ".lab.example.com": {2}, "lab.example.com": nil, "x.lab.example.com": nil, "": nil, "SHA256:": nil, "none": nil,
+		ssh.FingerprintSHA256(mustKey(t, numberedKey(2))): {4, 5},
+	} {
+		path := keysFile(t, strings.Join(lines, "\n")+"\n")
+		removed, err := Remove(path, which)
+		switch {
+		case want == nil:
+			if !errors.Is(err, ErrUnknown) {
+				t.Errorf("%q: %v, %v", which, removed, err)
+			}
+			continue
+		case want[0] == ambiguous:
+			if err == nil || errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "name one by its fingerprint") {
+				t.Errorf("%q: %v, %v", which, removed, err)
+			}
+			continue
+		}
+		must(t, err)
+		var got []int
+		for _, g := range removed {
+			got = append(got, g.Line)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q removes lines %v, want %v", which, got, want)
+		}
+	}
+}
+
+func TestReplace(t *testing.T) {
+	const options = `FROM="192.0.2.0/24",,command="dnsgate  allow	home.example.com"`
+	path := keysFile(t, "# a\r\n"+options+"\t"+keyA+"  the router\r\n# z")
+	before, after, err := Replace(path, "the router", mustKey(t, keyB), "")
+	must(t, err)
+	if before.Fingerprint != ssh.FingerprintSHA256(mustKey(t, keyA)) || after.Fingerprint != ssh.FingerprintSHA256(mustKey(t, keyB)) || after.Line != 2 {
+		t.Errorf("%+v %+v", before, after)
+	}
+	if got, want := contentOf(t, path), "# a\r\n"+options+" "+keyB+" the router\n# z"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	_, after, err = Replace(path, "the router", mustKey(t, keyA), "the new one")
+	if must(t, err); after.Comment != "the new one" {
+		t.Errorf("%+v", after)
+	}
+	for why, content := range map[string]string{
+		":2: has the new key already":          header + keyA + " one\n" + header + keyB,
+		":2: has the same key as line 1":       header + keyA + " one\nsesame " + keyA,
+		":1: with the new key: no-touch-":      `no-touch-required,` + header + skEd25519() + " one",
+		":1: with the new key: unknown option": "sesame " + keyA + " one",
+		"no line with the key":                 header + keyA + " two",
+		"name one by its fingerprint":          header + keyA + " one\n" + header + numberedKey(1) + " one",
+	} {
+		path := keysFile(t, content)
+		if _, _, err := Replace(path, "one", mustKey(t, keyB), ""); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%v; want %s", err, why)
+		}
+		if got := contentOf(t, path); got != content {
+			t.Errorf("%s: the file became %q", why, got)
+		}
 	}
 }
 
@@ -128,10 +239,11 @@ func TestEditsOfManyProcesses(t *testing.T) {
 		must(t, err)
 		for i := range each {
 			key := numberedKey(from + i)
-			_, err := Add(path, header+key)
+			_, err := add(path, header+key)
 			must(t, err)
 			if i%3 == 0 {
-				must(t, Remove(path, ssh.FingerprintSHA256(mustKey(t, key))))
+				_, err := Remove(path, ssh.FingerprintSHA256(mustKey(t, key)))
+				must(t, err)
 			}
 		}
 		return

@@ -25,8 +25,9 @@ var keyTypes = map[string]bool{
 	ssh.KeyAlgoSKECDSA256: true, ssh.KeyAlgoRSA: true,
 }
 
-// parseLine reads one line that holds a key, without its line end. The key is
-// returned even when the line is refused for something else, if it can be read.
+// parseLine reads one line that holds a key, without its line end. If the line is
+// refused for something else than its key, the key is returned all the same, and
+// the grant has its fingerprint and comment alone.
 func parseLine(line string) (Grant, ssh.PublicKey, error) {
 	line = strings.Trim(line, " \t\r")
 	if strings.Contains(line, "\x00") {
@@ -44,17 +45,20 @@ func parseLine(line string) (Grant, ssh.PublicKey, error) {
 	}
 	key, comment, keyErr := ParseKey(rest)
 	g, err := parseOptions(options)
-	if keyErr != nil && (err == nil || errors.Is(err, errNoCommand)) {
-		err = keyErr
+	if keyErr != nil {
+		if err == nil || errors.Is(err, errNoCommand) {
+			err = keyErr
+		}
+		return Grant{}, nil, err
+	}
+	fingerprint := ssh.FingerprintSHA256(key)
+	if err == nil && g.NoTouchRequired && !securityKeys[key.Type()] {
+		err = fmt.Errorf("no-touch-required is for security keys (sk-...), and this one is %s", key.Type())
 	}
 	if err != nil {
-		return Grant{}, key, err
+		return Grant{Fingerprint: fingerprint, Comment: comment}, key, err
 	}
-	if g.NoTouchRequired && !securityKeys[key.Type()] {
-		return Grant{}, key, fmt.Errorf("no-touch-required is for security keys (sk-...), and this one is %s", key.Type())
-	}
-	g.Fingerprint = ssh.FingerprintSHA256(key)
-	g.Comment = comment
+	g.Fingerprint, g.Comment = fingerprint, comment
 	return g, key, nil
 }
 
@@ -155,9 +159,14 @@ func printable(comment string) string {
 
 // FormatLine is the line that gives key what g says, without its line end.
 func FormatLine(g Grant, key ssh.PublicKey) string {
-	line := g.Options() + " " + strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
+	line := g.Options() + " " + publicKeyText(key)
 	if g.Comment != "" {
 		line += " " + g.Comment
 	}
 	return line
+}
+
+// publicKeyText is key as it stands in a .pub file, without a comment.
+func publicKeyText(key ssh.PublicKey) string {
+	return strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
 }
