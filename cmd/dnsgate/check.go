@@ -5,6 +5,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -56,7 +58,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 		}
 		return
 	case err != nil:
-		tell(fmt.Sprintf("%s:1: %v", configFile, err))
+		tell(fileFault(configFile, err))
 		return
 	}
 	checkHostKeys(cfg, tell, warn)
@@ -65,7 +67,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)
 	if err != nil {
-		tell(fmt.Sprintf("%s:1: %v", cfg.AuthorizedKeys, err))
+		tell(fileFault(cfg.AuthorizedKeys, err))
 	}
 	for _, f := range lines {
 		tell(f)
@@ -78,6 +80,22 @@ func check(configFile string, tell func(any), warn func(string)) {
 	}
 	slices.Sort(hosts)
 	checkTargets(cfg, slices.Compact(hosts), tell, warn)
+}
+
+// fileFault says why the file at path cannot be read as a whole. One that names
+// the path itself gets a line as every fault of a file; a folder has none.
+func fileFault(path string, err error) string {
+	text := err.Error()
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path + ": this is a folder, not a file"
+	}
+	if rest, itself := strings.CutPrefix(text, path+": "); itself {
+		return path + ":1: " + rest
+	}
+	if fault := (*fs.PathError)(nil); errors.As(err, &fault) && fault.Path == path {
+		return fmt.Sprintf("%s:1: %s", path, text)
+	}
+	return text
 }
 
 // checkHostKeys also warns of keys that prove nothing.
@@ -96,8 +114,8 @@ func checkHostKeys(cfg *config.Config, tell func(any), warn func(string)) {
 
 // checkTargets also warns of those of hosts that no target serves.
 func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn func(string)) {
-	for _, z := range cfg.RFC2136 {
-		target, err := publish.NewRFC2136(rfc2136Options(z, nil, nil))
+	for i := range cfg.RFC2136 {
+		target, err := newRFC2136(cfg, i, nil)
 		if err != nil {
 			tell(err)
 			continue
@@ -105,7 +123,8 @@ func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn
 		hosts = slices.DeleteFunc(hosts, target.Covers)
 	}
 	if t := cfg.TinyDNS; t != nil {
-		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, nil), hosts, durable.AccountOf(cfg.State))
+		place := func(option string) string { return cfg.Places.Of("tinydns." + option) }
+		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, place, nil), hosts, durable.AccountOf(cfg.State))
 		for _, err := range faults {
 			tell(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish"
@@ -20,8 +21,9 @@ import (
 // publishers is the running publish.Set, which a reload may replace. It is
 // what the commands wait on.
 type publishers struct {
-	store *boltstore.Store
-	log   *slog.Logger
+	store  *boltstore.Store
+	log    *slog.Logger
+	places atomic.Pointer[config.Places] // of the configuration as it was read last
 
 	mu      sync.Mutex
 	running *runningSet
@@ -46,7 +48,8 @@ func newPublishers(cfg *config.Config, store *boltstore.Store, log *slog.Logger)
 }
 
 func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
-	targets, err := makeTargets(cfg, p.log)
+	p.places.Store(&cfg.Places)
+	targets, err := p.makeTargets(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -69,27 +72,24 @@ func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 }
 
 // makeTargets opens every target that cfg names, or none.
-func makeTargets(cfg *config.Config, log *slog.Logger) (targets []publish.Target, err error) {
+func (p *publishers) makeTargets(cfg *config.Config) (targets []publish.Target, err error) {
 	defer func() {
 		if err != nil {
 			closeTargets(targets)
 		}
 	}()
 	if t := cfg.TinyDNS; t != nil {
-		target, err := publish.NewTinydns(tinydnsOptions(t, log))
+		place := func(option string) string { return p.places.Load().Of("tinydns." + option) }
+		target, err := publish.NewTinydns(tinydnsOptions(t, place, p.log))
 		if err != nil {
 			return targets, err
 		}
 		targets = append(targets, target)
 	}
-	zones := make([]string, len(cfg.RFC2136))
-	for i, z := range cfg.RFC2136 {
-		zones[i] = z.Zone
-	}
-	for _, z := range cfg.RFC2136 {
-		target, err := publish.NewRFC2136(rfc2136Options(z, zones, log))
+	for i := range cfg.RFC2136 {
+		target, err := newRFC2136(cfg, i, p.log)
 		if err != nil {
-			return targets, fmt.Errorf("rfc2136 zone %s: %w", z.Zone, err)
+			return targets, err
 		}
 		targets = append(targets, target)
 	}
@@ -104,19 +104,32 @@ func closeTargets(targets []publish.Target) {
 	}
 }
 
-func tinydnsOptions(t *config.TinyDNS, log *slog.Logger) publish.TinydnsOptions {
+// tinydnsOptions are those of t; place is how an error begins that one of them
+// is to blame for.
+func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *slog.Logger) publish.TinydnsOptions {
 	return publish.TinydnsOptions{
 		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
-		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Location: t.Location, Logger: log,
+		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Location: t.Location,
+		Place: place, Logger: log,
 	}
 }
 
-func rfc2136Options(z config.RFC2136, zones []string, log *slog.Logger) publish.RFC2136Options {
-	return publish.RFC2136Options{
+// newRFC2136 makes the target of cfg.RFC2136[i].
+func newRFC2136(cfg *config.Config, i int, log *slog.Logger) (*publish.RFC2136, error) {
+	var zones []string
+	for _, z := range cfg.RFC2136 {
+		zones = append(zones, z.Zone)
+	}
+	z := cfg.RFC2136[i]
+	target, err := publish.NewRFC2136(publish.RFC2136Options{
 		Server: z.Server, Zone: z.Zone, Zones: zones,
 		TSIGName: z.TSIGName, TSIGAlgorithm: z.TSIGAlgorithm, TSIGSecretFile: z.TSIGSecret,
 		Logger: log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: zone %s: %w", cfg.Places.Of(fmt.Sprintf("rfc2136[%d]", i)), z.Zone, err)
 	}
+	return target, nil
 }
 
 func (p *publishers) current() *runningSet {
@@ -134,6 +147,7 @@ func (p *publishers) replace(cfg *config.Config) error {
 	old := p.running
 	same := reflect.DeepEqual(old.config.TinyDNS, cfg.TinyDNS) && reflect.DeepEqual(old.config.RFC2136, cfg.RFC2136)
 	if same && old.ctx.Err() == nil {
+		p.places.Store(&cfg.Places)
 		return nil
 	}
 	old.stop()

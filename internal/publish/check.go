@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -24,21 +25,20 @@ func CheckTinydns(o TinydnsOptions, names []records.Name, serve durable.Account)
 	if err != nil {
 		return []error{fmt.Errorf("tinydns: %w", err)}, nil
 	}
+	if err := o.checkRoot(); err != nil {
+		return []error{err}, nil
+	}
 	t := new(Tinydns)
 	if err := t.assemble(o); err != nil {
 		return []error{fmt.Errorf("tinydns: %w", err)}, nil
-	}
-	info, err := os.Stat(o.Root)
-	if err == nil && !info.IsDir() {
-		err = errors.New("not a folder")
-	}
-	if err != nil {
-		return []error{fmt.Errorf("%s: tinydns root: %w", o.Root, err)}, nil
 	}
 	if o.Write == "file" {
 		if err := checkOwned(o.Path); err != nil {
 			faults = append(faults, err)
 		}
+	}
+	if folder := filepath.Dir(o.Path); !isFolder(folder) {
+		return append(faults, fmt.Errorf("%s: there is no folder %s", o.Place("path"), folder)), nil
 	}
 	if o.Write != "hosts" {
 		if err := checkReplace(o.Path, serve); err != nil {
@@ -75,9 +75,6 @@ func served(name records.Name, zones map[string]bool) bool {
 // keeps its owner and group.
 func checkReplace(path string, serve durable.Account) error {
 	folder := filepath.Dir(path)
-	if _, err := os.Stat(folder); err != nil {
-		return err
-	}
 	if !serve.MayWrite(folder) {
 		return fmt.Errorf("%s: %s cannot write to this folder; run: chown %s %s", folder, serve, serve, folder)
 	}
@@ -89,6 +86,11 @@ func checkReplace(path string, serve durable.Account) error {
 		return fmt.Errorf("%s: it belongs to %s, and %s could not replace it and keep that; run: chown %s %s", path, durable.Owner(info), serve, serve, path)
 	}
 	return nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // checkEdited reads the data file that dnsgate edits, and tells for which of
@@ -112,12 +114,12 @@ func checkEdited(o TinydnsOptions, names []records.Name) (faults []error) {
 // checkSources compiles the sources, and returns their zones.
 func checkSources(s *sources) (zones map[string]bool, faults []error) {
 	zones = make(map[string]bool)
-	paths, err := s.find()
-	if err != nil {
-		faults = append(faults, err)
-	}
+	paths, faults := s.find()
 	for _, path := range paths {
 		c, _, err := s.compile(context.Background(), path)
+		if path == s.also && errors.Is(err, fs.ErrNotExist) {
+			continue // checkEdited tells it
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue

@@ -2,7 +2,9 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 // compiled until it changes.
 type sources struct {
 	patterns []string                 // absolute; the files of a pattern are in order of name
+	place    func(string) string      // how an error begins that "sources[i]" is to blame for
 	also     string                   // a path that comes last if no pattern matches it; "": none
 	except   func(path string) bool   // files that are none of them, though a pattern matches
 	wrote    func(durable.Stamp) bool // tells a version that dnsgate itself wrote; nil: there is none
@@ -41,9 +44,9 @@ func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool
 	if s.compiled == nil {
 		s.compiled = make(map[string]compiledSource)
 	}
-	paths, err := s.find()
-	if err != nil {
-		return nil, false, err
+	paths, missing := s.find()
+	if len(missing) > 0 {
+		return nil, false, missing[0]
 	}
 	compiled := make(map[string]compiledSource, len(paths))
 	for _, path := range paths {
@@ -61,18 +64,18 @@ func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool
 	return parts, changed, nil
 }
 
-// find lists the files that the patterns name, each once. As in a shell, a
-// pattern does not match a hidden file unless it begins with a dot.
-func (s *sources) find() ([]string, error) {
-	var paths []string
+// find lists the files that the patterns name, each once, and what is wrong with
+// those named without a pattern. As in a shell, a pattern does not match a
+// hidden file unless it begins with a dot.
+func (s *sources) find() (paths []string, faults []error) {
 	seen := make(map[string]bool)
-	for _, pattern := range s.patterns {
-		found, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, fmt.Errorf("source %q: %w", pattern, err)
-		}
-		if path, literal := unpattern(pattern); literal && len(found) == 0 && !s.builds {
-			return nil, fmt.Errorf("source %s does not exist", path)
+	for i, pattern := range s.patterns {
+		found, _ := filepath.Glob(pattern) // complete has checked it
+		if path, literal := unpattern(pattern); literal {
+			if err := s.checkNamed(path); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", s.place(fmt.Sprintf("sources[%d]", i)), err))
+				continue
+			}
 		}
 		hidden := strings.HasPrefix(filepath.Base(pattern), ".")
 		for _, path := range found {
@@ -88,7 +91,18 @@ func (s *sources) find() ([]string, error) {
 	if s.also != "" && !containsFile(paths, s.also) {
 		paths = append(paths, s.also)
 	}
-	return paths, nil
+	return paths, faults
+}
+
+func (s *sources) checkNamed(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !s.builds:
+		return fmt.Errorf("the file %s does not exist", path)
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder, not a data file", filepath.Clean(path))
+	}
+	return nil
 }
 
 // unpattern returns the path that a pattern without wildcards names.
@@ -183,9 +197,9 @@ func (s *sources) newest() int64 {
 // stamps tells the versions of all sources, for a builder that does not
 // compile them.
 func (s *sources) stamps() (map[string]durable.Stamp, error) {
-	paths, err := s.find()
-	if err != nil {
-		return nil, err
+	paths, missing := s.find()
+	if len(missing) > 0 {
+		return nil, missing[0]
 	}
 	stamps := make(map[string]durable.Stamp, len(paths))
 	for _, path := range paths {

@@ -32,6 +32,10 @@ type TinydnsOptions struct {
 	// "-": lines without one; "": any, if those of a host do not differ by it.
 	Location string
 
+	// Place is how an error begins that an option is to blame for, such as
+	// "root" or "sources[1]"; nil: with that.
+	Place func(option string) string
+
 	Logger *slog.Logger // nil: the default one
 }
 
@@ -93,6 +97,9 @@ func NewTinydns(o TinydnsOptions) (*Tinydns, error) {
 	o, err := o.complete()
 	if err != nil {
 		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	if err := o.checkRoot(); err != nil {
+		return nil, err
 	}
 	t := &Tinydns{lock: &rootLock{root: o.Root}}
 	if err := t.assemble(o); err != nil {
@@ -167,6 +174,9 @@ func (o TinydnsOptions) complete() (TinydnsOptions, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Place == nil {
+		o.Place = func(option string) string { return option }
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second
 	}
@@ -212,6 +222,20 @@ func (o TinydnsOptions) complete() (TinydnsOptions, error) {
 	return o, nil
 }
 
+// checkRoot makes sure that the root is a folder.
+func (o TinydnsOptions) checkRoot() error {
+	info, err := os.Stat(o.Root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: the folder %s does not exist", o.Place("root"), o.Root)
+	case err != nil:
+		return fmt.Errorf("%s: %w", o.Place("root"), err)
+	case !info.IsDir():
+		return fmt.Errorf("%s: %s is not a folder", o.Place("root"), o.Root)
+	}
+	return nil
+}
+
 // assemble chooses the writer and the builder.
 func (t *Tinydns) assemble(o TinydnsOptions) error {
 	form := lineForm{dialect: tinydns.Stock}
@@ -219,7 +243,7 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 		form.dialect = tinydns.Fefe
 	}
 	lines := &tinydns.Builder{Dialect: form.dialect} // those outside of all sources
-	from := &sources{patterns: o.Sources, dialect: form.dialect, builds: len(o.Rebuild) > 0}
+	from := &sources{patterns: o.Sources, place: o.Place, dialect: form.dialect, builds: len(o.Rebuild) > 0}
 	from.except = func(string) bool { return false }
 	t.sources = from
 	own := func() string { return o.Path }
