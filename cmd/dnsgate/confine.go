@@ -17,33 +17,58 @@ import (
 // confinement is what serve still needs once it is running. A reload can only
 // name files in these folders, and servers on these ports; for others the
 // gateway has to be restarted.
-func confinement(configFile string, cfg *config.Config) confine.Rules {
-	r := confine.Rules{
-		Read:  []string{folderOf(configFile), filepath.Dir(cfg.AuthorizedKeys), folderOf(cfg.AuthorizedKeys)},
-		Write: []string{cfg.State},
-	}
-	if t := cfg.TinyDNS; t != nil {
-		r.Write = append(r.Write, t.Root, folderOf(below(t.Root, t.Path)))
-		for _, source := range t.Sources {
-			matches, _ := filepath.Glob(below(t.Root, source)) // its pattern is checked by config
-			for _, file := range append(matches, below(t.Root, source)) {
-				r.Read = append(r.Read, folderOf(file))
-			}
-		}
-		r.Commands = t.Rebuild != nil
-		if t.Verify != "" {
-			allowServer(&r, t.Verify)
-		}
-	}
-	for _, z := range cfg.RFC2136 {
-		allowServer(&r, z.Server)
-		if z.TSIGSecret != "" {
-			r.Read = append(r.Read, folderOf(z.TSIGSecret))
-		}
+func confinement(configFile string, cfg *config.Config) (r confine.Rules) {
+	for _, n := range uses(configFile, cfg) {
+		r.Read = append(r.Read, n.rules.Read...)
+		r.Write = append(r.Write, n.rules.Write...)
+		r.Connect = append(r.Connect, n.rules.Connect...)
+		r.Resolve = r.Resolve || n.rules.Resolve
+		r.Commands = r.Commands || n.rules.Commands
 	}
 	slices.Sort(r.Read)
 	r.Read = slices.Compact(r.Read)
 	return r
+}
+
+// use is what serve needs because of one key of the configuration.
+type use struct {
+	key   string
+	rules confine.Rules
+}
+
+func uses(configFile string, cfg *config.Config) []use {
+	all := []use{
+		{"", confine.Rules{Read: []string{folderOf(configFile)}}},
+		{"authorized_keys", confine.Rules{Read: []string{filepath.Dir(cfg.AuthorizedKeys), folderOf(cfg.AuthorizedKeys)}}},
+		{"state", confine.Rules{Write: []string{cfg.State}}},
+	}
+	if t := cfg.TinyDNS; t != nil {
+		all = append(all,
+			use{"tinydns.root", confine.Rules{Write: []string{t.Root}}},
+			use{"tinydns.path", confine.Rules{Write: []string{folderOf(below(t.Root, t.Path))}}},
+			use{"tinydns.sources", confine.Rules{Read: foldersOfSources(t)}},
+			use{"tinydns.rebuild", confine.Rules{Commands: t.Rebuild != nil}})
+		if t.Verify != "" {
+			all = append(all, use{"tinydns.verify", server(t.Verify)})
+		}
+	}
+	for _, z := range cfg.RFC2136 {
+		all = append(all, use{"rfc2136", server(z.Server)})
+		if z.TSIGSecret != "" {
+			all = append(all, use{"rfc2136", confine.Rules{Read: []string{folderOf(z.TSIGSecret)}}})
+		}
+	}
+	return all
+}
+
+func foldersOfSources(t *config.TinyDNS) (folders []string) {
+	for _, source := range t.Sources {
+		matches, _ := filepath.Glob(below(t.Root, source)) // its pattern is checked by config
+		for _, file := range append(matches, below(t.Root, source)) {
+			folders = append(folders, folderOf(file))
+		}
+	}
+	return folders
 }
 
 // below is path, which is relative to folder unless absolute.
@@ -68,13 +93,13 @@ func folderOf(path string) string {
 	}
 }
 
-// allowServer allows the server's port over TCP, and its name to be looked up.
-func allowServer(r *confine.Rules, server string) {
-	host, port, _ := net.SplitHostPort(server) // checked by config
+// server is the server's port over TCP, and its name to be looked up.
+func server(address string) (r confine.Rules) {
+	host, port, _ := net.SplitHostPort(address) // checked by config
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil {
-		r.Connect = append(r.Connect, uint16(n))
+		r.Connect = []uint16{uint16(n)}
 	}
-	if _, err := netip.ParseAddr(host); err != nil {
-		r.Resolve = true
-	}
+	_, err := netip.ParseAddr(host)
+	r.Resolve = err != nil
+	return r
 }

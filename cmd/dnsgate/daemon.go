@@ -4,9 +4,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
 	"dnsgate/internal/config"
+	"dnsgate/internal/confine"
 	"dnsgate/internal/durable"
 	"dnsgate/internal/gate"
 	"dnsgate/internal/records/boltstore"
@@ -41,6 +40,8 @@ type daemon struct {
 	publishers *publishers
 	gate       *gate.Gate
 	commands   *command.Gateway
+
+	confined *confine.Applied // nil: it is not
 
 	mu     sync.Mutex // one reload at a time, and for config
 	config *config.Config
@@ -206,42 +207,4 @@ func (d *daemon) Close() {
 	if d.keys != nil {
 		d.keys.Close()
 	}
-}
-
-// reload reads keys and configuration again. After an error everything stays
-// as it was.
-func (d *daemon) reload(context.Context) error {
-	cfg, err := config.Load(d.configFile)
-	if err != nil {
-		d.log.Error("configuration not reloaded, keeping the running one", "error", err)
-		return errors.Join(err, d.keys.Reload())
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	old := d.config
-	if needsRestart(old, cfg) {
-		d.log.Warn("listen, host_keys, authorized_keys, state, post_quantum_only and confine change only with a restart")
-	}
-	cfg.Listen, cfg.HostKeys, cfg.AuthorizedKeys, cfg.State = old.Listen, old.HostKeys, old.AuthorizedKeys, old.State
-	cfg.PostQuantumOnly, cfg.Confine = old.PostQuantumOnly, old.Confine
-	d.forbid(cfg)
-	if err := d.publishers.replace(cfg); err != nil {
-		d.forbid(old)
-		if old.Confine && errors.Is(err, fs.ErrPermission) {
-			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
-		}
-		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
-		return err
-	}
-	d.config = cfg
-	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
-	d.gate.SetLimits(gateLimits(cfg.Limits))
-	d.log.Info("configuration loaded", "file", d.configFile)
-	return d.keys.Reload()
-}
-
-func needsRestart(a, b *config.Config) bool {
-	return !slices.Equal(a.Listen, b.Listen) || !slices.Equal(a.HostKeys, b.HostKeys) ||
-		a.AuthorizedKeys != b.AuthorizedKeys || a.State != b.State ||
-		a.PostQuantumOnly != b.PostQuantumOnly || a.Confine != b.Confine
 }

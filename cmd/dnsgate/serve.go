@@ -64,7 +64,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	}
 	defer d.Close()
 	if cfg.Confine {
-		if err := confine.Apply(confinement(configFile, cfg), log); err != nil {
+		if d.confined, err = confine.Apply(confinement(configFile, cfg), log); err != nil {
 			return &exit{exConfig, err}
 		}
 	}

@@ -286,10 +286,15 @@ func (r *run) reload(words []string) error {
 	if err := noWords("reload", words); err != nil {
 		return err
 	}
-	if err := r.gate.Reload(r.ctx); err != nil {
-		return fault(Outage, "not reloaded, all stays as it was: %v", err)
+	restart, err := r.gate.Reload(r.ctx)
+	if err != nil {
+		return fault(Outage, "%v", err)
 	}
-	r.out.WriteString("reloaded\n")
+	r.out.WriteString("reloaded")
+	if len(restart) > 0 {
+		r.out.WriteString(", but these need a restart: " + strings.Join(restart, ", "))
+	}
+	r.out.WriteString("\n")
 	return nil
 }
 

@@ -56,7 +56,9 @@ type Gateway struct {
 	PublishTimeout time.Duration
 
 	// What the admin commands need of the rest of the program.
-	Reload      func(context.Context) error
+	// Reload reads keys and configuration again. Restart are the keys of the
+	// configuration whose new values need one.
+	Reload      func(context.Context) (restart []string, err error)
 	Keys        func() ([]authkeys.Grant, []authkeys.Fault)
 	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections

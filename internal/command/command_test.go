@@ -94,12 +94,15 @@ func TestEveryVerbIsInHelp(t *testing.T) {
 
 func TestAdminFailures(t *testing.T) {
 	g, p := newGateway(t)
-	g.Reload = func(context.Context) error { return errors.New("dnsgate.toml:3: no good\nand 2 more") }
+	reloaded := errors.New("not reloaded, all stays as it was: dnsgate.toml:3: no good\nand 2 more")
+	g.Reload = func(context.Context) ([]string, error) { return []string{"listen", "tinydns.root"}, reloaded }
 	p.wait = func(context.Context) error { return errors.New("tinydns: data:7: what is OK?") }
 	newClient(t, g, "admin").play([]step{
 		{"reload", 75, "911 not reloaded, all stays as it was: dnsgate.toml:3: no ***?and 2 more"},
 		{"rebuild", 75, "dnserr tinydns: data:7: what is ***?; the gateway goes on trying"},
 	})
+	reloaded = nil
+	newClient(t, g, "admin").play([]step{{"reload", 0, "reloaded, but these need a restart: listen, tinydns.root"}})
 }
 
 // TestStop: from then on everything is 911.

@@ -75,7 +75,7 @@ func openGateway(dir string) (*Gateway, *published, error) {
 		Store: closing{store, closed}, Publishers: p, Rates: NewRates(0), Log: quiet,
 		Version: "v1", Started: time.Now(), PublishTimeout: 10 * time.Second,
 		TTL:         func() uint32 { return 300 },
-		Reload:      func(context.Context) error { return nil },
+		Reload:      func(context.Context) ([]string, error) { return nil, nil },
 		Keys:        func() ([]authkeys.Grant, []authkeys.Fault) { return nil, nil },
 		Connections: func() Connections { return Connections{} },
 	}, p, nil

@@ -12,34 +12,35 @@ import (
 
 // Apply confines the process, all its threads, and what it will run, for
 // good. What the kernel lacks is logged and left out. Sockets and files that
-// are open stay so: listeners must be open already.
-func Apply(r Rules, log *slog.Logger) error {
+// are open stay so: listeners must be open already. It returns nil if the
+// process is not confined to files.
+func Apply(r Rules, log *slog.Logger) (*Applied, error) {
 	if err := ll.AllThreadsPrctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("confining: setting no_new_privs: %w", err)
+		return nil, fmt.Errorf("confining: setting no_new_privs: %w", err)
 	}
 	// The memory holds private keys: no core dumps, and no debugging by others
 	// of the same user.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return fmt.Errorf("confining: forbidding core dumps: %w", err)
+		return nil, fmt.Errorf("confining: forbidding core dumps: %w", err)
 	}
 	abi, err := ll.LandlockGetABIVersion()
 	if err != nil {
 		log.Warn("not confined to files and ports, the kernel has no Landlock", "error", err)
-		return nil
+		return nil, nil
 	}
 	rules, err := r.landlock(abi)
 	if err != nil {
-		return fmt.Errorf("confining: %w", err)
+		return nil, fmt.Errorf("confining: %w", err)
 	}
 	if err := r.config().BestEffort().Restrict(rules...); err != nil {
-		return fmt.Errorf("confining: %w", err)
+		return nil, fmt.Errorf("confining: %w", err)
 	}
 	if abi < 4 {
 		log.Warn("confined to its files, but not to ports: the kernel's Landlock is too old", "abi", abi)
-		return nil
+		return &Applied{rules: r.real(), anyPort: true}, nil
 	}
 	log.Info("confined to its files and ports", "abi", abi, "read", r.Read, "write", r.Write, "connect", r.Connect)
-	return nil
+	return &Applied{rules: r.real(), anyPort: r.Commands}, nil
 }
 
 // config is what is confined at all. Later versions of Landlock confine UDP,

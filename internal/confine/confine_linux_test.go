@@ -36,13 +36,28 @@ const nodes = "mknod root/disk b 8 0 || mknod root/disk c 5 0"
 // confined tries everything and says how it went.
 func confined(folder string, commands bool) {
 	allowed, refused := listen(), listen()
-	err := Apply(Rules{
+	applied, err := Apply(Rules{
 		Read:     []string{filepath.Join(folder, "config"), filepath.Join(folder, "keys")},
 		Write:    []string{filepath.Join(folder, "state"), filepath.Join(folder, "root")},
-		Connect:  []uint16{uint16(allowed.Addr().(*net.TCPAddr).Port)},
+		Connect:  []uint16{portOf(allowed)},
 		Commands: commands,
 	}, slog.New(slog.NewTextHandler(os.Stdout, nil)))
 	say("apply", err)
+	agree := func(r Rules, err error) { // what Allows says is what the kernel does
+		if applied.Allows(r) != (err == nil) {
+			fmt.Printf("Allows(%+v) is %v, but the kernel says: %v\n", r, err != nil, err)
+		}
+	}
+	agree(Rules{Read: []string{filepath.Join(folder, "config", "sub")}}, list(folder, "config/sub"))
+	agree(Rules{Read: []string{filepath.Join(folder, "state")}}, list(folder, "state"))
+	agree(Rules{Read: []string{folder}}, list(folder, "."))
+	agree(Rules{Write: []string{filepath.Join(folder, "root")}}, os.WriteFile(filepath.Join(folder, "root", "f"), nil, 0o600))
+	agree(Rules{Write: []string{filepath.Join(folder, "config")}}, os.WriteFile(filepath.Join(folder, "config", "f"), nil, 0o600))
+	agree(Rules{Write: []string{filepath.Join(folder, "root2")}}, os.WriteFile(filepath.Join(folder, "root2", "f"), nil, 0o600))
+	agree(Rules{Write: []string{filepath.Join(folder, "to-root")}}, os.WriteFile(filepath.Join(folder, "to-root", "f"), nil, 0o600))
+	agree(Rules{Connect: []uint16{portOf(allowed)}}, dial(allowed))
+	agree(Rules{Connect: []uint16{portOf(allowed), portOf(refused)}}, dial(refused))
+	agree(Rules{Commands: true}, exec.Command("/bin/true").Run())
 	say("no_new_privs", everyThread(func() error {
 		if on, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || on != 1 {
 			return fmt.Errorf("%d, %w", on, err)
@@ -106,6 +121,13 @@ func say(what string, err error) {
 		fmt.Printf("%s: %v\n", what, err)
 	}
 }
+
+func list(folder, name string) error {
+	_, err := os.ReadDir(filepath.Join(folder, name))
+	return err
+}
+
+func portOf(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
 
 func listen() net.Listener {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -213,10 +235,13 @@ func run(t *testing.T, commands string) string {
 	if strings.HasPrefix(folder, "/tmp/") && commands != "" {
 		folder = outside(t)
 	}
-	for _, name := range []string{"config/sub", "state", "root"} {
+	for _, name := range []string{"config/sub", "state", "root", "root2"} {
 		if err := os.MkdirAll(filepath.Join(folder, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.Symlink("root", filepath.Join(folder, "to-root")); err != nil {
+		t.Fatal(err)
 	}
 	for _, name := range []string{"config/sub/file", "keys", "beside"} {
 		if err := os.WriteFile(filepath.Join(folder, name), []byte("x"), 0o644); err != nil {

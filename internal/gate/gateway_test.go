@@ -127,7 +127,7 @@ func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
 	return &command.Gateway{
 		Store: store, Publishers: set, Rates: command.NewRates(1_000_000), Log: log,
 		Version: "test", Started: time.Now(), TTL: func() uint32 { return 300 }, PublishTimeout: 15 * time.Second,
-		Reload: func(context.Context) error { return g.keys.Reload() },
+		Reload: func(context.Context) ([]string, error) { return nil, g.keys.Reload() },
 		Keys:   func() ([]authkeys.Grant, []authkeys.Fault) { return g.keys.Set().Grants(), g.keys.Faults() },
 	}
 }

@@ -1,0 +1,132 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"dnsgate/internal/config"
+)
+
+// reload reads keys and configuration again, and returns the keys of the
+// configuration that changed and need a restart. After an error of the
+// configuration all of it stays as it was.
+func (d *daemon) reload(context.Context) (restart []string, err error) {
+	cfg, err := config.Load(d.configFile)
+	if err != nil {
+		d.log.Error("configuration not reloaded, keeping the running one", "error", err)
+		return nil, unchanged(errors.Join(err, d.keys.Reload()))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	old := d.config
+	restart = d.keep(cfg)
+	d.forbid(cfg)
+	if err := d.publishers.replace(cfg); err != nil {
+		d.forbid(old)
+		if d.confined != nil && errors.Is(err, fs.ErrPermission) {
+			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
+		}
+		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
+		return nil, unchanged(err)
+	}
+	d.config = cfg
+	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
+	d.gate.SetLimits(gateLimits(cfg.Limits))
+	d.log.Info("configuration loaded", "file", d.configFile)
+	if len(restart) > 0 {
+		d.log.Warn("changed, but only a restart applies it", "keys", strings.Join(restart, ", "))
+	}
+	if err := d.keys.Reload(); err != nil {
+		return nil, fmt.Errorf("the configuration is reloaded, but the keys stay as they were: %w", err)
+	}
+	return restart, nil
+}
+
+func unchanged(err error) error { return fmt.Errorf("not reloaded, all stays as it was: %w", err) }
+
+// keep gives cfg the running values of what only a restart changes, and returns
+// the keys that this undid.
+func (d *daemon) keep(cfg *config.Config) (undone []string) {
+	old := d.config
+	undone = append(undone, keepKey("listen", &cfg.Listen, old.Listen)...)
+	undone = append(undone, keepKey("host_keys", &cfg.HostKeys, old.HostKeys)...)
+	undone = append(undone, keepKey("authorized_keys", &cfg.AuthorizedKeys, old.AuthorizedKeys)...)
+	undone = append(undone, keepKey("state", &cfg.State, old.State)...)
+	undone = append(undone, keepKey("post_quantum_only", &cfg.PostQuantumOnly, old.PostQuantumOnly)...)
+	undone = append(undone, keepKey("confine", &cfg.Confine, old.Confine)...)
+	outside := d.outside(cfg)
+	if slices.ContainsFunc(outside, func(key string) bool { return strings.HasPrefix(key, "tinydns.") }) {
+		undone = append(undone, changedTinyDNS(old.TinyDNS, cfg.TinyDNS)...)
+		cfg.TinyDNS = old.TinyDNS
+	}
+	if slices.Contains(outside, "rfc2136") {
+		undone = append(undone, "rfc2136")
+		cfg.RFC2136 = old.RFC2136
+	}
+	return undone
+}
+
+func keepKey[T any](key string, value *T, running T) (undone []string) {
+	if !reflect.DeepEqual(*value, running) {
+		*value, undone = running, []string{key}
+	}
+	return undone
+}
+
+// outside returns the keys of cfg that name what the confined process cannot
+// reach. A root that is not there is another fault, which the publishers tell.
+func (d *daemon) outside(cfg *config.Config) (keys []string) {
+	if d.confined == nil {
+		return nil
+	}
+	missing := cfg.TinyDNS != nil && !isFolder(cfg.TinyDNS.Root)
+	for _, u := range uses(d.configFile, cfg) {
+		if missing && strings.HasPrefix(u.key, "tinydns.") {
+			continue
+		}
+		if !d.confined.Allows(u.rules) && !slices.Contains(keys, u.key) {
+			keys = append(keys, u.key)
+		}
+	}
+	return keys
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// changedTinyDNS returns the keys of the table that differ. They belong
+// together, so that a reload applies all of them or none.
+func changedTinyDNS(old, to *config.TinyDNS) (keys []string) {
+	if old == nil || to == nil {
+		return []string{"tinydns"}
+	}
+	for _, k := range []struct {
+		key     string
+		old, to any
+	}{
+		{"root", old.Root, to.Root},
+		{"write", old.Write, to.Write},
+		{"path", old.Path, to.Path},
+		{"sources", old.Sources, to.Sources},
+		{"rebuild", old.Rebuild, to.Rebuild},
+		{"timeout", old.Timeout, to.Timeout},
+		{"aaaa", old.AAAA, to.AAAA},
+		{"verify", old.Verify, to.Verify},
+		{"location", old.Location, to.Location},
+	} {
+		if !reflect.DeepEqual(k.old, k.to) {
+			keys = append(keys, "tinydns."+k.key)
+		}
+	}
+	return keys
+}
