@@ -64,7 +64,7 @@ func (d *daemon) open() error {
 		return &exit{exConfig, err}
 	}
 	for _, text := range idleHostKeys(d.config, hostKeys) {
-		d.log.Warn("host key of no use", "why", text)
+		d.log.Info("host key only announced", "why", text)
 	}
 	if d.keys, err = authkeys.Open(d.config.AuthorizedKeys, d.log); err != nil {
 		return &exit{exConfig, err}

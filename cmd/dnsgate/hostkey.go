@@ -29,7 +29,7 @@ func loadHostKeys(paths []string) ([]gossh.Signer, error) {
 	return signers, nil
 }
 
-// idleHostKeys says which keys prove nothing, for one before it is of the same
+// idleHostKeys says which keys prove nothing yet, for one before it is of the same
 // type. Signers are those of cfg.HostKeys, nil where one could not be read.
 func idleHostKeys(cfg *config.Config, signers []gossh.Signer) (idle []string) {
 	first := make(map[string]string) // path, by type
@@ -39,7 +39,7 @@ func idleHostKeys(cfg *config.Config, signers []gossh.Signer) (idle []string) {
 		}
 		kind := signers[i].PublicKey().Type()
 		if proves, ok := first[kind]; ok {
-			idle = append(idle, fmt.Sprintf("%s: %s does not prove this gateway: %s, before it, has the same type, %s, and clients are shown that one",
+			idle = append(idle, fmt.Sprintf("%s: %s does not prove this gateway: %s, before it, has the same type, %s, and clients are shown that one; they may learn this one",
 				cfg.Places.Of(fmt.Sprintf("host_keys[%d]", i)), path, proves, kind))
 			continue
 		}

@@ -39,6 +39,7 @@ type conn struct {
 	refused    atomic.Int32 // channels refused
 	arrived    sync.Once    // it has asked for a command, or is not likely to any more
 	arrival    *time.Timer  // ends that
+	proving    proving
 
 	mu       sync.Mutex
 	moved    sync.Cond // one of these changed

@@ -53,7 +53,8 @@ type Gate struct {
 	server   *ssh.Server
 	limits   atomic.Pointer[Limits]
 
-	hostKeys     []gossh.MultiAlgorithmSigner
+	allHostKeys  []gossh.MultiAlgorithmSigner
+	hostKeys     []gossh.MultiAlgorithmSigner // of these, the first of each type
 	keyExchanges []string
 
 	startups  counter[netip.Prefix] // connections that have not proven a key, by source
@@ -93,13 +94,14 @@ func New(o Options) (*Gate, error) {
 		readAhead: pool{left: maxSharedReadAhead},
 		turning:   pool{left: maxTurning},
 	}
-	for _, key := range firstOfType(o.HostKeys) {
+	for _, key := range o.HostKeys {
 		signer, err := hostSigner(key)
 		if err != nil {
 			return nil, err
 		}
-		g.hostKeys = append(g.hostKeys, signer)
+		g.allHostKeys = append(g.allHostKeys, signer)
 	}
+	g.hostKeys = firstOfType(g.allHostKeys)
 	g.keyExchanges = keyExchanges
 	if o.PostQuantumOnly {
 		g.keyExchanges = postQuantum
@@ -114,7 +116,7 @@ func New(o Options) (*Gate, error) {
 		PublicKeyHandler:         g.offered,
 		ConnectionFailedCallback: g.loginFailed,
 		ChannelHandlers:          map[string]ssh.ChannelHandler{"session": g.session, "default": g.refuseChannel},
-		RequestHandlers:          map[string]ssh.RequestHandler{},
+		RequestHandlers:          map[string]ssh.RequestHandler{proveMessage: g.proveHostKeys},
 		SubsystemHandlers:        map[string]ssh.SubsystemHandler{},
 	}
 	return g, nil

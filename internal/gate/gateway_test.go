@@ -177,6 +177,7 @@ func (g *gateway) dialFrom(source string, auth ...gossh.AuthMethod) (*gossh.Clie
 	nc.SetDeadline(time.Now().Add(20 * time.Second))
 	conn, channels, requests, err := gossh.NewClientConn(nc, g.addr, &gossh.ClientConfig{
 		User: "root", Auth: auth, HostKeyCallback: gossh.FixedHostKey(g.hostKey.PublicKey()),
+		HostKeyAlgorithms: g.algorithms(),
 	})
 	if err != nil {
 		nc.Close()

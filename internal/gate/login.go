@@ -2,9 +2,7 @@ package gate
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -72,31 +70,6 @@ func (s connSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm str
 		return nil, errKeyExchanges
 	}
 	return s.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
-}
-
-// firstOfType leaves out the keys of a type that an earlier one has: clients ask
-// for a type, and the library would let the last one answer.
-func firstOfType(keys []gossh.Signer) (first []gossh.Signer) {
-	for _, key := range keys {
-		sameType := func(k gossh.Signer) bool { return k.PublicKey().Type() == key.PublicKey().Type() }
-		if !slices.ContainsFunc(first, sameType) {
-			first = append(first, key)
-		}
-	}
-	return first
-}
-
-// hostSigner limits what a host key signs with: SHA-1 is not offered.
-func hostSigner(key gossh.Signer) (gossh.MultiAlgorithmSigner, error) {
-	signer, ok := key.(gossh.AlgorithmSigner)
-	if !ok {
-		return nil, fmt.Errorf("host key %s cannot choose its algorithm", gossh.FingerprintSHA256(key.PublicKey()))
-	}
-	algorithms := []string{key.PublicKey().Type()}
-	if algorithms[0] == gossh.KeyAlgoRSA {
-		algorithms = []string{gossh.KeyAlgoRSASHA256, gossh.KeyAlgoRSASHA512}
-	}
-	return gossh.NewSignerWithAlgorithms(signer, algorithms)
 }
 
 // refusal is a key that was offered in vain, for the log.

@@ -44,6 +44,7 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 	if !c.await() {
 		return
 	}
+	g.announceHostKeys(c, sc)
 	ch, requests, err := nch.Accept()
 	if err != nil {
 		c.awaited()
@@ -211,6 +212,7 @@ func (o output) Write(b []byte) (int, error) {
 }
 
 func (s *session) exit(status int) {
+	s.conn.proofSent()
 	payload := binary.BigEndian.AppendUint32(nil, uint32(status)) // RFC 4254 section 6.10
 	s.ch.SendRequest("exit-status", false, payload)
 }
