@@ -123,7 +123,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		PostQuantumOnly: d.config.PostQuantumOnly,
 	})
 	if err == nil {
-		d.commands.Connections, d.commands.Arriving = d.gate.Connections, d.gate.Arriving
+		d.commands.Connections = d.gate.Connections
 	}
 	return err
 }

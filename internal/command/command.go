@@ -63,10 +63,6 @@ type Gateway struct {
 	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections
 
-	// Arriving is how many connections have just come and asked for nothing
-	// yet; nil: it is not known.
-	Arriving func() int
-
 	stopping atomic.Bool
 	together together
 	sharing  sync.Once

@@ -9,27 +9,27 @@ import (
 // patience is how long a change waits for others at most.
 const patience = 20 * time.Millisecond
 
-// together holds changes back for a moment while more are on their way, so
+// together holds changes back while earlier ones are stored and published, so
 // that one transaction on the disk and one publication serve them all. A
 // change that comes alone does not wait.
 type together struct {
 	mu      sync.Mutex
 	waiting int           // changes held back
 	onward  int           // changes let go that have not ended
-	most    int           // that were seen at once since some were let go, on their way or here
+	most    int           // waiting and onward at once, since some were let go
 	release chan struct{} // closed when those that wait are let go
 }
 
-// join returns when a change is to go on: once those before it have ended and
-// as many wait as were seen at once, for those will come again; or when
-// patience is at its end. arriving is how many others are on their way. leave
-// is to be called when the change has ended.
-func (t *together) join(ctx context.Context, arriving int) (leave func()) {
+// join returns when a change may go on: once those before it have ended and as
+// many wait as were seen at once, because clients that updated together will do
+// so again; or when its patience is at its end. The caller calls leave when the
+// change has ended.
+func (t *together) join(ctx context.Context) (leave func()) {
 	t.mu.Lock()
 	if t.waiting++; t.waiting == 1 {
 		t.release = make(chan struct{})
 	}
-	t.most = max(t.most, arriving+t.waiting+t.onward)
+	t.most = max(t.most, t.waiting+t.onward)
 	release := t.release
 	if !t.letGo() && t.waiting == 1 {
 		time.AfterFunc(patience, func() { t.expire(release) })

@@ -20,12 +20,12 @@ func newCrowd(t *testing.T) *crowd {
 	return &crowd{T: t, went: make(chan time.Duration, 100), leave: make(chan func(), 100)}
 }
 
-// join brings n changes while so many more are arriving.
-func (c *crowd) join(n, arriving int) {
+// join brings n changes.
+func (c *crowd) join(n int) {
 	for range n {
 		go func() {
 			began := time.Now()
-			leave := c.together.join(context.Background(), arriving)
+			leave := c.together.join(context.Background())
 			c.went <- time.Since(began)
 			c.leave <- leave
 		}()
@@ -58,26 +58,27 @@ func TestAChangeAloneDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)
 		for range 3 {
-			c.join(1, 0)
+			c.join(1)
 			c.wants("alone", 0)
 			c.end(1)
 		}
 	})
 }
 
-// Changes wait for those that arrive, and no longer than patience.
+// Changes wait for as many as were seen at once, and no longer than patience.
 func TestChangesWaitForCompany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)
-		c.join(1, 2)
+		c.join(1)
+		c.join(2)
+		c.wants("two come while one is on its way", 0)
+		c.end(1)
 		time.Sleep(patience / 4)
-		c.join(1, 1)
-		time.Sleep(patience / 4)
-		c.wants("one is arriving")
-		c.join(1, 0)
-		c.wants("all are here", 0, patience/4, patience/2)
+		c.wants("the first may come again")
+		c.join(1)
+		c.wants("all are here", 0, patience/4, patience/4)
 		c.end(3)
-		c.join(1, 3)
+		c.join(1)
 		time.Sleep(patience)
 		c.wants("nobody came", patience)
 	})
@@ -87,24 +88,27 @@ func TestChangesWaitForCompany(t *testing.T) {
 func TestChangesStayTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)
-		c.join(1, 1)
-		c.join(1, 0)
+		c.join(1)
+		c.wants("one", 0)
+		c.join(1)
+		c.end(1)
+		c.join(1)
 		c.wants("two", 0, 0)
-		c.join(1, 0)
+		c.join(1)
 		c.wants("the two are not served yet")
 		c.end(2)
 		c.wants("their next changes may follow at once")
-		c.join(1, 0)
+		c.join(1)
 		c.wants("two of three")
-		c.join(1, 0)
+		c.join(1)
 		c.wants("all three", 0, 0, 0)
 		c.end(3)
 
-		c.join(1, 0) // the other two have gone home
+		c.join(1) // the other two have gone home
 		time.Sleep(patience)
 		c.wants("in vain once", patience)
 		c.end(1)
-		c.join(1, 0)
+		c.join(1)
 		c.wants("not twice", 0)
 	})
 }
@@ -113,10 +117,10 @@ func TestChangesStayTogether(t *testing.T) {
 func TestAStuckChangeHoldsNobodyBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCrowd(t)
-		c.join(1, 0)
+		c.join(1)
 		c.wants("it goes", 0)
 		for range 3 {
-			c.join(1, 0)
+			c.join(1)
 			time.Sleep(patience)
 			c.wants("another", patience)
 		}
@@ -125,9 +129,9 @@ func TestAStuckChangeHoldsNobodyBack(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		done := make(chan bool)
-		c.join(1, 5)
+		c.join(1)
 		go func() {
-			c.together.join(ctx, 5)
+			c.together.join(ctx)
 			close(done)
 		}()
 		synctest.Wait()

@@ -156,21 +156,13 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		return done, nil
 	}
 	if changes {
-		defer g.together.join(ctx, g.arriving())()
+		defer g.together.join(ctx)()
 	}
 	revision, err := g.commit(ctx, c, now, write)
 	if err != nil {
 		return nil, err
 	}
 	return done, g.published(ctx, c, revision)
-}
-
-// arriving is how many changes there may be in a moment.
-func (g *Gateway) arriving() int {
-	if g.Arriving == nil {
-		return 0
-	}
-	return g.Arriving()
 }
 
 // sameValues tells a change from a lease that was refreshed.

@@ -37,8 +37,6 @@ type conn struct {
 	proven     atomic.Bool
 	opens      atomic.Int32 // channels being opened or open
 	refused    atomic.Int32 // channels refused
-	arrived    sync.Once    // it has asked for a command, or is not likely to any more
-	arrival    *time.Timer  // ends that
 	proving    proving
 
 	mu       sync.Mutex
@@ -66,19 +64,7 @@ func newConn(g *Gate, nc net.Conn, source netip.Addr, limits *Limits) *conn {
 	c.idle = c.accepted
 	c.moved.L = &c.mu
 	nc.SetDeadline(c.accepted.Add(limits.LoginGraceTime))
-	g.arriving.Add(1)
-	c.arrival = time.AfterFunc(arrivalTime, func() {
-		c.arrived.Do(func() { g.arriving.Add(-1) })
-	})
 	return c
-}
-
-// arrive ends the connection's time of arriving, if it has not ended.
-func (c *conn) arrive() {
-	c.arrived.Do(func() {
-		c.arrival.Stop()
-		c.gate.arriving.Add(-1)
-	})
 }
 
 // SetDeadline does nothing; see conn.
@@ -298,7 +284,6 @@ func (c *conn) release() {
 	if again {
 		return
 	}
-	c.arrive()
 	if c.proven.Load() {
 		c.gate.logins.end(c)
 		c.gate.authenticated.Add(-1)
@@ -308,12 +293,8 @@ func (c *conn) release() {
 }
 
 // begin and end enclose a command.
-func (c *conn) begin(batch bool) {
-	c.arrive()
-	c.run(1, batch)
-}
-
-func (c *conn) end(batch bool) { c.run(-1, batch) }
+func (c *conn) begin(batch bool) { c.run(1, batch) }
+func (c *conn) end(batch bool)   { c.run(-1, batch) }
 
 func (c *conn) run(n int, batch bool) {
 	c.mu.Lock()

@@ -75,8 +75,8 @@ type Gate struct {
 	conns    sync.WaitGroup // those in open
 	active   sync.WaitGroup // commands begun before the drain
 
-	arriving, authenticated, sessions atomic.Int64
-	accepted, refused                 atomic.Uint64
+	authenticated, sessions atomic.Int64
+	accepted, refused       atomic.Uint64
 }
 
 // New makes a Gate that serves nobody yet.
@@ -300,10 +300,6 @@ func (g *Gate) Connections() command.Connections {
 		Penalties:       penalties,
 	}
 }
-
-// Arriving is how many connections have just come, and will most likely ask
-// for a command in a moment.
-func (g *Gate) Arriving() int { return int(g.arriving.Load()) }
 
 // loginFailed logs how a connection ended that proved no key.
 func (g *Gate) loginFailed(nc net.Conn, err error) {

@@ -41,7 +41,6 @@ const (
 	freeKeyExchanges  = 16                              // of one connection; from then on one per second of its life
 	channelCloseGrace = 5 * time.Second
 	turnAwayTime      = 500 * time.Millisecond // for a client that is turned away to read why
-	arrivalTime       = 500 * time.Millisecond // from accepting to a command, most likely
 )
 
 // Bounds for all connections together.

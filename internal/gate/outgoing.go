@@ -9,6 +9,10 @@ import (
 // Write takes b, and sends it soon: what sessions write at about the same time,
 // such as a reply, its exit status and the channel's end, goes out at once. A
 // client that has not proven its key gets no such memory.
+//
+// For speed alone: with 10 commands at once on one connection it gains half of
+// their rate again, and a quarter of the rate of durable updates; where each
+// connection brings one command it gains nothing (docs/performance.md).
 func (c *conn) Write(b []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,6 +23,7 @@ max_sessions = %d
 idle_timeout = "10m"
 max_connection = "60m"
 updates_per_minute = 1000000
+max_hosts_per_key = 1000000
 [tinydns]
 sources = ["data"]
 `
