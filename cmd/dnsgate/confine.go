@@ -41,6 +41,10 @@ func uses(configFile string, cfg *config.Config) []use {
 		{"", confine.Rules{Read: []string{folderOf(configFile)}}},
 		{"authorized_keys", confine.Rules{Read: []string{filepath.Dir(cfg.AuthorizedKeys), folderOf(cfg.AuthorizedKeys)}}},
 		{"state", confine.Rules{Write: []string{cfg.State}}},
+		{"control", confine.Rules{Write: []string{filepath.Dir(cfg.ControlSocket())}}}, // the socket is removed in the end
+	}
+	if cfg.MetricsFile != "" {
+		all = append(all, use{"metrics_file", confine.Rules{Write: []string{folderOf(cfg.MetricsFile)}}})
 	}
 	if t := cfg.TinyDNS; t != nil {
 		all = append(all,

@@ -15,6 +15,7 @@ import (
 	"dnsgate/internal/command"
 	"dnsgate/internal/config"
 	"dnsgate/internal/confine"
+	"dnsgate/internal/control"
 	"dnsgate/internal/durable"
 	"dnsgate/internal/gate"
 	"dnsgate/internal/records/boltstore"
@@ -40,6 +41,7 @@ type daemon struct {
 	publishers *publishers
 	gate       *gate.Gate
 	commands   *command.Gateway
+	control    *control.Server
 
 	confined *confine.Applied // nil: it is not
 
@@ -77,6 +79,9 @@ func (d *daemon) open() error {
 		return &exit{exConfig, err}
 	}
 	if err := d.assemble(hostKeys); err != nil {
+		return &exit{exConfig, err}
+	}
+	if err := d.listenControl(); err != nil {
 		return &exit{exConfig, err}
 	}
 	return nil
@@ -172,6 +177,9 @@ func (d *daemon) maxHosts() int {
 func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	failed := make(chan error, len(listeners))
 	var serving sync.WaitGroup
+	running, end := context.WithCancel(context.Background())
+	defer end()
+	serving.Go(func() { d.control.Serve(ctx, running) })
 	for _, l := range listeners {
 		serving.Go(func() {
 			if err := d.gate.Serve(l); err != nil {
@@ -189,6 +197,7 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	sd.SdNotify(false, sd.SdNotifyStopping)
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
+	context.AfterFunc(drain, end)
 	d.gate.Shutdown(drain)
 	serving.Wait()
 	return err

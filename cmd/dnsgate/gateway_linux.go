@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 func gatewayCommands() []*cobra.Command {
 	return []*cobra.Command{
 		serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(), hostkeyCommand(),
-		compileCommand(), getCommand(), restoreCommand(), importCommand(),
+		compileCommand(), getCommand(), restoreCommand(), importCommand(), adminCommand(),
+		forcedCommand("allow", "[FLAGS] HOST...", "As a forced command: update these hosts"),
 	}
 }

@@ -24,6 +24,7 @@ var mayImport = map[string]string{
 	"internal/publish":             "internal/records internal/tinydns internal/watch internal/durable",
 	"internal/command":             "internal/authkeys internal/records",
 	"internal/gate":                "internal/authkeys internal/command",
+	"internal/control":             "internal/authkeys internal/command",
 	"internal/clients":             "",
 	"internal/faults":              "",
 	"hooks":                        "",

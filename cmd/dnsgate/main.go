@@ -121,9 +121,12 @@ func helpCommand() *cobra.Command {
 	}
 }
 
+// defaultConfig is where the configuration is unless --config says otherwise.
+const defaultConfig = "/etc/dnsgate/dnsgate.toml"
+
 // configFlag adds --config to c.
 func configFlag(c *cobra.Command) *string {
-	return c.Flags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
+	return c.Flags().String("config", defaultConfig, "configuration `FILE`")
 }
 
 // loadConfig reads the configuration; its error has the exit status.

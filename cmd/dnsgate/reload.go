@@ -60,12 +60,17 @@ func (d *daemon) keep(cfg *config.Config) (undone []string) {
 	undone = append(undone, keepKey("host_keys", &cfg.HostKeys, old.HostKeys)...)
 	undone = append(undone, keepKey("authorized_keys", &cfg.AuthorizedKeys, old.AuthorizedKeys)...)
 	undone = append(undone, keepKey("state", &cfg.State, old.State)...)
+	undone = append(undone, keepKey("control", &cfg.Control, old.Control)...)
+	undone = append(undone, keepKey("sshd.users", &cfg.SSHD.Users, old.SSHD.Users)...)
 	undone = append(undone, keepKey("post_quantum_only", &cfg.PostQuantumOnly, old.PostQuantumOnly)...)
 	undone = append(undone, keepKey("confine", &cfg.Confine, old.Confine)...)
 	outside := d.outside(cfg)
 	if slices.ContainsFunc(outside, func(key string) bool { return strings.HasPrefix(key, "tinydns.") }) {
 		undone = append(undone, changedTinyDNS(old.TinyDNS, cfg.TinyDNS)...)
 		cfg.TinyDNS = old.TinyDNS
+	}
+	if slices.Contains(outside, "metrics_file") {
+		undone = append(undone, keepKey("metrics_file", &cfg.MetricsFile, old.MetricsFile)...)
 	}
 	if slices.Contains(outside, "rfc2136") {
 		undone = append(undone, "rfc2136")

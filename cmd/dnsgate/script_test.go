@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,9 +48,10 @@ func TestMain(m *testing.M) {
 //	dig NAME [TYPE]      ask it
 //	json PATH VALUE      stdout is JSON with that VALUE at PATH, such as publishers.0.Name
 //	promtool             stdout is what Prometheus reads
+//	nodeexporter FOLDER  what Prometheus's node_exporter says of the files there
 func TestScripts(t *testing.T) {
 	if os.Getenv("CI") != "" {
-		for _, program := range []string{"ssh", "ssh-keygen", "dig", "tinydns", "tinydns-data", "tinydns-get", "ip", "nsenter", "promtool", "systemd-socket-activate"} {
+		for _, program := range []string{"ssh", "ssh-keygen", "dig", "tinydns", "tinydns-data", "tinydns-get", "ip", "nsenter", "prometheus-node-exporter", "promtool", "systemd-socket-activate"} {
 			if _, err := exec.LookPath(program); err != nil {
 				t.Errorf("%v; see testdata/debian-packages", err)
 			}
@@ -69,21 +73,22 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no such condition")
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":     exits,
-			"keygen":    keygen,
-			"authorize": authorize,
-			"serve":     serveScript,
-			"signal":    signalScript,
-			"shutdown":  shutdown,
-			"gate":      gateScript,
-			"answers":   answers,
-			"until":     until,
-			"await":     await,
-			"netns":     netns,
-			"tinydns":   tinydnsScript,
-			"dig":       dig,
-			"json":      jsonScript,
-			"promtool":  promtool,
+			"exits":        exits,
+			"keygen":       keygen,
+			"authorize":    authorize,
+			"serve":        serveScript,
+			"signal":       signalScript,
+			"shutdown":     shutdown,
+			"gate":         gateScript,
+			"answers":      answers,
+			"until":        until,
+			"await":        await,
+			"netns":        netns,
+			"tinydns":      tinydnsScript,
+			"dig":          dig,
+			"json":         jsonScript,
+			"nodeexporter": nodeExporter,
+			"promtool":     promtool,
 		},
 	})
 }
@@ -100,6 +105,36 @@ func promtool(ts *testscript.TestScript, _ bool, _ []string) {
 	check.Stdin = strings.NewReader(ts.ReadFile("stdout"))
 	if out, err := check.CombinedOutput(); err != nil || len(out) > 0 {
 		ts.Fatalf("promtool check metrics: %v\n%s", err, out)
+	}
+}
+
+// nodeExporter prints what node_exporter makes of a folder's files.
+func nodeExporter(ts *testscript.TestScript, _ bool, args []string) {
+	path, err := exec.LookPath("prometheus-node-exporter")
+	if err != nil && os.Getenv("CI") == "" {
+		ts.Fatalf("%v", err)
+	}
+	ts.Check(err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	address := l.Addr().String()
+	l.Close()
+	c := exec.Command(path, "--collector.disable-defaults", "--collector.textfile", "--web.listen-address="+address,
+		"--collector.textfile.directory="+ts.MkAbs(args[0]))
+	ts.Check(c.Start())
+	defer c.Wait()
+	defer c.Process.Kill()
+	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		reply, err := http.Get("http://" + address + "/metrics")
+		if err == nil {
+			defer reply.Body.Close()
+			_, err = io.Copy(ts.Stdout(), reply.Body)
+			ts.Check(err)
+			return
+		}
+		if time.Since(start) > 10*time.Second {
+			ts.Fatalf("node_exporter does not answer: %v", err)
+		}
 	}
 }
 

@@ -74,6 +74,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	defer cancel()
 	beside.Go(func() { d.reloadOn(ctx, hup) })
 	beside.Go(func() { collectInTime(ctx, allowance) })
+	beside.Go(func() { d.keepMetricsFile(ctx) })
 	for _, l := range listeners {
 		log.Info("listening", "address", l.Addr().String())
 	}

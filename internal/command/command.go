@@ -103,11 +103,19 @@ type Penalty struct {
 
 // Session is who asks, as far as it is proven.
 type Session struct {
-	Source netip.Addr // of the connection
+	Source netip.Addr // of the connection; invalid: it is a program of this machine
 	Began  time.Time
 
 	// Grant looks the proven key up again: it may be gone, or narrowed.
 	Grant func() (authkeys.Grant, error)
+}
+
+// place is where s comes from, as log and history have it.
+func (s *Session) place() string {
+	if !s.Source.IsValid() {
+		return "-"
+	}
+	return s.Source.Unmap().String()
 }
 
 // Stop makes every command from now on answer 911. Those that run go on.
@@ -258,7 +266,7 @@ func (r *run) log(err error, took time.Duration) {
 	if r.grant.Fingerprint != "" {
 		attrs = append(attrs, "key", r.grant.Fingerprint, "comment", r.grant.Comment)
 	}
-	attrs = append(attrs, "source", r.session.Source)
+	attrs = append(attrs, "source", r.session.place())
 	if r.record.dryRun {
 		attrs = append(attrs, "dry_run", true)
 	}
@@ -318,6 +326,6 @@ func (g *Gateway) Shell(s *Session, std Streams) int {
 	io.WriteString(std.Out, Usage(grant.Admin))
 	g.counts.add("shell", BadCommand)
 	g.Log.Info("command", "command", "shell", "key", grant.Fingerprint, "comment", grant.Comment,
-		"source", s.Source, "code", string(BadCommand))
+		"source", s.place(), "code", string(BadCommand))
 	return BadCommand.Exit()
 }

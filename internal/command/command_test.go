@@ -60,7 +60,7 @@ func TestAdminWords(t *testing.T) {
 		{"history x", 65, "notfqdn ..."},
 		{"offline", 64, "badcmd offline takes one host"},
 		{"offline x", 65, "notfqdn ..."},
-		{"offline never.example.com", 0, "nochg - never.example.com"},
+		{"offline never.example.com", 77, "nohost there is no host never.example.com"},
 		{"metrics x", 64, "badcmd metrics takes no words"},
 		{"backup x", 64, "badcmd backup takes no words"},
 		{"reload x", 64, "badcmd reload takes no words"},

@@ -30,13 +30,19 @@ func (c *counts) copy() map[[2]string]uint64 {
 	return maps.Clone(c.by)
 }
 
-// metrics runs "metrics": the text format of Prometheus, version 0.0.4.
+// metrics runs "metrics".
 func (r *run) metrics(words []string) error {
 	if err := noWords("metrics", words); err != nil {
 		return err
 	}
-	st, w := r.gate.state(), r.out
-	by := r.gate.counts.copy()
+	r.gate.WriteMetrics(r.out)
+	return nil
+}
+
+// WriteMetrics writes what "metrics" shows: the text format of Prometheus,
+// version 0.0.4. w is asked for its errors by the caller.
+func (g *Gateway) WriteMetrics(w io.Writer) {
+	st, by := g.state(), g.counts.copy()
 	family(w, "dnsgate_commands_total", "counter", "Commands run, by name and reply code.")
 	keys := slices.SortedFunc(maps.Keys(by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, k := range keys {
@@ -66,7 +72,6 @@ func (r *run) metrics(words []string) error {
 	counter("dnsgate_connections_accepted_total", "Connections accepted.", st.Connections.Accepted)
 	counter("dnsgate_connections_refused_total", "Connections over a limit, or without a good key.", st.Connections.Refused)
 	writePublisherMetrics(w, st)
-	return nil
 }
 
 func writePublisherMetrics(w io.Writer, st Status) {

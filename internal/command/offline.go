@@ -43,6 +43,9 @@ func (r *run) takeOffline(hosts []records.Name, families map[string]bool, admin 
 	r.record.hosts = hosts
 	c := r.gate.change(r.session, r.grant)
 	c.names, c.unrated = hosts, admin
+	if admin {
+		c.check = known
+	}
 	both := families["-4"] == families["-6"]
 	c.edit = func(h records.Host, _ time.Time) (records.Host, error) {
 		h.Records = slices.DeleteFunc(slices.Clone(h.Records), func(rec records.Record) bool {
@@ -58,6 +61,16 @@ func (r *run) takeOffline(hosts []records.Name, families map[string]bool, admin 
 	}
 	for _, d := range done {
 		fmt.Fprintf(r.out, "%s - %s\n", d.code, d.new.Name)
+	}
+	return nil
+}
+
+// known refuses names that nobody ever had: an operator has mistyped one.
+func known(hosts []records.Host) error {
+	for _, h := range hosts {
+		if h.Revision == 0 {
+			return fault(NoHost, "there is no host %s", h.Name)
+		}
 	}
 	return nil
 }

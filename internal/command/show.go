@@ -142,7 +142,7 @@ func (r *run) whoami(words []string) error {
 		grants = "(admin)"
 	}
 	fmt.Fprintf(r.out, "key          %s\ncomment      %s\nhosts        %s\nrestrictions %s\naddress      %s\n",
-		r.grant.Fingerprint, r.grant.Comment, grants, r.grant.Restrictions(), r.session.Source.Unmap())
+		r.grant.Fingerprint, r.grant.Comment, grants, r.grant.Restrictions(), r.session.place())
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (g *Gateway) change(s *Session, grant authkeys.Grant) change {
 		ttl:     ttl,
 		grant:   grant,
 		regrant: s.Grant,
-		source:  s.Source.Unmap().String(),
+		source:  s.place(),
 		session: order(s.Began),
 	}
 }

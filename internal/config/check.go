@@ -10,6 +10,16 @@ import (
 	"strings"
 )
 
+// optional is check for a text that may be empty.
+func optional(check func(string) error) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return nil
+		}
+		return check(s)
+	}
+}
+
 func checkPath(path string) error {
 	switch {
 	case path == "":
@@ -39,6 +49,16 @@ func checkPattern(pattern string) error {
 func checkWord(word string) error {
 	if strings.Contains(word, "\x00") {
 		return errors.New("not a word of a command")
+	}
+	return nil
+}
+
+// checkAccount wants "NAME" or "NAME:admin"; whether there is such an account is
+// asked when it is needed.
+func checkAccount(s string) error {
+	name := strings.TrimSuffix(s, ":admin")
+	if name == "" || strings.ContainsAny(name, ": \t\n\x00/") {
+		return errors.New(`must be an account's name, or "NAME:admin" for one that may run the admin commands too`)
 	}
 	return nil
 }

@@ -18,7 +18,10 @@ type Config struct {
 	HostKeys       []string // paths of private keys, at least one
 	AuthorizedKeys string   // path
 	State          string   // path of the store's folder
+	Control        string   // path of the socket for this machine's own programs; empty: see ControlSocket
 	TTL            uint32   // seconds, of a record whose grant says nothing else
+
+	MetricsFile string // path of a file to write the metrics to as well; empty: none
 
 	PostQuantumOnly bool // refuse clients that have no post-quantum key exchange
 	Confine         bool // keep the running process to its own files and servers
@@ -26,6 +29,7 @@ type Config struct {
 	Limits  Limits
 	TinyDNS *TinyDNS // nil: no tinydns
 	RFC2136 []RFC2136
+	SSHD    SSHD
 
 	Places Places // where the values stand
 }
@@ -95,6 +99,32 @@ type RFC2136 struct {
 	TSIGSecret    string // path of the file with the base64 secret
 }
 
+// SSHD says who may come through OpenSSH's sshd.
+type SSHD struct {
+	Users []Account
+}
+
+// Account is one of this machine whose forced commands are believed.
+type Account struct {
+	Name  string
+	Admin bool // "dnsgate admin" and "dnsgate monitor" too
+}
+
+// SharedControl is where the socket is that other accounts use; they could not
+// reach one in state.
+const SharedControl = "/run/dnsgate/control"
+
+// ControlSocket is the path of the socket for this machine's own programs.
+func (c *Config) ControlSocket() string {
+	switch {
+	case c.Control != "":
+		return c.Control
+	case len(c.SSHD.Users) > 0:
+		return SharedControl
+	}
+	return filepath.Join(c.State, "control")
+}
+
 // Default is the configuration of the file that Template gives, in folder.
 func Default(folder string) *Config {
 	c := defaults()
@@ -155,6 +185,8 @@ func (c *Config) resolve(folder string) {
 	}
 	join(&c.AuthorizedKeys)
 	join(&c.State)
+	join(&c.Control)
+	join(&c.MetricsFile)
 	if c.TinyDNS != nil {
 		join(&c.TinyDNS.Root)
 	}

@@ -74,10 +74,12 @@ func (c *Config) read(t *table) {
 	}
 	t.text("authorized_keys", &c.AuthorizedKeys, checkPath)
 	t.text("state", &c.State, checkPath)
+	t.text("control", &c.Control, optional(checkPath))
 	ttl := int(c.TTL)
 	t.number("ttl", &ttl, 0, 1<<31-1) // RFC 2181 section 8
 	c.TTL = uint32(ttl)
 
+	t.text("metrics_file", &c.MetricsFile, optional(checkPath))
 	t.flag("post_quantum_only", &c.PostQuantumOnly)
 	t.flag("confine", &c.Confine)
 	if limits := t.table("limits"); limits != nil {
@@ -89,6 +91,9 @@ func (c *Config) read(t *table) {
 	}
 	for _, zone := range t.tables("rfc2136") {
 		c.readZone(zone)
+	}
+	if sshd := t.table("sshd"); sshd != nil {
+		c.SSHD.read(sshd)
 	}
 	t.unknown()
 }
@@ -119,12 +124,7 @@ func (d *TinyDNS) read(t *table) {
 	t.command("rebuild", &d.Rebuild)
 	t.duration("timeout", &d.Timeout, 100*time.Millisecond, time.Hour)
 	choice(t, "aaaa", &d.AAAA, AAAAGeneric, AAAAFefe)
-	t.text("verify", &d.Verify, func(s string) error {
-		if s == "" {
-			return nil
-		}
-		return checkServer(s)
-	})
+	t.text("verify", &d.Verify, optional(checkServer))
 	t.text("location", &d.Location, func(s string) error {
 		switch {
 		case len(s) > 2 || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == ':' }):
@@ -164,6 +164,20 @@ func (c *Config) readZone(t *table) {
 		t.fault("", "has the zone and server of an entry before it")
 	}
 	c.RFC2136 = append(c.RFC2136, z)
+}
+
+func (s *SSHD) read(t *table) {
+	var users []string
+	t.list("users", &users, distinct(checkAccount))
+	for _, user := range users {
+		name, admin := strings.CutSuffix(user, ":admin")
+		if slices.ContainsFunc(s.Users, func(a Account) bool { return a.Name == name }) {
+			t.fault("users", "holds %s twice", quote(name))
+			continue
+		}
+		s.Users = append(s.Users, Account{name, admin})
+	}
+	t.unknown()
 }
 
 // canonical is a domain name in lower case, without its final dot.

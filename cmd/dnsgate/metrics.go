@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"time"
+
+	"dnsgate/internal/durable"
+)
+
+// metricsInterval is how often metrics_file is written; a collector that reads it
+// does so about as often.
+const metricsInterval = 15 * time.Second
+
+// keepMetricsFile writes metrics_file, where there is one, until ctx ends. Its
+// last failure is logged once.
+func (d *daemon) keepMetricsFile(ctx context.Context) {
+	failure := ""
+	for {
+		d.mu.Lock()
+		path := d.config.MetricsFile
+		d.mu.Unlock()
+		why := ""
+		if path != "" {
+			if err := d.writeMetricsFile(path); err != nil {
+				why = err.Error()
+			}
+		}
+		if why != failure && why != "" {
+			d.log.Error("metrics_file is not written", "error", why)
+		}
+		failure = why
+		select {
+		case <-time.After(metricsInterval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (d *daemon) writeMetricsFile(path string) error {
+	f, err := durable.Create(path, 0o644)
+	if err != nil {
+		return err
+	}
+	w := bufio.NewWriter(f)
+	d.commands.WriteMetrics(w)
+	if err := w.Flush(); err != nil {
+		f.Abort()
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return f.Commit()
+}

@@ -1,0 +1,68 @@
+package control
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// peer is who made the other end of a connection.
+type peer struct {
+	uid uint32
+	pid int32
+}
+
+func peerOf(c *net.UnixConn) (peer, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return peer{}, err
+	}
+	var cred *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		cred, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	})
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return peer{}, fmt.Errorf("asking who connects: %w", err)
+	}
+	return peer{cred.Uid, cred.Pid}, nil
+}
+
+// overflowUID is what the kernel shows for users of another namespace that have
+// no number here; anybody can be that one.
+func overflowUID() uint32 {
+	content, err := os.ReadFile("/proc/sys/kernel/overflowuid")
+	if err == nil {
+		if n, err := strconv.ParseUint(strings.TrimSpace(string(content)), 10, 32); err == nil {
+			return uint32(n)
+		}
+	}
+	return 65534
+}
+
+// maxSocketPath is the length, in bytes, of the longest path in an address
+// (unix(7)), its final zero not counted.
+const maxSocketPath = 107
+
+// shorten returns a path for the socket that an address can hold, good until done
+// is called.
+func shorten(path string) (short string, done func(), err error) {
+	if len(path) <= maxSocketPath {
+		return path, func() {}, nil
+	}
+	folder, err := os.Open(folderOf(path))
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path)), func() { folder.Close() }, nil
+}
+
+func folderOf(path string) string { return filepath.Dir(path) }

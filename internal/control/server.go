@@ -1,0 +1,266 @@
+package control
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"dnsgate/internal/command"
+)
+
+// Bounds of what accounts may cost. Root and the gateway's own user have places
+// of their own, so that nobody keeps an operator out.
+const (
+	maxCallers   = 200
+	maxOperators = 16
+	requestTime  = 10 * time.Second // until the request is whole
+)
+
+// Options are what a Server needs.
+type Options struct {
+	Commands *command.Gateway
+	Accounts Accounts // that are let in beside root and this user
+	Limits   func() Limits
+	Log      *slog.Logger
+}
+
+// Limits are those of sshd_config that count here too.
+type Limits struct {
+	IdleTimeout   time.Duration // a client that takes no output is cut off
+	MaxConnection time.Duration // a command's whole life
+}
+
+// Accounts are those whose forced commands are believed, by user number.
+type Accounts map[uint32]Account
+
+// Account is one user of this machine.
+type Account struct {
+	Name  string
+	Admin bool // "dnsgate admin" and "dnsgate monitor" are believed too
+}
+
+// Server serves the socket. Make one with Listen.
+type Server struct {
+	o        Options
+	path     string
+	listener *net.UnixListener
+	self     uint32
+	overflow uint32
+	callers  chan struct{} // a place for each connection of an account
+	ops      chan struct{} // and of an operator
+	conns    sync.WaitGroup
+}
+
+// Listen makes the socket at path, which must not be served by anybody yet. Its
+// mode is open or not: for everybody, who is then asked who he is, or for root and
+// this user alone. Its folder is made, if that alone is missing.
+func Listen(path string, open bool, o Options) (*Server, error) {
+	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	short, done, err := shorten(path)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	defer done()
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	listener.SetUnlinkOnClose(false) // by a name that is not good any more
+	mode := fs.FileMode(0o600)
+	if open {
+		mode = 0o666
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		listener.Close()
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	return &Server{
+		o: o, path: path, listener: listener, self: uint32(os.Geteuid()), overflow: overflowUID(),
+		callers: make(chan struct{}, maxCallers), ops: make(chan struct{}, maxOperators),
+	}, nil
+}
+
+// removeStale removes the socket that a gateway left which was killed.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there and is no socket; remove it, or set control in dnsgate.toml", path)
+	}
+	short, done, err := shorten(path)
+	if err != nil {
+		return err
+	}
+	defer done()
+	conn, err := net.Dial("unix", short)
+	if err == nil {
+		conn.Close()
+		return fmt.Errorf("%s is served by another gateway; stop that one, or set control in dnsgate.toml", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// Serve answers until ctx ends, and then waits for the commands that run until
+// ended is done. The socket is gone when it returns.
+func (s *Server) Serve(ctx, ended context.Context) {
+	defer os.Remove(s.path) // fails where Landlock keeps that folder as it is; the next one does it
+	defer s.conns.Wait()
+	defer context.AfterFunc(ctx, func() { s.listener.Close() })()
+	for {
+		conn, err := s.listener.AcceptUnix()
+		switch {
+		case err == nil:
+			s.conns.Go(func() { s.converse(ended, conn) })
+		case ctx.Err() != nil:
+			return
+		default:
+			s.o.Log.Error("control socket: cannot accept", "error", err)
+			select {
+			case <-time.After(100 * time.Millisecond): // out of descriptors, perhaps
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
+// converse serves one connection: one request, that command, its exit status.
+func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
+	defer conn.Close()
+	by, err := s.admit(conn)
+	if err != nil {
+		s.o.Log.Warn("control socket: refused", "error", err)
+		refuse(conn, err)
+		return
+	}
+	places := s.callers
+	if by.operator {
+		places = s.ops
+	}
+	select {
+	case places <- struct{}{}:
+		defer func() { <-places }()
+	default:
+		refuse(conn, errors.New("too many commands at once through the control socket; try again in a minute"))
+		return
+	}
+	limits := s.o.Limits()
+	c := &caller{conn: conn, in: bufio.NewReader(conn), by: by, idle: limits.IdleTimeout}
+	conn.SetReadDeadline(time.Now().Add(requestTime))
+	req, err := readRequest(c.in)
+	if err != nil {
+		s.o.Log.Warn("control socket: refused", "uid", by.uid, "error", err)
+		return
+	}
+	conn.SetReadDeadline(time.Time{})
+	ctx, cancel := context.WithTimeout(ctx, limits.MaxConnection)
+	defer cancel()
+	c.frame(exitStatus, []byte{byte(s.run(ctx, c, req))})
+}
+
+// refuse tells a client that it is not let in.
+func refuse(conn net.Conn, why error) {
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
+	writeFrame(conn, errorText, []byte("dnsgate: "+why.Error()+"\n"))
+	writeFrame(conn, exitStatus, []byte{notPermitted})
+}
+
+// notPermitted is EX_NOPERM of sysexits(3).
+const notPermitted = 77
+
+// admit says who connects, if that one is let in.
+func (s *Server) admit(conn *net.UnixConn) (who, error) {
+	p, err := peerOf(conn)
+	switch {
+	case err != nil:
+		return who{}, err
+	case p.uid == 0:
+		return who{uid: p.uid, Account: Account{"root", true}, operator: true}, nil
+	case p.uid == s.self:
+		return who{uid: p.uid, Account: Account{"dnsgate's user", true}, operator: true}, nil
+	}
+	a, ok := s.o.Accounts[p.uid]
+	if !ok || p.uid == s.overflow {
+		return who{}, fmt.Errorf("user %d is neither root, nor dnsgate's user, nor in [sshd] users", p.uid)
+	}
+	return who{uid: p.uid, Account: a}, nil
+}
+
+// who connects.
+type who struct {
+	Account
+	uid      uint32
+	operator bool // root, or this user
+}
+
+// caller is one connection.
+type caller struct {
+	conn *net.UnixConn
+	in   *bufio.Reader
+	by   who
+	idle time.Duration
+
+	mu sync.Mutex // one frame at a time
+}
+
+// frame sends one. A client that does not take it ends its connection.
+func (c *caller) frame(kind byte, content []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conn.SetWriteDeadline(time.Now().Add(c.idle))
+	err := writeFrame(c.conn, kind, content)
+	if err != nil {
+		c.conn.Close()
+	}
+	return err
+}
+
+// stream is one of a command's outputs.
+type stream struct {
+	to   *caller
+	kind byte
+}
+
+func (s stream) Write(b []byte) (int, error) {
+	if err := s.to.frame(s.kind, b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// input is the client's standard input, which is asked for when it is first read.
+type input struct {
+	from  *caller
+	asked bool
+}
+
+func (i *input) Read(b []byte) (int, error) {
+	if !i.asked {
+		i.asked = true
+		if err := i.from.frame(wantsInput, nil); err != nil {
+			return 0, err
+		}
+	}
+	return i.from.in.Read(b)
+}

@@ -1,0 +1,67 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"dnsgate/internal/authkeys"
+	"dnsgate/internal/command"
+)
+
+// run runs what c asks for, and returns its exit status.
+func (s *Server) run(ctx context.Context, c *caller, req Request) int {
+	errs := stream{c, errorText}
+	session, err := s.session(c.by, req)
+	if err != nil {
+		s.o.Log.Warn("control socket: refused", "uid", c.by.uid, "error", err)
+		fmt.Fprintf(errs, "dnsgate: %v\n", err)
+		return notPermitted
+	}
+	std := command.Streams{In: &input{from: c}, Out: stream{c, output}, Err: errs}
+	if req.Shell {
+		return s.o.Commands.Shell(session, std)
+	}
+	return s.o.Commands.Run(ctx, session, req.Command, std)
+}
+
+// session is what the gateway knows of who asks. The account's words are taken
+// as its grant; only one with :admin may say "dnsgate admin".
+func (s *Server) session(by who, req Request) (*command.Session, error) {
+	grant, err := authkeys.ParseCommand(req.Forced)
+	if err != nil {
+		return nil, err
+	}
+	if grant.Admin && !by.Admin {
+		return nil, fmt.Errorf("the account %s may not say %q: [sshd] users has it without :admin", by.Name, req.Forced)
+	}
+	session := &command.Session{Began: time.Now()}
+	grant.Fingerprint, grant.Comment = req.Key, "by "+by.Name
+	if req.Key == "" {
+		if !by.operator {
+			return nil, fmt.Errorf("the account %s names no key", by.Name)
+		}
+		grant.Fingerprint = "uid:" + strconv.FormatUint(uint64(by.uid), 10)
+	} else if err := checkFingerprint(req.Key); err != nil {
+		return nil, err
+	}
+	if req.From != "" {
+		if session.Source, err = netip.ParseAddr(req.From); err != nil {
+			return nil, fmt.Errorf("the client's address: %w", err)
+		}
+	}
+	session.Grant = func() (authkeys.Grant, error) { return grant, nil }
+	return session, nil
+}
+
+// checkFingerprint takes what ssh-keygen -l prints.
+func checkFingerprint(key string) error {
+	digest, ok := strings.CutPrefix(key, "SHA256:")
+	if !ok || len(digest) != 43 || strings.Trim(digest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") != "" {
+		return fmt.Errorf("%q is not a key's fingerprint", key)
+	}
+	return nil
+}
