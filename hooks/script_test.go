@@ -140,9 +140,9 @@ func TestBadConfiguration(t *testing.T) {
 		"relative file":     {"address file ip.txt", "needs an absolute path"},
 		"relative program":  {"address6 command get-ip", `"address6 command" needs an absolute path`},
 		"timeout":           {"connect_timeout 0", `"connect_timeout" must be`},
-		"not ASCII":         {"# caf\xc3\xa9", "not printable ASCII"},
+		"not ASCII":         {"# caf\xc3\xa9", "not printable ASCII; a name with other letters is written in its xn-- form\n"},
 		"NUL":               {"fresh 6\x000", "not printable ASCII"},
-		"escape":            {"fresh \x1b[0m", "not printable ASCII"},
+		"escape":            {"fresh \x1b[0m", "not printable ASCII\n"},
 		"carriage returns":  {"fresh 60\r\r", "not printable ASCII"},
 		"long line":         {"#" + strings.Repeat("x", 1024), "longer than 1024 bytes"},
 		"no such source":    {"address6 dhcp", `"address6" must be peer, argument`},
@@ -226,6 +226,7 @@ func TestBadUsage(t *testing.T) {
 		"acme empty value":       {[]string{"--acme", "add", "home.example.com", ""}, 65, "value is empty"},
 		"acme quoted value":      {[]string{"--acme", "add", "home.example.com", "a'b"}, 65, "odd characters"},
 		"acme long value":        {[]string{"--acme", "add", "home.example.com", strings.Repeat("x", 256)}, 65, "longer than 255"},
+		"host of other letters":  {[]string{"--host", "b\u00fccher.example"}, 65, "is not a hostname; a name with other letters is written in its xn-- form\n"},
 		"host":                   {[]string{"--host", "-x.example.com"}, 65, "is not a hostname"},
 		"empty address":          {[]string{""}, 65, "an address is empty"},
 		"empty offer":            {[]string{"--offer", ""}, 65, "an address is empty"},
@@ -410,6 +411,21 @@ func TestRetry(t *testing.T) {
 		}
 		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("told to end after 6 s, it took %v", took)
+		}
+	})
+}
+
+// TestSeconds runs the script's own function.
+func TestSeconds(t *testing.T) {
+	eachShell(t, func(t *testing.T, shell string) {
+		script, err := os.ReadFile("dnsgate-push")
+		must(t, err)
+		function := regexp.MustCompile(`(?ms)^seconds\(\) .*?^}`).Find(script)
+		words := append(slices.Clone(shells[shell]), "-c", string(function)+"\nseconds 0; seconds 1; seconds 11")
+		out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
+		must(t, err)
+		if string(out) != "0 seconds\n1 second\n11 seconds\n" {
+			t.Errorf("%s", out)
 		}
 	})
 }

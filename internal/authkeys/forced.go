@@ -73,8 +73,8 @@ func (g *Grant) addHost(word string) error {
 	if len(g.Hosts)+len(g.Suffixes) == MaxHosts {
 		return fmt.Errorf("more than %d hosts", MaxHosts)
 	}
-	if base, ok := strings.CutPrefix(word, "."); ok {
-		name, err := records.ParseName(base)
+	if strings.HasPrefix(word, ".") {
+		name, err := records.ParseSuffix(word)
 		g.Suffixes = append(g.Suffixes, name)
 		return err
 	}

@@ -30,11 +30,11 @@ var keyTypes = map[string]bool{
 // the grant has its fingerprint and comment alone.
 func parseLine(line string) (Grant, ssh.PublicKey, error) {
 	line = strings.Trim(line, " \t\r")
+	if err := checkForeign(line); err != nil {
+		return Grant{}, nil, err
+	}
 	if strings.Contains(line, "\x00") {
 		return Grant{}, nil, errors.New("there is a NUL byte in the line")
-	}
-	if strings.HasPrefix(line, "\ufeff") {
-		return Grant{}, nil, errors.New("the file begins with a byte order mark; save it as UTF-8 without one")
 	}
 	options, rest := "", line
 	if !startsWithKeyType(line) {
@@ -76,8 +76,8 @@ func startsWithKeyType(line string) bool {
 // comment. It refuses what authorized_keys may not hold.
 func ParseKey(text string) (key ssh.PublicKey, comment string, err error) {
 	text = strings.Trim(text, " \t\r\n")
-	if strings.HasPrefix(text, "-----BEGIN") {
-		return nil, "", errors.New("this is not a public key; give the file that ends in .pub")
+	if err := checkForeign(text); err != nil {
+		return nil, "", err
 	}
 	if strings.Contains(text, "\n") {
 		return nil, "", errors.New("there is more than one line; give one key")

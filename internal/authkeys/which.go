@@ -59,8 +59,8 @@ func (g Grant) named(which string) bool {
 	if which != "" && g.Comment == which {
 		return true
 	}
-	if base, ok := strings.CutPrefix(which, "."); ok {
-		name, err := records.ParseName(base)
+	if strings.HasPrefix(which, ".") {
+		name, err := records.ParseSuffix(which)
 		return err == nil && slices.Contains(g.Suffixes, name)
 	}
 	name, err := records.ParseOwner(which)

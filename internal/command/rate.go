@@ -1,6 +1,7 @@
 package command
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -92,4 +93,12 @@ func (r *Rates) sweep(now time.Time) {
 
 func rateKey(fingerprint string, name records.Name) string {
 	return fingerprint + " " + string(name)
+}
+
+// seconds is a number of seconds in words.
+func seconds(n int) string {
+	if n == 1 {
+		return "1 second"
+	}
+	return fmt.Sprintf("%d seconds", n)
 }

@@ -95,3 +95,17 @@ func TestAbuse(t *testing.T) {
 	newClient(t, g, "admin").expect(0, "offline b.example.com", "nochg - b.example.com")
 	newClient(t, g, "admin").expect(0, "offline b.example.com", "nochg - b.example.com")
 }
+
+func TestAbuseForASecond(t *testing.T) {
+	now := time.Now()
+	g, _ := newGateway(t)
+	g.Rates = NewRates(60)
+	g.Rates.now = func() time.Time { return now }
+	c := newClient(t, g, "allow a.example.com")
+	for range 60 {
+		c.expect(0, "update 192.0.2.1", "... 192.0.2.1 a.example.com")
+	}
+	c.expect(75, "update 192.0.2.1", "abuse too many updates of a.example.com; try again in 2 seconds")
+	now = now.Add(500 * time.Millisecond)
+	c.expect(75, "update 192.0.2.1", "abuse too many updates of a.example.com; try again in 1 second")
+}

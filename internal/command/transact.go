@@ -84,7 +84,7 @@ func (r *run) transact(c change) ([]outcome, error) {
 func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
 	if !c.dryRun && !c.unrated {
 		if wait, name := g.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
-			return nil, fault(Abuse, "too many updates of %s; try again in %d seconds", name, int(wait.Seconds())+1)
+			return nil, fault(Abuse, "too many updates of %s; try again in %s", name, seconds(int(wait.Seconds())+1))
 		}
 	}
 	done, err := g.settle(ctx, c)

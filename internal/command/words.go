@@ -3,6 +3,7 @@ package command
 import (
 	"strings"
 
+	"dnsgate/internal/idn"
 	"dnsgate/internal/records"
 )
 
@@ -21,6 +22,9 @@ func split(line string) ([]string, error) {
 			continue
 		}
 		if c < ' ' || c > '~' {
+			if why := idn.At(line, i); why != "" {
+				return nil, fault(BadCommand, "byte %d is not printable ASCII: %s", i+1, why)
+			}
 			return nil, fault(BadCommand, "byte %d is not printable ASCII", i+1)
 		}
 		if strings.IndexByte(forbidden, c) >= 0 {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"dnsgate/internal/idn"
 )
 
 // optional is check for a text that may be empty.
@@ -85,6 +87,9 @@ func checkServer(s string) error {
 		return errors.New(`must be HOST:PORT, such as "127.0.0.1:53" or "[::1]:53"`)
 	}
 	if _, err := netip.ParseAddr(host); err != nil {
+		if why := idn.Explain(host); why != "" {
+			return fmt.Errorf("%s is not ASCII: %s", quote(host), why)
+		}
 		if strings.Contains(host, ":") || checkDomain(host) != nil {
 			return fmt.Errorf("%s is neither an address nor a name", quote(host))
 		}
@@ -120,6 +125,9 @@ func checkPort(port string, low int) error {
 // checkDomain wants a domain name of letters, digits, "-", "_" and, for the
 // reverse zones of RFC 2317, "/".
 func checkDomain(name string) error {
+	if why := idn.Explain(name); why != "" {
+		return errors.New("not a domain name in ASCII: " + why)
+	}
 	name = canonical(name)
 	if name == "" || len(name) > 253 {
 		return errors.New("not a domain name of 1 to 253 bytes")

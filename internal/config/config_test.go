@@ -210,6 +210,17 @@ dnsgate.toml:17: rfc2136 needs a tsig_secret_file beside the other tsig keys, or
 dnsgate.toml:4: listen must hold only texts in quotes, not a number
 dnsgate.toml:6: host_keys names no key; dnsgate init makes one`},
 		{"grammar", "ttl = 1\nlisten = [1 2]", `dnsgate.toml:2: expected ',' or ']' after array value`},
+		{"typographic quotes", "ttl = 1\nlisten = [\n \":1\",\n “:2”]", `dnsgate.toml:4: '“' (U+201C) is a typographic quote; write " or '`},
+		{"behind a good text", "listen = [\"é\", ‘b’]", `dnsgate.toml:1: '‘' (U+2018) is a typographic quote; write " or '`},
+		{"closed by one", "ttl = 1\nstate = \"x”\r\n", `dnsgate.toml:2: '”' (U+201D) is a typographic quote; write " or '`},
+		{"an odd space", "ttl =\u00a01", `dnsgate.toml:1: U+00A0 may not stand here`},
+		{"another letter", "ttl = 1 é", `dnsgate.toml:1: 'é' (U+00E9) may not stand here`},
+		{"no UTF-8", "state = \"\xff\"", `dnsgate.toml:1: invalid UTF-8 character in basic string`},
+		{"byte order mark", "\ufeffttl = 1", `dnsgate.toml:1: the file begins with a byte order mark; save it as UTF-8 without one`},
+		{"UTF-16", "\xff\xfet\x00", `dnsgate.toml:1: the file is UTF-16; save it as UTF-8, without a byte order mark`},
+		{"a typographic comment", "ttl = 1 2 # “x”", `dnsgate.toml:1: expected newline but got U+0032 '2'`},
+		{"a name of other letters", "[[rfc2136]]\nserver = \"bücher.example:53\"\nzone = \"dyn.bücher.example\"", `dnsgate.toml:2: rfc2136.server = "b\u00fccher.example:53": "b\u00fccher.example" is not ASCII: 'ü' (U+00FC); write xn--bcher-kva.example
+dnsgate.toml:3: rfc2136.zone = "dyn.b\u00fccher.example": not a domain name in ASCII: 'ü' (U+00FC); write dyn.xn--bcher-kva.example`},
 		{"a key twice", "ttl = 1\n\nttl = 2", `dnsgate.toml:3: key ttl is already defined`},
 		{"a table that is none", "limits = 1\ntinydns = [1]\nrfc2136 = {}", `dnsgate.toml:1: limits must be a table, [limits], not a number
 dnsgate.toml:2: tinydns must be a table, [tinydns], not a list

@@ -43,10 +43,14 @@ type document struct {
 // included, is the only fault told, for the rest would be guesses.
 func parseDocument(file string, content []byte) (*document, error) {
 	d := &document{file: file}
+	if why := wrongEncoding(content); why != "" {
+		return nil, Faults{{file, 1, why}}
+	}
 	err := toml.Unmarshal(content, &d.values)
 	if bad := (*toml.DecodeError)(nil); errors.As(err, &bad) {
-		line, _ := bad.Position()
-		return nil, Faults{{file, line, strings.TrimPrefix(bad.Error(), "toml: ")}}
+		line, column := bad.Position()
+		why := strings.TrimPrefix(bad.Error(), "toml: ")
+		return nil, Faults{{file, line, cmp.Or(oddCharacter(content, line, column), why)}}
 	}
 	if err != nil {
 		return nil, Faults{{file, 1, err.Error()}}

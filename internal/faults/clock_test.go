@@ -262,7 +262,7 @@ func jumpsConnections(t *testing.T, to []time.Duration) {
 func jumpsRates(t *testing.T, to []time.Duration) {
 	c := newJumping(t, "updates_per_minute = 1000000 ", "updates_per_minute = 30 ")
 	c.start(t)
-	retry := regexp.MustCompile(`try again in (\d+) seconds`)
+	retry := regexp.MustCompile(`try again in (\d+) seconds?`)
 	lines := strings.Repeat("a."+zone+" 192.0.2.1\na."+zone+" 192.0.2.2\n", 20)
 	began, taken, wait := time.Now(), 0, 0
 	burst := func() {

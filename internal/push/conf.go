@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"dnsgate/internal/idn"
 )
 
 // Config is what push.conf says; hooks/README.md describes its keys.
@@ -83,7 +86,7 @@ func (c *Config) readLine(line string, seen map[string]bool) string {
 		return fmt.Sprintf("longer than %d bytes", maxLine)
 	}
 	if !isPrintable(strings.ReplaceAll(line, "\t", " ")) {
-		return "a byte that is not printable ASCII"
+		return "a byte that is not printable ASCII" + instead(line)
 	}
 	words := strings.Fields(line)
 	if len(words) == 0 || words[0][0] == '#' {
@@ -263,6 +266,19 @@ func isPath(s string) bool {
 // isPrintable reports whether s is printable ASCII.
 func isPrintable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// instead numbers the first character that is not ASCII, and says how DNS has
+// the name that it is in; where there is none, what the script says.
+func instead(line string) string {
+	i := strings.IndexFunc(line, func(r rune) bool { return r > unicode.MaxASCII })
+	if i < 0 {
+		return ""
+	}
+	if why := idn.At(line, i); why != "" {
+		return ": " + why
+	}
+	return "; a name with other letters is written in its xn-- form"
 }
 
 // printable replaces the bytes that may not be shown.

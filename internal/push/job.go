@@ -107,7 +107,7 @@ func checkOptions(o Options) error {
 	}
 	for _, host := range o.Hosts {
 		if !isHostname(strings.TrimPrefix(host, "*.")) {
-			return fault(exData, "%q is not a hostname", clip(host))
+			return fault(exData, "%q is not a hostname%s", clip(host), instead(host))
 		}
 	}
 	if slices.Contains(o.Addresses, "") || slices.Contains(o.Offers, "") {
@@ -194,7 +194,7 @@ func challenge(words []string) ([]string, error) {
 	name = strings.TrimPrefix(name, "*.")
 	switch {
 	case !isHostname(name):
-		return nil, fault(exData, "%q is not a hostname", clip(name))
+		return nil, fault(exData, "%q is not a hostname%s", clip(name), instead(name))
 	case value == "" || !consistsOf(value, "-_.=+/"):
 		return nil, fault(exData, "the challenge's value is empty or has odd characters")
 	case len(value) > 255:

@@ -132,7 +132,7 @@ func (p *push) work(ctx context.Context) error {
 		if time.Since(begun)+pause > p.conf.Retry {
 			return err
 		}
-		p.talk.step("trying again in %d seconds", int(pause.Seconds()))
+		p.talk.step("trying again in %s", inWords(pause))
 		if !p.rest(ctx, pause) {
 			p.talk.step("a newer push has taken over")
 			return nil
@@ -232,7 +232,7 @@ func (p *push) update(ctx context.Context) error {
 		if what == peerAddress {
 			peers = append(peers, f)
 		} else if at, fresh := p.acknowledgedLately(f, what); fresh {
-			p.talk.step("%s was acknowledged %d seconds ago; --force sends it again", what, int(time.Since(at).Seconds()))
+			p.talk.step("%s was acknowledged %s ago; --force sends it again", what, inWords(time.Since(at)))
 			p.doneWith(f)
 			if end := at.Add(p.conf.Fresh); end.Before(p.stale) {
 				p.stale = end

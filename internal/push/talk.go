@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Talk says who hears what.
@@ -68,4 +69,12 @@ func (t *Talk) reply(lines []string) {
 	} else {
 		t.outcome("%s", strings.Join(lines, ";"))
 	}
+}
+
+// inWords is a duration in whole seconds, as people say it.
+func inWords(d time.Duration) string {
+	if n := int(d.Seconds()); n != 1 {
+		return fmt.Sprintf("%d seconds", n)
+	}
+	return "1 second"
 }

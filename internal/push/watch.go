@@ -116,7 +116,7 @@ func (w *watch) settle(err error) {
 	case mayPass(err):
 		w.delay = min(max(2*w.delay, firstDelay), lastDelay)
 		wait = shortened(w.delay)
-		w.talk.step("trying again in %d seconds", int(wait.Seconds()))
+		w.talk.step("trying again in %s", inWords(wait))
 	case err != nil:
 		w.talk.Error(err)
 		w.delay, wait = 0, mendTime
@@ -166,7 +166,7 @@ func (w *watch) followAddresses(ctx context.Context) {
 		return
 	}
 	if !errors.Is(err, errors.ErrUnsupported) {
-		w.talk.outcome("%v; looking every %d seconds", err, int(pollTime.Seconds()))
+		w.talk.outcome("%v; looking every %s", err, inWords(pollTime))
 	}
 	w.follow(ctx, pollTime, machineAddresses)
 }

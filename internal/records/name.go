@@ -7,6 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
+
+	"dnsgate/internal/idn"
 )
 
 // Name is a DNS owner name in dnsgate's one canonical form: lower case, no
@@ -31,18 +34,34 @@ var ErrNotName = errors.New("not a fully qualified hostname")
 
 // ParseName reads a hostname: letters, digits and hyphens in at least two
 // labels, the last of them not all digits. One final dot is accepted.
-func ParseName(s string) (Name, error) {
-	host := strings.ToLower(strings.TrimSuffix(s, "."))
+func ParseName(s string) (Name, error) { return parse(s, s) }
+
+// parse reads the hostname that is part of what was typed.
+func parse(host, typed string) (Name, error) {
+	if why := idn.Explain(typed); why != "" {
+		return "", fmt.Errorf("%q is %w: it is not ASCII: %s", clip(typed), ErrNotName, why)
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if err := checkHostname(host); err != nil {
-		return "", fmt.Errorf("%q is %w: %s", clip(s), ErrNotName, err)
+		return "", fmt.Errorf("%q is %w: %s", clip(typed), ErrNotName, err)
 	}
 	return Name(host), nil
+}
+
+// ParseSuffix reads ".name", which stands for any name below it, and returns
+// that name.
+func ParseSuffix(s string) (Name, error) {
+	base, dot := strings.CutPrefix(s, ".")
+	if !dot {
+		return "", fmt.Errorf("%q is no suffix: it does not begin with a dot", clip(s))
+	}
+	return parse(base, s)
 }
 
 // ParseOwner reads a hostname, or a hostname behind "*.".
 func ParseOwner(s string) (Name, error) {
 	base, wild := strings.CutPrefix(s, wildcardPrefix)
-	name, err := ParseName(base)
+	name, err := parse(base, s)
 	if err != nil {
 		return "", err
 	}
@@ -62,7 +81,7 @@ func ParseStored(s string) (Name, error) {
 	if !challenge {
 		return ParseOwner(s)
 	}
-	name, err := ParseName(base)
+	name, err := parse(base, s)
 	if err != nil {
 		return "", err
 	}
@@ -142,8 +161,12 @@ func checkLabel(label string) error {
 
 // clip keeps error messages short when the input is not.
 func clip(s string) string {
-	if len(s) > 80 {
-		return s[:77] + "..."
+	if len(s) <= 80 {
+		return s
 	}
-	return s
+	end := 77
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + "..."
 }

@@ -60,6 +60,29 @@ func TestParseOwner(t *testing.T) {
 	}
 }
 
+// What is wrong with a name is said of the name as it was typed.
+func TestNameErrors(t *testing.T) {
+	for in, want := range map[string]string{
+		"*.*.example.com":              `"*.*.example.com" is not a fully qualified hostname: '*' may not stand in a hostname`,
+		"*.bücher.example":             `"*.bücher.example" is not a fully qualified hostname: it is not ASCII: 'ü' (U+00FC); write *.xn--bcher-kva.example`,
+		"_acme-challenge.a_b.c":        `"_acme-challenge.a_b.c" is not a fully qualified hostname: '_' may not stand in a hostname`,
+		"_acme-challenge.*.*.x":        `"_acme-challenge.*.*.x" is not a fully qualified hostname: '*' may not stand in a hostname`,
+		"\u212aome.example.com":        `"\u212aome.example.com" is not a fully qualified hostname: it is not ASCII: '\u212a' (U+212A); write kome.example.com`,
+		"*." + strings.Repeat("é", 60): `"*.` + strings.Repeat("é", 37) + `..." is not a fully qualified hostname: it is not ASCII: 'é' (U+00E9)`,
+	} {
+		want = strings.ReplaceAll(want, `\u212a`, "\u212a")
+		if _, err := ParseStored(in); err == nil || err.Error() != want {
+			t.Errorf("%q: %v\nwant %s", in, err, want)
+		}
+	}
+	if _, err := ParseSuffix("..example.com"); err == nil || !strings.Contains(err.Error(), `"..example.com" is not`) {
+		t.Errorf("a suffix: %v", err)
+	}
+	if name, err := ParseSuffix(".Lab.example.com"); err != nil || name != "lab.example.com" {
+		t.Errorf("a suffix: %q, %v", name, err)
+	}
+}
+
 func TestNameRelations(t *testing.T) {
 	name, err := ParseStored("_acme-challenge.Home.example.com")
 	if err != nil || name != "_acme-challenge.home.example.com" || !name.IsChallenge() || name.Host() != "home.example.com" {
