@@ -27,7 +27,6 @@ func newACME(t *testing.T) *network {
 	}
 	n := newNetwork(t)
 
-	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n", 0o644)
 	env := append(slices.Clone(path), "IP="+gate4, "UID=0", "GID=0", "ROOT="+n.dir+"/root", "AXFR=")
 	n.gate.background(t, env, "tinydns")
 	n.gate.background(t, env, "tcpserver", "-HR", "-l0", gate4, "53", "axfrdns") // pebble asks over TCP

@@ -64,6 +64,7 @@ func newNetwork(t *testing.T, conf ...string) *network {
 		}
 	}
 	n.gate.must(t, dnsgate, "init", n.dir)
+	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n", 0o644)
 
 	install(t, n.home, "## Install", 0)
 	n.home.write(t, "/etc/hosts", "127.0.0.1 localhost\n"+gate4+" gate.example.test\n"+gate6+" gate.example.test\n", 0o644)

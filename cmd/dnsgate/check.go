@@ -27,7 +27,8 @@ func checkCommand() *cobra.Command {
 		Short: "Read everything as serve would, and print every fault",
 		Long: `Read configuration, host keys, authorized_keys and every data source as serve
 would, and print every fault as "file:line: what is wrong". Exits 0 when there
-is none, 78 otherwise. It warns of hosts that are in no zone of the sources.`,
+is none, 78 otherwise. It warns of names that a key may update and no name
+server here serves.`,
 		Args: arguments(0, 0),
 	}
 	configFile := configFlag(c)
@@ -37,7 +38,7 @@ is none, 78 otherwise. It warns of hosts that are in no zone of the sources.`,
 			faults++
 			fmt.Fprintln(c.OutOrStdout(), err)
 		}
-		check(*configFile, tell, func(text string) { fmt.Fprintln(c.ErrOrStderr(), "warning: "+text) })
+		check(*configFile, tell, func(text string) { fmt.Fprintln(c.ErrOrStderr(), text) })
 		if faults > 0 {
 			return &exit{exConfig, nil}
 		}
@@ -72,14 +73,21 @@ func check(configFile string, tell func(any), warn func(string)) {
 	for _, f := range lines {
 		tell(f)
 	}
-	var hosts []records.Name
+	var grants []authkeys.Grant
 	if keys != nil {
-		for _, g := range keys.Grants() {
-			hosts = append(hosts, g.Hosts...)
+		grants = keys.Grants()
+	}
+	zones := checkTargets(cfg, grants, tell)
+	switch {
+	case len(cfg.RFC2136) == 0 && cfg.TinyDNS == nil:
+		tell(configFile + ":1: there is nothing to publish to; add a table [tinydns], or [[rfc2136]]")
+	case zones != nil:
+		for _, g := range grants {
+			if names, why := zones.unserved(g); len(names) > 0 {
+				warn(fmt.Sprintf("%s:%d: warning: no name server here serves %s: %s", cfg.AuthorizedKeys, g.Line, some(names), why))
+			}
 		}
 	}
-	slices.Sort(hosts)
-	checkTargets(cfg, slices.Compact(hosts), tell, warn)
 }
 
 // fileFault says why the file at path cannot be read as a whole. One that names
@@ -108,31 +116,40 @@ func checkHostKeys(cfg *config.Config, tell func(any), warn func(string)) {
 		}
 	}
 	for _, text := range idleHostKeys(cfg, signers) {
-		warn(text)
+		warn("warning: " + text)
 	}
 }
 
-// checkTargets also warns of those of hosts that no target serves.
-func checkTargets(cfg *config.Config, hosts []records.Name, tell func(any), warn func(string)) {
+// checkTargets returns the zones of all targets, nil if they are not known.
+func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) *allZones {
+	zones := new(allZones)
 	for i := range cfg.RFC2136 {
 		target, err := newRFC2136(cfg, i, nil)
 		if err != nil {
 			tell(err)
-			continue
+			zones = nil
+		} else if zones != nil {
+			zones.rfc2136 = append(zones.rfc2136, target)
 		}
-		hosts = slices.DeleteFunc(hosts, target.Covers)
 	}
 	if t := cfg.TinyDNS; t != nil {
+		var hosts []records.Name
+		for _, g := range grants {
+			hosts = append(hosts, g.Hosts...)
+		}
+		slices.Sort(hosts)
 		place := func(option string) string { return cfg.Places.Of("tinydns." + option) }
-		faults, unserved := publish.CheckTinydns(tinydnsOptions(t, place, nil), hosts, durable.AccountOf(cfg.State))
+		faults, known := publish.CheckTinydns(tinydnsOptions(t, place, nil), slices.Compact(hosts), durable.AccountOf(cfg.State))
 		for _, err := range faults {
 			tell(err)
 		}
-		if len(unserved) > 0 {
-			warn("tinydns will answer nothing for " + some(unserved) +
-				": no source has their zone; add such a line to one: .example.com:192.0.2.53:a")
+		if zones != nil && known != nil {
+			zones.tinydns = known
+		} else {
+			zones = nil
 		}
 	}
+	return zones
 }
 
 // some lists names, or the first few of many.

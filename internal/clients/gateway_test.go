@@ -51,7 +51,7 @@ func newGateway(t *testing.T) *gateway {
 	g.env = environment(t, dir)
 	g.sh(t, "", `go build -C "$SRC" -o "$PWD/dnsgate" ./cmd/dnsgate`)
 	g.sh(t, "", `cc -Wall -shared -fPIC -o security_key.so "$SRC/internal/clients/testdata/security_key.c" -lcrypto`)
-	g.sh(t, "", "./dnsgate init gate >init.out")
+	g.sh(t, "", "./dnsgate init gate >init.out && echo .example.test:127.0.0.1:a >gate/root/data")
 	g.makeKeys(t)
 	g.serve(t)
 	g.startSSHD(t)

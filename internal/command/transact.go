@@ -153,7 +153,7 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		}
 	}
 	if c.dryRun {
-		return done, nil
+		return done, g.published(ctx, c, 0)
 	}
 	if changes {
 		defer g.together.join(ctx)()
@@ -227,24 +227,26 @@ func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []r
 	return 0, inside(Outage, err, "it is not known whether this was stored; send it again")
 }
 
-// published waits until the names of c, as of revision, are served.
+// published waits until the names of c, as of revision, are served. Revision 0
+// asks only if a name server serves them at all: nothing is stored then.
 func (g *Gateway) published(ctx context.Context, c change, revision uint64) error {
-	if revision == 0 {
-		return nil // nothing was ever stored of them
-	}
 	ctx, cancel := context.WithTimeout(ctx, g.PublishTimeout)
 	defer cancel()
 	err := g.Publishers.Wait(ctx, c.names, revision)
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
+	}
+	why := forClient(err)
+	if c.grant.Admin {
+		why = err.Error()
+	}
+	switch {
+	case revision == 0:
+		return inside(DNSError, err, "%s", why)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fault(DNSError, "stored, but the gateway stopped before it was published; that follows when it is back")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fault(DNSError, "stored, but not published within %s; the gateway goes on trying", g.PublishTimeout)
 	}
-	if c.grant.Admin {
-		return fault(DNSError, "stored, but not published: %v; the gateway goes on trying", err)
-	}
-	return inside(DNSError, err, "stored, but not published: %s; the gateway goes on trying", forClient(err))
+	return inside(DNSError, err, "stored, but not published: %s; the gateway goes on trying", why)
 }

@@ -34,7 +34,7 @@ func TestPublished(t *testing.T) {
 	p.waits = nil
 	c.expect(0, "update --dry-run 192.0.2.2", "good ...", "good ...")
 	c.expect(0, "list", "...", "...")
-	if len(p.waits) > 0 {
+	if len(p.waits) != 1 || p.waits[0].revision != 0 {
 		t.Errorf("a dry run and a list waited for %v", p.waits)
 	}
 
@@ -48,6 +48,15 @@ func TestPublished(t *testing.T) {
 	c.expect(75, "update 192.0.2.3", "dnserr stored, but not published: ...")
 	c.expect(75, "offline -6", "dnserr stored, but not published: ...")
 	c.expect(0, "list a.example.com", "a.example.com. 300 IN A 192.0.2.3")
+
+	p.wait = func(context.Context) error { return toldError("no name server here serves a.example.com") }
+	for _, line := range []string{"update 192.0.2.3", "offline b.example.com"} {
+		c.expect(75, line, "dnserr stored, but not published: no name server here serves a.example.com; the gateway goes on trying")
+	}
+	never := newClient(t, g, "allow --acme never.example.com")
+	for _, line := range []string{"update --dry-run 192.0.2.3", "offline", "acme del never.example.com x"} {
+		never.expect(75, line, "dnserr no name server here serves a.example.com")
+	}
 
 	g.PublishTimeout = time.Millisecond
 	p.wait = func(ctx context.Context) error { <-ctx.Done(); return errors.New("tinydns: not in time") }

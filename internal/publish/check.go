@@ -5,22 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 )
 
 // CheckTinydns reads what NewTinydns and its first Publish, by the account of
 // serve, would read, and asks whether it could replace its files. It changes
 // nothing, and returns everything that is wrong, as "file:line: ..." where a
-// line is to blame; and those of names for which tinydns would answer nothing,
-// for no source has a zone that they are in.
-func CheckTinydns(o TinydnsOptions, names []records.Name, serve durable.Account) (faults []error, unserved []records.Name) {
+// line is to blame; and the zones that tinydns has then, nil if that is not
+// known.
+func CheckTinydns(o TinydnsOptions, names []records.Name, serve durable.Account) (faults []error, zones *Zones) {
 	o, err := o.complete()
 	if err != nil {
 		return []error{fmt.Errorf("tinydns: %w", err)}, nil
@@ -49,26 +47,20 @@ func CheckTinydns(o TinydnsOptions, names []records.Name, serve durable.Account)
 		faults = append(faults, checkEdited(o, names)...)
 	}
 	if len(o.Rebuild) > 0 {
-		return faults, nil // who knows what that reads
+		// Who knows what that reads; it made what is there.
+		if cuts, _, err := readCuts(filepath.Join(o.Root, database)); err == nil {
+			zones = &Zones{cuts}
+		}
+		return faults, zones
 	}
 	if err := checkReplace(filepath.Join(o.Root, database), serve); err != nil {
 		faults = append(faults, err)
 	}
-	zones, wrong := checkSources(t.sources)
+	parts, wrong := checkSources(t.sources)
 	if len(wrong) == 0 {
-		unserved = slices.DeleteFunc(slices.Clone(names), func(n records.Name) bool { return served(n, zones) })
+		zones = &Zones{tinydns.CutsOf(parts)}
 	}
-	return append(faults, wrong...), unserved
-}
-
-// served reports whether a name is in one of zones.
-func served(name records.Name, zones map[string]bool) bool {
-	for rest, more := string(name), true; more; _, rest, more = strings.Cut(rest, ".") {
-		if zones[rest] {
-			return true
-		}
-	}
-	return zones["."]
+	return append(faults, wrong...), zones
 }
 
 // checkReplace tells why the account of serve could not replace the file, which
@@ -111,9 +103,8 @@ func checkEdited(o TinydnsOptions, names []records.Name) (faults []error) {
 	return faults
 }
 
-// checkSources compiles the sources, and returns their zones.
-func checkSources(s *sources) (zones map[string]bool, faults []error) {
-	zones = make(map[string]bool)
+// checkSources compiles the sources.
+func checkSources(s *sources) (parts []*tinydns.Part, faults []error) {
 	paths, faults := s.find()
 	for _, path := range paths {
 		c, _, err := s.compile(context.Background(), path)
@@ -124,7 +115,7 @@ func checkSources(s *sources) (zones map[string]bool, faults []error) {
 			faults = append(faults, err)
 			continue
 		}
-		maps.Copy(zones, c.part.Zones())
+		parts = append(parts, c.part)
 	}
-	return zones, faults
+	return parts, faults
 }

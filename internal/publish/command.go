@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/tinydns"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,8 @@ type command struct {
 	sources *sources
 	own     func() string // a file that dnsgate writes; "" if there is none
 	log     *slog.Logger
+
+	database databaseCuts
 
 	ran      bool                     // the last run succeeded
 	ended    time.Time                // the last run
@@ -44,6 +47,8 @@ var environment = []string{
 func (c *command) sweep() {}
 
 func (c *command) close() {}
+
+func (c *command) cuts() (*tinydns.Cuts, error) { return c.database.read() }
 
 // build runs the command if files were written, or sources changed since the
 // last run, or that failed.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"dnsgate/internal/durable"
@@ -31,6 +32,10 @@ type compiler struct {
 	serial  int64            // of what this process wrote last
 	stale   bool             // sources changed since the last build
 
+	parts []*tinydns.Part // the sources; dnsgate's lines have no zones
+	zoned bool            // zones are those of parts
+	zones atomic.Pointer[tinydns.Cuts]
+
 	current bool             // the database is the one that lines told of last
 	changes []tinydns.Extent // all that this one differs in from the one before
 	known   bool             // changes are known
@@ -48,6 +53,13 @@ func (c *compiler) sweep() { sweepTemps(c.path()) }
 
 func (c *compiler) close() { c.file.Close() }
 
+func (c *compiler) cuts() (*tinydns.Cuts, error) {
+	if zones := c.zones.Load(); zones != nil {
+		return zones, nil
+	}
+	return nil, fmt.Errorf("%s is not built yet", c.path())
+}
+
 func (c *compiler) build(ctx context.Context, written []string, begun []*durable.File, whole bool) error {
 	f, err := c.next(ctx, written, whole)
 	if f != nil {
@@ -59,6 +71,10 @@ func (c *compiler) build(ctx context.Context, written []string, begun []*durable
 	}
 	c.current = c.current || f != nil
 	c.written, c.stale = true, false
+	if !c.zoned {
+		c.zones.Store(tinydns.CutsOf(c.parts))
+		c.zoned = true
+	}
 	return nil
 }
 
@@ -71,6 +87,7 @@ func (c *compiler) next(ctx context.Context, written []string, whole bool) (*dur
 	}
 	if changed {
 		c.lines.SetSources(parts, nil)
+		c.parts, c.zoned = parts, false
 	}
 	c.stale = c.stale || changed
 	if len(written) == 0 && !c.stale && !whole && c.written && c.intact() {

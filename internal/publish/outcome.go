@@ -175,14 +175,11 @@ func (r *runner) covered(names []records.Name) []records.Name {
 // wait blocks until all names are published as they are at revision, or it is
 // known that they are not.
 func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64) error {
-	for {
+	for len(names) > 0 {
 		r.mu.Lock()
 		done, err := r.verdict(names, revision)
 		ended := r.ended
 		r.mu.Unlock()
-		if done && err == nil && r.verifier != nil {
-			return r.verify(ctx, names)
-		}
 		if done {
 			return err
 		}
@@ -192,12 +189,22 @@ func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64
 			return late(ctx)
 		}
 	}
+	return nil
 }
 
-// verify asks whether names are served. One that is not counts as a host that
-// the target could not publish, and is published again.
+// verify asks whether those of names are served that are to be. One that is not
+// counts as a host that the target could not publish, and is published again.
 func (r *runner) verify(ctx context.Context, names []records.Name) error {
-	err := r.verifier.Check(ctx, names)
+	if r.verifier == nil {
+		return nil
+	}
+	var served []records.Name
+	for _, name := range names {
+		if why, err := r.lacks(ctx, name); err == nil && why == "" {
+			served = append(served, name)
+		}
+	}
+	err := r.verifier.Check(ctx, served)
 	var notServed HostErrors
 	if errors.As(err, &notServed) {
 		r.doubt(notServed)

@@ -128,6 +128,9 @@ func (r *RFC2136) Covers(name records.Name) bool {
 		!slices.ContainsFunc(r.inner, func(zone string) bool { return within(string(name), zone) })
 }
 
+// Below reports whether r's zone is below suffix.
+func (r *RFC2136) Below(suffix records.Name) bool { return within(r.zone, string(suffix)) }
+
 // within reports whether name is the apex of zone or below it.
 func within(name, zone string) bool {
 	above, ok := strings.CutSuffix(name, zone)

@@ -57,14 +57,25 @@ func (s *Set) Run(ctx context.Context) {
 // Wait blocks until every target that covers any of names has published them
 // as they are at revision. It returns an *Error as soon as it is known that a
 // target could not, at once for a target that waits to try again, and when ctx
-// ends; the target goes on trying.
+// ends; the target goes on trying. If no target's name server serves some of
+// names, it returns an *UnservedError; revision 0 asks for that alone.
 func (s *Set) Wait(ctx context.Context, names []records.Name, revision uint64) error {
+	if err := s.covered(names); err != nil {
+		return err
+	}
+	if revision == 0 {
+		return s.served(ctx, names)
+	}
 	for _, r := range s.runners {
-		covered := r.covered(names)
-		if len(covered) == 0 {
-			continue
+		if err := r.wait(ctx, r.covered(names), revision); err != nil {
+			return &Error{r.target.Name(), err}
 		}
-		if err := r.wait(ctx, covered, revision); err != nil {
+	}
+	if err := s.served(ctx, names); err != nil {
+		return err
+	}
+	for _, r := range s.runners {
+		if err := r.verify(ctx, r.covered(names)); err != nil {
 			return &Error{r.target.Name(), err}
 		}
 	}

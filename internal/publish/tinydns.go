@@ -89,6 +89,9 @@ type builder interface {
 
 	// close removes what is kept beside the files for the next time.
 	close()
+
+	// cuts are those of data.cdb as it was built last. Any goroutine may call it.
+	cuts() (*tinydns.Cuts, error)
 }
 
 // NewTinydns makes the target, which holds the lock on its root from then on,
@@ -264,7 +267,8 @@ func (t *Tinydns) assemble(o TinydnsOptions) error {
 		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
 	}
 	if len(o.Rebuild) > 0 {
-		t.builder = &command{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger}
+		t.builder = &command{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger,
+			database: databaseCuts{path: filepath.Join(o.Root, database)}}
 	} else {
 		t.builder = newCompiler(o.Root, from, lines)
 	}

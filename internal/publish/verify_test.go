@@ -118,7 +118,8 @@ func TestVerifyHoldsNobodyUp(t *testing.T) {
 	write(t, filepath.Join(root, "data"), zone)
 	server := serveTinydns(t, root)
 	s := make(stored)
-	hosts := s.has(hostWith("never.example.org", "203.0.113.1"), hostWith("h.example.com", "203.0.113.2"))
+	hosts := s.has(hostWith("never.example.com", "203.0.113.1"), hostWith("h.example.com", "203.0.113.2"))
+	s.has(hostWith("never.example.com", "203.0.113.9")) // not what is published
 	updates := make(chan records.Update, 1)
 	updates <- records.Update{Revision: 1, Whole: true, Hosts: hosts}
 	target := newTinydns(t, fileOptions(root))
@@ -131,7 +132,7 @@ func TestVerifyHoldsNobodyUp(t *testing.T) {
 
 	never, cancel := context.WithCancel(ctx)
 	waited := make(chan error, 1)
-	go func() { waited <- set.Wait(never, []records.Name{"never.example.org"}, 1) }()
+	go func() { waited <- set.Wait(never, []records.Name{"never.example.com"}, 1) }()
 	if err := set.Wait(ctx, []records.Name{"h.example.com"}, 1); err != nil {
 		t.Error(err)
 	}

@@ -217,6 +217,9 @@ func newGate(t *testing.T, m *machine) *gate {
 	t.Helper()
 	g := &gate{dir: t.TempDir() + "/gate", port: "0", in: m.in}
 	run(t, dnsgate, "init", g.dir)
+	if err := os.WriteFile(g.dir+"/root/data", []byte(".example.test:127.0.0.1:a\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	g.allow(t, m.read(t, "id.pub"), "--acme", "home.example.test", "nas.example.test")
 	g.serve(t)
 	hostKey := run(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")

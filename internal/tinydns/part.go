@@ -68,24 +68,6 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 	return p, nil
 }
 
-// Zones returns the names that have NS records, such as "example.com" and ".":
-// tinydns answers nothing for a name that is neither one of them nor below one.
-func (p *Part) Zones() map[string]bool {
-	zones := make(map[string]bool)
-	for _, piece := range p.pieces {
-		for len(piece) > 0 {
-			key := 8 + binary.LittleEndian.Uint32(piece)
-			end := key + binary.LittleEndian.Uint32(piece[4:])
-			location := piece[8] == 0 && key > 9
-			if end-key > 2 && !location && binary.BigEndian.Uint16(piece[key:]) == typeNS {
-				zones[dotted(piece[8:key])] = true
-			}
-			piece = piece[end:]
-		}
-	}
-	return zones
-}
-
 // setSerial fills in the serials that the file leaves out.
 func (p *Part) setSerial(n uint32) {
 	for _, s := range p.serials {

@@ -1,0 +1,104 @@
+package publish
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"dnsgate/internal/records"
+)
+
+// wantUnserved waits for names, at a revision and at none, and checks which of
+// them nobody serves.
+func wantUnserved(t *testing.T, set *Set, revision uint64, names []records.Name, want ...records.Name) {
+	t.Helper()
+	for _, at := range []uint64{revision, 0} {
+		err := set.Wait(patience(t), names, at)
+		var unserved *UnservedError
+		switch {
+		case len(want) == 0 && err == nil:
+		case !errors.As(err, &unserved):
+			t.Errorf("at revision %d: got %v, not that nobody serves %v", at, err, want)
+		case !slices.Equal(unserved.Names, want):
+			t.Errorf("at revision %d: nobody serves %v, want %v", at, unserved.Names, want)
+		case !strings.HasPrefix(unserved.Error(), unserved.ForClient()+": ") || !strings.HasPrefix(unserved.ForClient(), "no name server here serves "+string(want[0])):
+			t.Errorf("it says %q, and %q to a client", unserved, unserved.ForClient())
+		}
+	}
+}
+
+func TestNobodyServes(t *testing.T) {
+	s := newTruth()
+	home, other := records.Name("home.example.net"), records.Name("home.example.org")
+	s.set(home, "203.0.113.1")
+	revision := s.set(other, "203.0.113.1")
+	both := []records.Name{home, other}
+	t.Run("without publishers", func(t *testing.T) {
+		wantUnserved(t, running(t, s), revision, both, both...)
+	})
+	t.Run("outside of the zone", func(t *testing.T) {
+		wantUnserved(t, running(t, s, newMemory(".example.net")), revision, both, other)
+	})
+	t.Run("in one of several", func(t *testing.T) {
+		wantUnserved(t, running(t, s, newMemory(".example.net"), newMemory(".example.org")), revision, both)
+	})
+}
+
+// tinydns serves what its data.cdb says it is the authority of, whoever made
+// that: dnsgate, or make of sources that dnsgate does not know. A zone that
+// comes or goes counts at once.
+func TestTinydnsServesItsZones(t *testing.T) {
+	const away = zone + "&away.example.com::ns.elsewhere.test\n&bare.test:192.0.2.1:a\n"
+	served := []records.Name{"h.example.com", "*.example.com", "a.b.example.com", "_acme-challenge.h.example.com"}
+	unserved := []records.Name{"away.example.com", "x.away.example.com", "x.bare.test", "home.example.net"}
+	for name, options := range map[string]func(*testing.T, string) TinydnsOptions{
+		"file": func(t *testing.T, root string) TinydnsOptions { return fileOptions(root) },
+		"section": func(t *testing.T, root string) TinydnsOptions {
+			return TinydnsOptions{Root: root, Write: "section", Path: "dynamic", Sources: []string{"data"}, Logger: quiet()}
+		},
+		"make": func(t *testing.T, root string) TinydnsOptions {
+			program(t, "make", "make")
+			program(t, "tinydns-data", "tinydns")
+			write(t, filepath.Join(root, "Makefile"), "data.cdb: data dnsgate\n\tmkdir -p all && cat data dnsgate > all/data && cd all && tinydns-data && mv data.cdb ..\n")
+			return TinydnsOptions{Root: root, Write: "file", Path: "dnsgate", Rebuild: []string{"make"}, Logger: quiet()}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, filepath.Join(root, "data"), away)
+			write(t, filepath.Join(root, "dynamic"), emptySection)
+			s := newTruth()
+			var revision uint64
+			for _, name := range append(slices.Clone(served), unserved...) {
+				revision = s.set(name, "203.0.113.1")
+			}
+			set := running(t, s, newTinydns(t, options(t, root)))
+			wantUnserved(t, set, revision, served)
+			wantUnserved(t, set, revision, append(slices.Clone(served), unserved...), unserved...)
+
+			write(t, filepath.Join(root, "data"), ".example.net:192.0.2.1:a\n")
+			if name == "make" { // it is not told of the sources
+				set.Rebuild(patience(t))
+			}
+			home := []records.Name{"home.example.net"}
+			eventually(t, func() bool { return set.Wait(patience(t), home, revision) == nil })
+			wantUnserved(t, set, revision, served[:1], served[0])
+		})
+	}
+}
+
+// A name that tinydns has no zone for is served all the same if another name
+// server does.
+func TestServedElsewhere(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "data"), zone)
+	s := newTruth()
+	home, other := records.Name("home.example.net"), records.Name("home.example.org")
+	s.set(home, "203.0.113.1")
+	revision := s.set(other, "203.0.113.1")
+	set := running(t, s, newTinydns(t, fileOptions(root)), newMemory(".example.net"))
+	wantUnserved(t, set, revision, []records.Name{home})
+	wantUnserved(t, set, revision, []records.Name{home, other}, other)
+}
