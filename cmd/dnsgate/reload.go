@@ -115,22 +115,10 @@ func changedTinyDNS(old, to *config.TinyDNS) (keys []string) {
 	if old == nil || to == nil {
 		return []string{"tinydns"}
 	}
-	for _, k := range []struct {
-		key     string
-		old, to any
-	}{
-		{"root", old.Root, to.Root},
-		{"write", old.Write, to.Write},
-		{"path", old.Path, to.Path},
-		{"sources", old.Sources, to.Sources},
-		{"rebuild", old.Rebuild, to.Rebuild},
-		{"timeout", old.Timeout, to.Timeout},
-		{"aaaa", old.AAAA, to.AAAA},
-		{"verify", old.Verify, to.Verify},
-		{"location", old.Location, to.Location},
-	} {
-		if !reflect.DeepEqual(k.old, k.to) {
-			keys = append(keys, "tinydns."+k.key)
+	before, after := reflect.ValueOf(*old), reflect.ValueOf(*to)
+	for i := range before.NumField() {
+		if !reflect.DeepEqual(before.Field(i).Interface(), after.Field(i).Interface()) {
+			keys = append(keys, "tinydns."+strings.ToLower(before.Type().Field(i).Name)) // each is one word
 		}
 	}
 	return keys
