@@ -1,3 +1,5 @@
+//go:build !client
+
 // Command dnsgate is an SSH-only dynamic DNS gateway: see README.md.
 package main
 
@@ -8,7 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"dnsgate/internal/config"
@@ -24,46 +25,11 @@ func run(args []string) int {
 	root := commands()
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
-	if err == nil {
-		return 0
+	if !errors.As(err, new(*exit)) && err != nil { // of cobra: no such flag
+		err = &exit{exUsage, fmt.Errorf("%w; see dnsgate --help", err)}
 	}
-	var e *exit
-	if !errors.As(err, &e) {
-		e = &exit{exUsage, fmt.Errorf("%w; see dnsgate --help", err)} // of cobra: no such flag
-	}
-	if e.err != nil {
-		fmt.Fprintf(os.Stderr, "dnsgate: %v\n", e.err)
-	}
-	return e.status
+	return report(err)
 }
-
-// Exit statuses, of sysexits(3).
-const (
-	exUsage       = 64
-	exData        = 65
-	exUnavailable = 69
-	exBug         = 70
-	exIO          = 74
-	exTemp        = 75
-	exNotYours    = 77
-	exConfig      = 78
-)
-
-// exit is an error with the status that the process is to end with. Without an
-// err everything has been said already.
-type exit struct {
-	status int
-	err    error
-}
-
-func (e *exit) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit status %d", e.status)
-	}
-	return e.err.Error()
-}
-
-func (e *exit) Unwrap() error { return e.err }
 
 func commands() *cobra.Command {
 	root := &cobra.Command{
@@ -86,7 +52,7 @@ change durably, publishes it to tinydns, BIND, Knot or PowerDNS, and answers
 	root.SetVersionTemplate("dnsgate {{.Version}}\n")
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(gatewayCommands()...)
-	root.AddCommand(pushCommand(), versionCommand(), completionCommand(), manCommand())
+	root.AddCommand(pushCommand(), versionCommand(), completionCommand())
 	return root
 }
 
@@ -176,14 +142,4 @@ func versionCommand() *cobra.Command {
 			return err
 		},
 	}
-}
-
-// version is what the Go toolchain recorded: a tag, or a commit's time and
-// number.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
 }

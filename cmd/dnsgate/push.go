@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,28 +11,29 @@ import (
 
 	"dnsgate/internal/push"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-func pushCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "push [OPTIONS] [ADDRESS...]",
-		Short: "Tell a gateway which addresses this machine has now",
-		Long: `Tell a gateway which addresses this machine has now, as push.conf says; see
-hooks/README.md. It does what the script dnsgate-push does, and needs neither
-ssh nor a shell. Options stand before addresses.
+const pushHelp = `Tell a gateway which addresses this machine has now, as push.conf says: see
+dnsgate-push(1) and dnsgate-push.conf(5). It does what the script dnsgate-push
+does, and needs neither ssh nor a shell. Options stand before addresses.
 
     dnsgate push                                as push.conf says
     dnsgate push 203.0.113.7 2001:db8::7        these addresses
     dnsgate push --watch                        now, and whenever they change
     dnsgate push --offline                      take the addresses away
-    dnsgate push --acme add home.example.com VALUE`,
-	}
-	var o push.Options
-	var talk push.Talk
-	var do string
-	f := c.Flags()
+    dnsgate push --acme add home.example.com VALUE`
+
+// pushCall is one call of push: what its flags say.
+type pushCall struct {
+	options push.Options
+	talk    push.Talk
+	acme    string
+}
+
+// flags adds the flags of push to f.
+func (p *pushCall) flags(f *pflag.FlagSet) {
+	o := &p.options
 	f.SetInterspersed(false) // a challenge's value may begin with "-"
 	f.SortFlags = false
 	f.StringVarP(&o.Config, "config", "c", push.DefaultConfig(), "configuration `FILE`")
@@ -44,28 +46,42 @@ ssh nor a shell. Options stand before addresses.
 	f.StringArrayVar(&o.Offers, "offer", nil, "an `ADDRESS` to send where push.conf says \"address argument\" (\"peer\": what the gateway sees); may be repeated")
 	f.StringVar(&o.On, "on", "", "an event on this `INTERFACE`: nothing to do where push.conf takes the address from another one")
 	f.BoolVar(&o.Offline, "offline", false, "take the hosts' addresses away")
-	f.StringVar(&do, "acme", "", "`add` or del: set or remove a TXT value of an ACME challenge; NAME and VALUE follow")
+	f.StringVar(&p.acme, "acme", "", "`add` or del: set or remove a TXT value of an ACME challenge; NAME and VALUE follow")
 	f.BoolVar(&o.Force, "force", false, "send even what was acknowledged lately")
 	f.BoolVar(&o.DryRun, "dry-run", false, "ask the gateway what it would do")
 	f.BoolVar(&o.Watch, "watch", false, "push whenever the addresses change, until SIGTERM")
 	f.BoolVar(&o.Agent, "agent", false, "sign with the agent at $SSH_AUTH_SOCK")
 	f.BoolVar(&o.Detach, "detach", false, "return at once, go on in the background")
 	f.StringVar(&o.Retry, "retry", "", "go on trying for `SECONDS`")
-	f.BoolVarP(&talk.Verbose, "verbose", "v", false, "say more")
-	f.BoolVarP(&talk.Quiet, "quiet", "q", false, "say nothing")
-	c.MarkFlagsMutuallyExclusive("peer", "interface", "file")
-	c.MarkFlagsMutuallyExclusive("offline", "acme")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		if err := pushArguments(f, &o, do, args); err != nil {
-			return &exit{exUsage, err}
-		}
-		return runPush(c, o, &talk)
-	}
-	return c
+	f.BoolVarP(&p.talk.Verbose, "verbose", "v", false, "say more")
+	f.BoolVarP(&p.talk.Quiet, "quiet", "q", false, "say nothing")
 }
 
-// pushArguments adds what stands behind the options.
-func pushArguments(f *pflag.FlagSet, o *push.Options, do string, args []string) error {
+// run pushes, once f is parsed and args are what stands behind the flags.
+func (p *pushCall) run(ctx context.Context, f *pflag.FlagSet, args []string) error {
+	if err := p.arguments(f, args); err != nil {
+		return &exit{exUsage, err}
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	p.talk.Out, p.talk.Err = os.Stdout, os.Stderr
+	p.talk.Service = p.options.Watch
+	p.talk.Verbose = p.talk.Verbose || !p.options.Watch && isTerminal(os.Stderr)
+	err := push.Run(ctx, p.options, &p.talk)
+	var failed *push.Fault
+	if !errors.As(err, &failed) {
+		return err
+	}
+	if failed.Err != nil {
+		p.talk.Error(failed.Err)
+	}
+	return &exit{failed.Status, nil}
+}
+
+// arguments checks which flags stand together, and adds what stands behind
+// them.
+func (p *pushCall) arguments(f *pflag.FlagSet, args []string) error {
+	o := &p.options
 	empty := ""
 	f.Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" {
@@ -75,10 +91,14 @@ func pushArguments(f *pflag.FlagSet, o *push.Options, do string, args []string) 
 	switch {
 	case empty != "":
 		return fmt.Errorf("--%s needs a value", empty)
+	case several(f, "peer", "interface", "file"):
+		return errors.New("only one of --peer, --interface and --file")
+	case several(f, "offline", "acme"):
+		return errors.New("only one of --offline and --acme")
 	case f.Changed("acme") && len(args) != 2:
 		return errors.New("--acme needs add or del, a name and a value")
 	case f.Changed("acme"):
-		o.ACME = append([]string{do}, args...)
+		o.ACME = append([]string{p.acme}, args...)
 		return nil
 	}
 	for _, a := range args {
@@ -90,21 +110,15 @@ func pushArguments(f *pflag.FlagSet, o *push.Options, do string, args []string) 
 	return nil
 }
 
-func runPush(c *cobra.Command, o push.Options, talk *push.Talk) error {
-	ctx, stop := signal.NotifyContext(c.Context(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer stop()
-	talk.Out, talk.Err = c.OutOrStdout(), c.ErrOrStderr()
-	talk.Service = o.Watch
-	talk.Verbose = talk.Verbose || !o.Watch && isTerminal(os.Stderr)
-	err := push.Run(ctx, o, talk)
-	var f *push.Fault
-	if !errors.As(err, &f) {
-		return err
+// several reports whether more than one of the flags was given.
+func several(f *pflag.FlagSet, names ...string) bool {
+	given := 0
+	for _, name := range names {
+		if f.Changed(name) {
+			given++
+		}
 	}
-	if f.Err != nil {
-		talk.Error(f.Err)
-	}
-	return &exit{f.Status, nil}
+	return given > 1
 }
 
 // isTerminal reports whether a person may be reading.

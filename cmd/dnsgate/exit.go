@@ -1,0 +1,48 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+)
+
+// Exit statuses, of sysexits(3).
+const (
+	exUsage       = 64
+	exData        = 65
+	exUnavailable = 69
+	exBug         = 70
+	exIO          = 74
+	exTemp        = 75
+	exNotYours    = 77
+	exConfig      = 78
+)
+
+// exit is an error with the status that the process is to end with. Without an
+// err everything has been said already.
+type exit struct {
+	status int
+	err    error
+}
+
+func (e *exit) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *exit) Unwrap() error { return e.err }
+
+// report prints err, unless that is done, and returns the process's status.
+func report(err error) int {
+	if err == nil {
+		return 0
+	}
+	e := &exit{exBug, err}
+	errors.As(err, &e)
+	if e.err != nil {
+		fmt.Fprintf(os.Stderr, "dnsgate: %v\n", e.err)
+	}
+	return e.status
+}
