@@ -113,8 +113,11 @@ func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
 	if err := os.Mkdir(root, 0o755); err != nil {
 		g.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(root, "data"), []byte(".example.com:127.0.0.1:a\n"), 0o644); err != nil {
+		g.Fatal(err)
+	}
 	target, err := publish.NewTinydns(publish.TinydnsOptions{
-		Root: root, Write: "file", Path: "dnsgate", AAAA: "generic", Timeout: 10 * time.Second, Logger: log,
+		Root: root, Write: "file", Path: "dnsgate", Sources: []string{"data"}, AAAA: "generic", Timeout: 10 * time.Second, Logger: log,
 	})
 	if err != nil {
 		g.Fatal(err)
