@@ -42,6 +42,13 @@ func (z Zones) Lacks(name records.Name) (why string) {
 // Below reports whether tinydns has a zone below suffix.
 func (z Zones) Below(suffix records.Name) bool { return z.cuts.Below(string(suffix), time.Now()) }
 
+// errElsewhere says that the command makes the database elsewhere, if anywhere.
+type errElsewhere struct{ path string }
+
+func (e errElsewhere) Error() string {
+	return "there is no " + e.path + " that tells which zones tinydns has; have rebuild make it, or ask the name server with verify"
+}
+
 // databaseCuts are those of the database at path, read again when it is another.
 type databaseCuts struct {
 	path string
@@ -56,7 +63,7 @@ func (d *databaseCuts) read() (*tinydns.Cuts, error) {
 	defer d.mu.Unlock()
 	now, err := durable.StampAt(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return tinydns.CutsOf(nil), nil // which the name server does not answer from
+		return nil, errElsewhere{d.path}
 	}
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -116,10 +117,15 @@ func (r *runner) lacks(ctx context.Context, name records.Name) (why string, err 
 	if err := r.tried(ctx); err != nil {
 		return "", err
 	}
-	if why, err = zoned.Lacks(name); err != nil {
-		return "", &Error{r.target.Name(), err}
+	why, err = zoned.Lacks(name)
+	var elsewhere errElsewhere
+	switch {
+	case err == nil:
+		return why, nil
+	case errors.As(err, &elsewhere) && r.verifier != nil:
+		return "", nil // the name server itself tells, and only with authority
 	}
-	return why, nil
+	return "", &Error{r.target.Name(), err}
 }
 
 // tried waits for the end of the first round.

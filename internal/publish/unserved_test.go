@@ -1,11 +1,13 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dnsgate/internal/records"
 )
@@ -87,6 +89,45 @@ func TestTinydnsServesItsZones(t *testing.T) {
 			wantUnserved(t, set, revision, served[:1], served[0])
 		})
 	}
+}
+
+// Where the command makes data.cdb elsewhere, nothing is known without verify.
+func TestDatabaseElsewhere(t *testing.T) {
+	root, served := t.TempDir(), filepath.Join(t.TempDir(), "root")
+	write(t, filepath.Join(served, "data"), zone+"+h.example.com:203.0.113.1\n")
+	program(t, "tinydns-data", "tinydns")
+	server := serveTinydns(t, served)
+	options := TinydnsOptions{Root: root, Write: "file", Path: "dnsgate", Rebuild: []string{"sh", "-c", "cd " + served + " && tinydns-data"}, Logger: quiet()}
+	s := newTruth()
+	names := []records.Name{"h.example.com"}
+	revision := s.set(names[0], "203.0.113.1")
+
+	t.Run("without verify", func(t *testing.T) {
+		set := running(t, s, newTinydns(t, options))
+		for _, at := range []uint64{revision, 0} {
+			if err := set.Wait(patience(t), names, at); err == nil || !strings.Contains(err.Error(), "with verify") {
+				t.Errorf("at revision %d: %v", at, err)
+			}
+		}
+	})
+	t.Run("with verify", func(t *testing.T) {
+		known := make(stored)
+		known.has(hostWith("h.example.com", "203.0.113.1"), hostWith("h.example.net", "203.0.113.1"))
+		target := newTinydns(t, options)
+		set := NewSet(s.follow, quiet(), target)
+		set.Verify(target, newVerifier(t, server, 300*time.Millisecond, known))
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { set.Run(ctx); close(ended) }()
+		defer func() { stop(); <-ended }()
+		if err := set.Wait(patience(t), names, revision); err != nil {
+			t.Error(err)
+		}
+		var notServed *NotServedError
+		if err := set.Wait(patience(t), []records.Name{"h.example.net"}, revision); !errors.As(err, &notServed) {
+			t.Errorf("a name without a zone: %v", err)
+		}
+	})
 }
 
 // A name that tinydns has no zone for is served all the same if another name
