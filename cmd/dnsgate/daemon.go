@@ -18,6 +18,7 @@ import (
 	"dnsgate/internal/control"
 	"dnsgate/internal/durable"
 	"dnsgate/internal/gate"
+	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -38,6 +39,7 @@ type daemon struct {
 	configFile string
 	keys       *authkeys.File
 	store      *boltstore.Store
+	leases     func() // stops what ends them
 	publishers *publishers
 	gate       *gate.Gate
 	commands   *command.Gateway
@@ -74,6 +76,7 @@ func (d *daemon) open() error {
 	if d.store, err = boltstore.Open(d.config.State, d.log); err != nil {
 		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
 	}
+	d.leases = running(func(ctx context.Context) { records.EndLeases(ctx, d.store) })
 	d.forbid(d.config)
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
 		return &exit{exConfig, err}
@@ -85,6 +88,14 @@ func (d *daemon) open() error {
 		return &exit{exConfig, err}
 	}
 	return nil
+}
+
+// running runs f, and returns what stops it and waits for its end.
+func running(f func(ctx context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	all.Go(func() { f(ctx) })
+	return func() { cancel(); all.Wait() }
 }
 
 // forbid keeps publishing from replacing what is the gateway's own.
@@ -205,6 +216,9 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 
 // Close ends what newDaemon opened.
 func (d *daemon) Close() {
+	if d.leases != nil {
+		d.leases()
+	}
 	if d.publishers != nil {
 		d.publishers.Close()
 	}

@@ -15,13 +15,12 @@ import (
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/boltstore"
 )
 
 // publishers is the running publish.Set, which a reload may replace. It is
 // what the commands wait on.
 type publishers struct {
-	store  *boltstore.Store
+	store  records.Store
 	log    *slog.Logger
 	places atomic.Pointer[config.Places] // of the configuration as it was read last
 
@@ -37,7 +36,7 @@ type runningSet struct {
 	done   chan struct{}
 }
 
-func newPublishers(cfg *config.Config, store *boltstore.Store, log *slog.Logger) (*publishers, error) {
+func newPublishers(cfg *config.Config, store records.Store, log *slog.Logger) (*publishers, error) {
 	p := &publishers{store: store, log: log}
 	running, err := p.start(cfg)
 	if err != nil {
@@ -55,7 +54,7 @@ func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 	}
 	s := &runningSet{config: cfg, done: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.Set = publish.NewSet(func() publish.Source { return p.store.Follow() }, p.log, targets...)
+	s.Set = publish.NewSet(func() publish.Source { return p.store.Follow(0) }, p.log, targets...)
 	if t := cfg.TinyDNS; t != nil && t.Verify != "" {
 		v, err := publish.NewVerifier(t.Verify, t.Timeout, p.store.Hosts)
 		if err != nil {

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -168,15 +168,27 @@ func (r *run) hosts(words []string) error {
 	if len(words) == 1 {
 		pattern = strings.ToLower(words[0])
 	}
-	hosts := r.gate.Store.Find(func(name records.Name) bool {
-		match, _ := path.Match(pattern, string(name)) // without [ and \ a pattern cannot be bad
-		return match
-	})
-	if asJSON {
-		return writeJSON(r.out, jsonHosts(hosts))
+	// Without [ and \ a pattern cannot be bad.
+	names, err := r.gate.Store.Find(r.ctx, records.Selection{Glob: pattern})
+	if err != nil {
+		return unreadable(err)
 	}
-	for _, h := range hosts {
-		writeHost(r.out, h)
+	list := []jsonHost{}
+	for some := range slices.Chunk(names, 1000) {
+		hosts, err := r.gate.Store.Hosts(r.ctx, some)
+		if err != nil {
+			return unreadable(err)
+		}
+		for _, h := range hosts {
+			if asJSON {
+				list = append(list, jsonOf(h))
+			} else {
+				writeHost(r.out, h)
+			}
+		}
+	}
+	if asJSON {
+		return writeJSON(r.out, list)
 	}
 	return nil
 }
@@ -194,21 +206,17 @@ type jsonHost struct {
 	Records  []jsonRecord `json:"records"`
 }
 
-func jsonHosts(hosts []records.Host) []jsonHost {
-	out := []jsonHost{}
-	for _, h := range hosts {
-		j := jsonHost{string(h.Name), h.TTL, h.Revision, []jsonRecord{}}
-		for _, rec := range h.Records {
-			jr := jsonRecord{Type: rec.Type().String(), Value: rec.Value()}
-			if rec.Expires != 0 {
-				end := time.Unix(rec.Expires, 0).UTC()
-				jr.Expires = &end
-			}
-			j.Records = append(j.Records, jr)
+func jsonOf(h records.Host) jsonHost {
+	j := jsonHost{string(h.Name), h.TTL, h.Revision, []jsonRecord{}}
+	for _, rec := range h.Records {
+		jr := jsonRecord{Type: rec.Type().String(), Value: rec.Value()}
+		if rec.Expires != 0 {
+			end := time.Unix(rec.Expires, 0).UTC()
+			jr.Expires = &end
 		}
-		out = append(out, j)
+		j.Records = append(j.Records, jr)
 	}
-	return out
+	return j
 }
 
 // keys runs "keys".
@@ -257,7 +265,11 @@ func (r *run) adminHistory(words []string) error {
 	if err != nil {
 		return err
 	}
-	changes, err := r.gate.changes(names, func(records.Name) bool { return true })
+	of := records.Selection{Names: withChallenges(names)}
+	if len(names) == 0 {
+		of = records.All
+	}
+	changes, err := r.changes(of)
 	if err != nil {
 		return err
 	}
@@ -313,7 +325,7 @@ func (r *run) backup(words []string) error {
 	if err := noWords("backup", words); err != nil {
 		return err
 	}
-	if err := r.gate.Store.Backup(r.out); err != nil {
+	if err := r.gate.Store.Backup(r.ctx, r.out); err != nil {
 		return fault(Outage, "the backup is not whole: %v", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/netip"
 	"os"
@@ -69,7 +70,15 @@ func (f *fuzzed) close() {
 
 func (f *fuzzed) state() map[records.Name]records.Host {
 	state := make(map[records.Name]records.Host)
-	for _, h := range f.gate.Store.Find(func(records.Name) bool { return true }) {
+	names, err := f.gate.Store.Find(context.Background(), records.All)
+	if err != nil {
+		panic(err)
+	}
+	hosts, err := f.gate.Store.Hosts(context.Background(), names)
+	if err != nil {
+		panic(err)
+	}
+	for _, h := range hosts {
 		state[h.Name] = h
 	}
 	return state

@@ -69,7 +69,10 @@ func openGateway(dir string) (*Gateway, *published, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	closed := sync.OnceValue(store.Close)
+	ctx, stop := context.WithCancel(context.Background())
+	var ending sync.WaitGroup
+	ending.Go(func() { records.EndLeases(ctx, store) })
+	closed := sync.OnceValue(func() error { stop(); ending.Wait(); return store.Close() })
 	p := &published{}
 	return &Gateway{
 		Store: closing{store, closed}, Publishers: p, Rates: NewRates(0), Log: quiet,

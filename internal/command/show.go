@@ -1,7 +1,6 @@
 package command
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -37,24 +36,29 @@ func (r *run) readable(words []string) ([]records.Host, error) {
 	}
 	r.record.hosts = names
 	if len(names) == 0 {
-		if len(r.grant.Suffixes) > 0 {
-			return r.gate.Store.Find(r.mine), nil
-		}
 		names = r.grant.Hosts
 	}
-	hosts, err := r.gate.Store.Hosts(r.ctx, withChallenges(names))
+	all := withChallenges(names)
+	if len(r.record.hosts) == 0 && len(r.grant.Suffixes) > 0 {
+		if all, err = r.gate.Store.Find(r.ctx, r.mine()); err != nil {
+			return nil, unreadable(err)
+		}
+	}
+	hosts, err := r.gate.Store.Hosts(r.ctx, all)
 	if err != nil {
-		return nil, inside(Outage, err, "the store cannot be read; try again later")
+		return nil, unreadable(err)
 	}
 	return hosts, nil
 }
 
-// mine says whether a stored name is the key's, or a challenge of such.
-func (r *run) mine(name records.Name) bool {
-	if name.IsChallenge() {
-		name = name.Host()
-	}
-	return r.grant.Covers(name)
+// unreadable is the fault of a store that cannot be read.
+func unreadable(err error) error {
+	return inside(Outage, err, "the store cannot be read; try again later")
+}
+
+// mine selects the key's names, and the challenges of such.
+func (r *run) mine() records.Selection {
+	return records.Selection{Names: withChallenges(r.grant.Hosts), Suffixes: r.grant.Suffixes}
 }
 
 func withChallenges(names []records.Name) []records.Name {
@@ -95,10 +99,11 @@ func (r *run) history(words []string) error {
 		return fault(NoHost, "%s is not this key's", names[0])
 	}
 	r.record.hosts = names
-	if len(names) == 0 && len(r.grant.Suffixes) == 0 {
-		names = r.grant.Hosts
+	of := r.mine()
+	if len(names) > 0 {
+		of = records.Selection{Names: withChallenges(names)}
 	}
-	changes, err := r.gate.changes(names, r.mine)
+	changes, err := r.changes(of)
 	if err != nil {
 		return err
 	}
@@ -106,23 +111,14 @@ func (r *run) history(words []string) error {
 	return nil
 }
 
-// changes returns the last changes of names and their challenges, or of all
-// that match if there are none, oldest first.
-func (g *Gateway) changes(names []records.Name, match func(records.Name) bool) ([]records.Change, error) {
-	all := withChallenges(names)
-	if len(names) == 0 {
-		all = []records.Name{""}
+// changes returns the last changes of what is selected, oldest first.
+func (r *run) changes(of records.Selection) ([]records.Change, error) {
+	changes, err := r.gate.Store.History(r.ctx, of, maxHistory)
+	if err != nil {
+		return nil, inside(Outage, err, "the history cannot be read; try again later")
 	}
-	var changes []records.Change
-	for _, name := range all {
-		some, err := g.Store.History(name, match, maxHistory)
-		if err != nil {
-			return nil, inside(Outage, err, "the history cannot be read; try again later")
-		}
-		changes = append(changes, some...)
-	}
-	slices.SortStableFunc(changes, func(a, b records.Change) int { return cmp.Compare(a.Revision, b.Revision) })
-	return changes[max(0, len(changes)-maxHistory):], nil
+	slices.Reverse(changes)
+	return changes, nil
 }
 
 func writeChanges(w io.Writer, changes []records.Change) {

@@ -210,13 +210,8 @@ func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []r
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	revision, err := g.Store.Commit(ctx, records.Txn{
-		Time:    now,
-		Session: c.session,
-		Key:     c.grant.Fingerprint,
-		Source:  c.source,
-		Hosts:   write,
-	})
+	by := records.Cause{Time: now, Session: c.session, Key: c.grant.Fingerprint, Source: c.source}
+	revision, err := g.Store.Commit(ctx, records.Txn{Cause: by, Hosts: write})
 	var conflict *records.Conflict
 	switch {
 	case err == nil || errors.As(err, &conflict):

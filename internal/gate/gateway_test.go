@@ -122,7 +122,7 @@ func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
 	if err != nil {
 		g.Fatal(err)
 	}
-	set := publish.NewSet(func() publish.Source { return store.Follow() }, log, target)
+	set := publish.NewSet(func() publish.Source { return store.Follow(0) }, log, target)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { set.Run(ctx); close(done) }()

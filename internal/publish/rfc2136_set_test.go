@@ -27,7 +27,7 @@ func TestRFC2136FollowsTheStore(t *testing.T) {
 			}
 			defer store.Close()
 			target := newUpdater(t, server, func(o *RFC2136Options) { o.Timeout = 2 * time.Second })
-			set := NewSet(func() Source { return store.Follow() }, slog.New(slog.DiscardHandler), target)
+			set := NewSet(func() Source { return store.Follow(0) }, slog.New(slog.DiscardHandler), target)
 			ctx, cancel := context.WithCancel(t.Context())
 			var running sync.WaitGroup
 			running.Go(func() { set.Run(ctx) })
@@ -43,7 +43,7 @@ func TestRFC2136FollowsTheStore(t *testing.T) {
 					t.Fatal(err)
 				}
 				h.Revision = now[0].Revision
-				revision, err := store.Commit(ctx, records.Txn{Time: time.Now(), Key: "test", Source: "-", Hosts: []records.Host{h}})
+				revision, err := store.Commit(ctx, records.Txn{Cause: records.Cause{Time: time.Now(), Key: "test", Source: "-"}, Hosts: []records.Host{h}})
 				if err != nil {
 					t.Fatal(err)
 				}

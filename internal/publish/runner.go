@@ -134,7 +134,7 @@ func (r *runner) gather(ctx context.Context) {
 
 func (r *runner) gatherFrom(ctx context.Context, source Source) error {
 	for {
-		u, err := source.Next(ctx)
+		u, err := records.Collect(ctx, source)
 		if err != nil {
 			return err
 		}

@@ -12,8 +12,8 @@ import (
 
 // Source is what a target's goroutine follows; records.Follower is one.
 type Source interface {
-	// Next blocks until there is something new or ctx ends. The first call
-	// returns the whole picture.
+	// Next blocks until there is something new or ctx ends. What it returns
+	// first is the whole picture, perhaps in pieces.
 	Next(ctx context.Context) (records.Update, error)
 }
 

@@ -11,33 +11,45 @@ import (
 // Store is what is true. Name servers are projections of it.
 //
 // Nothing here needs one file on one disk, so that a shared store can stand
-// behind it too. All methods are safe for concurrent use.
+// behind it too: what may wait takes a context and returns an error, and what
+// is asked for is data. All methods are safe for concurrent use.
 type Store interface {
 	// Hosts reads the hosts with these names, in their order, all at one
 	// moment and never older than the last Commit that returned. A name that
 	// was never written comes back with revision 0.
 	Hosts(ctx context.Context, names []Name) ([]Host, error)
 
-	// Find returns, by name, every host that match wants.
-	Find(match func(Name) bool) []Host
+	// Find returns the selected names of the hosts that the store has, in order.
+	Find(ctx context.Context, of Selection) ([]Name, error)
 
 	// Commit applies t whole, or not at all, and returns its revision once it
-	// is durable. Each host of t must still be at the revision that was read;
-	// one that is to be as it is keeps it, and is known to be durable then, and
-	// the revision is that of the newest host if none changes. The error is a *Conflict, ErrNotApplied or ErrUnknown.
+	// is durable. Each host of t must still be at the revision that was read.
+	// An unchanged host is committed too: it keeps its revision, and is known to
+	// be durable then. If none changes, the revision is that of the newest host.
+	// The error is a *Conflict, or wraps ErrNotApplied or ErrUnknown.
 	Commit(ctx context.Context, t Txn) (revision uint64, err error)
 
-	// Follow begins a sequence of updates.
-	Follow() Follower
+	// Follow begins a sequence of updates after a revision that an Update told
+	// before, perhaps to an earlier process; 0 begins with the whole.
+	Follow(after uint64) Follower
 
-	// History returns the last changes of name, newest first, at most limit.
-	// An empty name stands for all hosts that match wants.
-	History(name Name, match func(Name) bool, limit int) ([]Change, error)
+	// History returns the last changes of the selected names, newest first, at
+	// most limit. How far back they go is the store's affair.
+	History(ctx context.Context, of Selection, limit int) ([]Change, error)
 
-	// Backup writes a consistent snapshot, history included, for Restore.
-	Backup(w io.Writer) error
+	// Backup writes a consistent snapshot, history included.
+	Backup(ctx context.Context, w io.Writer) error
 
-	// Revision is the number of the last transaction.
+	// Mark is the last one that a transaction set, or "".
+	Mark(ctx context.Context) (string, error)
+
+	// Forget forgets some hosts that have had no records since a revision not
+	// later than reached. A follower that has not come so far may be given the
+	// whole again. Their history stays.
+	Forget(ctx context.Context, reached uint64) error
+
+	// Revision is that of the last transaction. Revisions grow, and need not be
+	// dense.
 	Revision() uint64
 
 	// Len is the number of hosts that have records.
@@ -49,20 +61,31 @@ type Store interface {
 
 	// Made is the number of hosts that have records and this MadeBy.
 	Made(maker uint64) int
-
-	// Forget forgets some hosts that have had no records since a revision not
-	// later than reached. Whoever follows the store must have come so far, or
-	// it will never learn that they are gone. Their history stays.
-	Forget(ctx context.Context, reached uint64) error
 }
 
-// Txn is all that one command changes.
+// Txn is all that one command changes, or a group of changes that were made
+// elsewhere.
 type Txn struct {
+	Cause
+	Hosts  []Host  // the states to be, each host once; each Revision is the one that was read
+	Causes []Cause // of each of Hosts, where they differ; nil: Cause is that of all
+	Mark   string  // a note that the store keeps with it, such as how far a follower has come; "": the old one stays
+}
+
+// Cause is what brought a change about.
+type Cause struct {
 	Time    time.Time // when
 	Session int64     // Unix microseconds when the session began; 0: none did it
 	Key     string    // fingerprint of the key, or who else did it
 	Source  string    // address that the session came from, or "-"
-	Hosts   []Host    // the states to be; each Revision is the one that was read
+}
+
+// Of is the cause of the change of t.Hosts[i].
+func (t *Txn) Of(i int) Cause {
+	if t.Causes == nil {
+		return t.Cause
+	}
+	return t.Causes[i]
 }
 
 // Conflict says that somebody else changed a host since it was read; nothing
@@ -84,19 +107,3 @@ var (
 	// tells whether the transaction was applied.
 	ErrUnknown = errors.New("it is not known whether the change was stored")
 )
-
-// Update is what a follower learns at once.
-type Update struct {
-	Revision uint64 // that the hosts bring the follower to
-	Whole    bool   // Hosts are all there are, not only those that changed
-	Hosts    []Host // in no order; only the newest state of each
-}
-
-// Follower sees a consistent picture of the store, then every later state, in
-// the order of revisions. It belongs to one goroutine.
-type Follower interface {
-	// Next blocks until there is something new or ctx ends. The first call
-	// returns the whole picture, and so does one after the follower fell too
-	// far behind.
-	Next(ctx context.Context) (Update, error)
-}

@@ -1,16 +1,19 @@
 package boltstore
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
 
 	"go.etcd.io/bbolt"
 )
 
-// Backup implements Store.
-func (s *Store) Backup(w io.Writer) (err error) {
+// Backup implements records.Store.
+func (s *Store) Backup(ctx context.Context, w io.Writer) (err error) {
 	defer trapDamage(&err)()
 	return s.db.View(func(tx *bbolt.Tx) error {
 		st, err := getState(tx)
@@ -25,13 +28,13 @@ func (s *Store) Backup(w io.Writer) (err error) {
 				return err
 			}
 			oldest = min(oldest, l.Revision)
-			return b.Write(l.Change)
+			return errors.Join(b.Write(l.Change), ctx.Err())
 		})
 		if err != nil {
 			return fmt.Errorf("reading the log: %w", err)
 		}
 		err = tx.Bucket(bucketHosts).ForEach(func(k, v []byte) error {
-			return backupHost(b, k, v, oldest)
+			return errors.Join(backupHost(b, k, v, oldest), ctx.Err())
 		})
 		if err != nil {
 			return fmt.Errorf("reading the hosts: %w", err)
@@ -43,13 +46,12 @@ func (s *Store) Backup(w io.Writer) (err error) {
 // backupHost writes a host's state unless the log, whole from revision
 // oldest on, gives it.
 func backupHost(b *records.BackupWriter, key, sealed []byte, oldest uint64) error {
-	st, err := openHost(key, sealed)
+	e, err := memory.OpenHost(key, sealed)
 	if err != nil {
 		return err
 	}
-	h := st.host
-	if st.logged == h.Revision && st.logged > oldest {
+	if e.Logged == e.Revision && e.Logged > oldest {
 		return nil
 	}
-	return b.Write(records.StateLine(h))
+	return b.Write(records.StateLine(e.Host))
 }

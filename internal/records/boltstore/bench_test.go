@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/storetest"
 )
 
 // BenchmarkCommit changes one host in each transaction, durably, in stores of
@@ -45,9 +46,9 @@ func benchmarkCommit(b *testing.B, s *Store, hosts, writers int) {
 	for writer := range writers {
 		writing.Go(func() {
 			for i := writer; begun.Add(1) <= int64(b.N); i = (i + writers) % (hosts - hosts%writers) {
-				h := read(b, s, benchName(i))
+				h := storetest.Read(b, s, benchName(i))
 				h.Records = []records.Record{{Addr: benchAddress(uint32(time.Now().UnixNano()))}}
-				if _, err := s.Commit(b.Context(), txn(h)); err != nil {
+				if _, err := s.Commit(b.Context(), storetest.Txn(h)); err != nil {
 					b.Error(err)
 					return
 				}
@@ -67,7 +68,7 @@ func filledStore(b *testing.B, folder string, hosts int) *Store {
 		for i := from; i < min(from+most, hosts); i++ {
 			t = append(t, records.Host{Name: benchName(i), TTL: 300, Records: []records.Record{{Addr: benchAddress(uint32(i))}}})
 		}
-		mustCommit(b, s, t...)
+		storetest.Commit(b, s, t...)
 	}
 	return s
 }

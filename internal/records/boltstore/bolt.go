@@ -12,21 +12,21 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
 
 	"go.etcd.io/bbolt"
 )
 
-// Store is the embedded Store: every host in memory, and behind it one bbolt
-// file that makes changes durable. One goroutine alone writes; commits that
-// wait at the same time share its fsync.
+// Store is a records.Store: every host in memory, and behind it one bbolt file
+// that makes changes durable. One goroutine alone writes; commits that wait at
+// the same time share its fsync.
 type Store struct {
+	*memory.Index
 	db   *bbolt.DB
 	path string
 	file os.FileInfo // of what is open; path may come to name another one
@@ -35,19 +35,9 @@ type Store struct {
 	queue   chan *commit
 	closing chan struct{}
 	ended   chan struct{} // the committer has ended
-	workers sync.WaitGroup
 
-	mu       sync.RWMutex
-	hosts    map[records.Name]string // value as encodeHost makes it; shares memory with the name
-	live     int                     // hosts that have records
-	made     map[uint64]int          // of these, by MadeBy
-	bare     map[records.Name]uint64 // those that have none, and their revision
-	revision uint64
-	failed   error // set once the disk can no longer be trusted
-	recent   recent
-	leases   leases
-	changed  chan struct{} // closed and replaced at each commit
-	leaseDue chan struct{} // capacity 1: an earlier lease end than before
+	mu     sync.Mutex
+	failed error // set once the disk can no longer be trusted
 
 	logged logSize // the log bucket; belongs to the committer
 }
@@ -58,13 +48,17 @@ var _ records.Store = (*Store)(nil)
 const File = "dnsgate.db"
 
 // The buckets: host name -> sealed host; revision and name -> sealed line of
-// the log; and one key, state -> sealed revision, hosts and log lines, which
-// tells a file with missing pages from a whole one.
+// the log; and meta: state -> sealed revision, hosts and log lines, which tells
+// a file with missing pages from a whole one; forgotten -> sealed revision, the
+// latest of a host that was forgotten; and perhaps mark -> sealed mark.
 var (
 	bucketHosts = []byte("hosts")
 	bucketLog   = []byte("log")
 	bucketMeta  = []byte("meta")
 	keyState    = []byte("state")
+
+	keyForgotten = []byte("forgotten")
+	keyMark      = []byte("mark")
 )
 
 // mapSize is the address space kept for the file, so that a reader (backup)
@@ -85,8 +79,7 @@ func Open(folder string, log *slog.Logger) (*Store, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	releasePages(s.db, s.file.Size())
-	s.workers.Go(s.runCommits)
-	s.workers.Go(s.runLeases)
+	go s.runCommits()
 	return s, nil
 }
 
@@ -105,12 +98,8 @@ func open(folder, path string, log *slog.Logger) (s *Store, err error) {
 		return nil, err
 	}
 	s = &Store{
-		db: db, path: path, log: log, hosts: make(map[records.Name]string),
-		made:    make(map[uint64]int),
-		bare:    make(map[records.Name]uint64),
-		queue:   make(chan *commit, 1024),
-		closing: make(chan struct{}), ended: make(chan struct{}),
-		changed: make(chan struct{}), leaseDue: make(chan struct{}, 1),
+		db: db, path: path, log: log,
+		queue: make(chan *commit, 1024), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if s.file, err = os.Lstat(path); err == nil {
 		err = s.load()
@@ -185,7 +174,7 @@ func create(folder, path string) error {
 				return err
 			}
 		}
-		return putState(tx, state{})
+		return errors.Join(putState(tx, state{}), putForgotten(tx, 0))
 	})
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
@@ -204,21 +193,61 @@ func putState(tx *bbolt.Tx, st state) error {
 	for _, n := range []uint64{st.revision, st.hosts, st.logged} {
 		v = binary.BigEndian.AppendUint64(v, n)
 	}
-	return tx.Bucket(bucketMeta).Put(keyState, seal(nil, keyState, v))
+	return putMeta(tx, keyState, v)
+}
+
+func putMeta(tx *bbolt.Tx, key, value []byte) error {
+	return tx.Bucket(bucketMeta).Put(key, memory.Seal(key, value))
+}
+
+// getMeta returns nothing where the key is not there.
+func getMeta(tx *bbolt.Tx, key []byte) (value []byte, err error) {
+	if sealed := tx.Bucket(bucketMeta).Get(key); sealed != nil {
+		value, err = memory.Unseal(key, sealed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("meta: %s: %w", key, err)
+	}
+	return value, nil
 }
 
 func getState(tx *bbolt.Tx) (st state, err error) {
-	v, err := unseal(keyState, tx.Bucket(bucketMeta).Get(keyState))
+	v, err := getMeta(tx, keyState)
 	if err == nil && len(v) != 24 {
-		err = errTruncated
+		err = fmt.Errorf("meta: %s: %w", keyState, memory.ErrTruncated)
 	}
 	if err != nil {
-		return st, fmt.Errorf("meta: %w", err)
+		return st, err
 	}
 	st.revision = binary.BigEndian.Uint64(v)
 	st.hosts = binary.BigEndian.Uint64(v[8:])
 	st.logged = binary.BigEndian.Uint64(v[16:])
 	return st, nil
+}
+
+func putForgotten(tx *bbolt.Tx, revision uint64) error {
+	return putMeta(tx, keyForgotten, binary.BigEndian.AppendUint64(nil, revision))
+}
+
+// getForgotten is the store's revision if the file does not tell: an earlier
+// dnsgate did not write it.
+func getForgotten(tx *bbolt.Tx, st state) (uint64, error) {
+	v, err := getMeta(tx, keyForgotten)
+	if len(v) != 8 {
+		return st.revision, err
+	}
+	return binary.BigEndian.Uint64(v), nil
+}
+
+// Mark implements records.Store.
+func (s *Store) Mark(context.Context) (mark string, err error) {
+	defer trapDamage(&err)()
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		v, err := getMeta(tx, keyMark)
+		mark = string(v)
+		return err
+	})
+	return mark, err
 }
 
 // load reads and checks the whole file into memory.
@@ -236,118 +265,49 @@ func (s *Store) load() error {
 		if tx.Bucket(bucketMeta).Get(keyJournal) != nil {
 			return errJournalMissing
 		}
-		s.revision, s.recent.from = st.revision, st.revision
-		s.hosts = make(map[records.Name]string, st.hosts)
+		forgotten, err := getForgotten(tx, st)
+		if err != nil {
+			return err
+		}
+		s.Index = memory.NewIndex(int(st.hosts), st.revision, forgotten)
 		if err := tx.Bucket(bucketHosts).ForEach(s.loadHost); err != nil {
 			return err
 		}
 		if err := tx.Bucket(bucketLog).ForEach(s.loadLine); err != nil {
 			return err
 		}
-		if uint64(len(s.hosts)) != st.hosts || s.logged.lines != st.logged {
+		if uint64(s.Names()) != st.hosts || s.logged.lines != st.logged {
 			return fmt.Errorf("the file is damaged: %d hosts and %d log lines where %d and %d belong",
-				len(s.hosts), s.logged.lines, st.hosts, st.logged)
+				s.Names(), s.logged.lines, st.hosts, st.logged)
 		}
 		return nil
 	})
 }
 
 func (s *Store) loadHost(k, v []byte) error {
-	st, err := openHost(k, v)
+	e, err := memory.OpenHost(k, v)
 	if err != nil {
 		return err
 	}
-	if st.host.Revision > s.revision {
-		return fmt.Errorf("host %q: revision %d is later than the store's %d", k, st.host.Revision, s.revision)
+	if e.Revision > s.Revision() {
+		return fmt.Errorf("host %q: revision %d is later than the store's %d", k, e.Revision, s.Revision())
 	}
-	s.remember(st.host, st.value)
+	s.Load(e)
 	return nil
 }
 
 func (s *Store) loadLine(k, v []byte) error {
-	if _, err := unseal(k, v); err != nil {
+	if _, err := memory.Unseal(k, v); err != nil {
 		return fmt.Errorf("log line %x: %w", k, err)
 	}
 	s.logged.add(k, v)
 	return nil
 }
 
-// remember puts h, encoded as value, into memory. Name and value share one
-// allocation: with a million hosts that counts.
-func (s *Store) remember(h records.Host, value string) {
-	var was records.Host
-	if old, known := s.hosts[h.Name]; known {
-		was, _, _, _ = decodeHost(h.Name, old, nil)
-	}
-	both := string(h.Name) + value
-	h.Name = records.Name(both[:len(h.Name)])
-	s.hosts[h.Name] = both[len(h.Name):]
-	s.count(was, h)
-	s.leases.note(firstExpiry(h.Records), h.Name)
-}
-
-// Close ends the store's goroutines, after the commits that were accepted,
-// and closes the file.
+// Close ends the store after the commits that were accepted, and closes the
+// file.
 func (s *Store) Close() error {
 	close(s.closing)
-	s.workers.Wait()
+	<-s.ended
 	return s.db.Close()
-}
-
-// Revision implements Store.
-func (s *Store) Revision() uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.revision
-}
-
-// Len implements Store.
-func (s *Store) Len() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.live
-}
-
-// Names implements Store.
-func (s *Store) Names() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.hosts)
-}
-
-// Hosts implements Store. It needs no context: memory is always as new as the
-// last commit.
-func (s *Store) Hosts(_ context.Context, names []records.Name) ([]records.Host, error) {
-	hosts := make([]records.Host, len(names))
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	for i, name := range names {
-		hosts[i], _ = s.hostLocked(name)
-	}
-	return hosts, nil
-}
-
-// hostLocked returns a host and the revision of its last line in the log.
-func (s *Store) hostLocked(name records.Name) (records.Host, uint64) {
-	value, ok := s.hosts[name]
-	if !ok {
-		return records.Host{Name: name}, 0
-	}
-	h, logged, _, _ := decodeHost(name, value, nil)
-	return h, logged
-}
-
-// Find implements Store.
-func (s *Store) Find(match func(records.Name) bool) []records.Host {
-	var hosts []records.Host
-	s.mu.RLock()
-	for name := range s.hosts {
-		if match(name) {
-			h, _ := s.hostLocked(name)
-			hosts = append(hosts, h)
-		}
-	}
-	s.mu.RUnlock()
-	slices.SortFunc(hosts, func(a, b records.Host) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	return hosts
 }

@@ -9,7 +9,6 @@ import (
 	"syscall"
 
 	"dnsgate/internal/durable"
-	"dnsgate/internal/records"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -78,6 +77,6 @@ func checkContent(path string) (err error) {
 		return err
 	}
 	defer db.Close()
-	s := &Store{db: db, path: path, hosts: make(map[records.Name]string), made: make(map[uint64]int), bare: make(map[records.Name]uint64)}
+	s := &Store{db: db}
 	return s.load()
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/storetest"
 )
 
 // TestCheck looks at a state folder in each of its conditions, and changes
@@ -21,7 +22,7 @@ func TestCheck(t *testing.T) {
 		t.Error("it was made")
 	}
 	s := openStore(t, folder)
-	mustCommit(t, s, records.Host{Name: "a.example.com", TTL: 300, Records: addresses("192.0.2.1")})
+	storetest.Commit(t, s, records.Host{Name: "a.example.com", TTL: 300, Records: storetest.Addresses("192.0.2.1")})
 	if err := Check(folder); err != nil {
 		t.Errorf("a running gateway holds it: %v", err)
 	}

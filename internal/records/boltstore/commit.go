@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
 )
 
 // maxGroup is how many transactions share one fsync at most.
@@ -107,11 +107,11 @@ func (s *Store) apply(group []*commit) {
 		}
 		return
 	}
-	d := &draft{revision: s.Revision(), hosts: make(map[records.Name]staged)}
+	d := &draft{revision: s.Revision(), hosts: make(map[records.Name]memory.Entry)}
 	for _, c := range group {
 		c.err = s.stage(d, c)
 	}
-	if len(d.hosts) == 0 {
+	if len(d.hosts) == 0 && d.mark == "" {
 		return
 	}
 	if err := s.write(d); err != nil {
@@ -122,67 +122,72 @@ func (s *Store) apply(group []*commit) {
 		}
 		return
 	}
-	s.publish(d)
+	if len(d.hosts) > 0 {
+		s.Apply(d.revision, slices.Collect(maps.Values(d.hosts)))
+	}
 }
 
 // stage checks c against what is there and what the group did before it, and
-// adds its changes to d. What is to be as it is already costs no write; that
-// it goes through the committer still tells that it is durable, and that no
-// change is on its way.
+// adds its changes to d. An unchanged host costs no write; that it goes through
+// the committer still tells that it is durable, and that no change of it is on
+// its way.
 func (s *Store) stage(d *draft, c *commit) error {
 	if c.ctx.Err() != nil { // its key may be gone by now, and nobody waits for it
 		return fmt.Errorf("the disk did not answer in time; %w", records.ErrNotApplied)
 	}
-	was := make([]staged, len(c.txn.Hosts))
+	was := make([]memory.Entry, len(c.txn.Hosts))
 	for i, h := range c.txn.Hosts {
 		was[i] = s.current(d, h.Name)
-		if was[i].host.Revision != h.Revision {
-			return &records.Conflict{Current: was[i].host}
+		if was[i].Revision != h.Revision {
+			return &records.Conflict{Current: was[i].Host}
 		}
 		c.revision = max(c.revision, h.Revision)
 	}
+	if c.txn.Mark != "" {
+		d.mark = c.txn.Mark
+	}
 	revision := d.revision + 1
 	for i, h := range c.txn.Hosts {
-		if h.Equal(was[i].host) {
-			continue
+		if !h.Equal(was[i].Host) {
+			d.change(was[i], h, revision, c.txn.Of(i))
+			d.revision, c.revision = revision, revision
 		}
-		logged := was[i].logged
-		if !slices.EqualFunc(was[i].host.Records, h.Records, sameValue) || was[i].host.TTL != h.TTL {
-			d.lines = append(d.lines, line{records.Change{
-				Revision: revision, Time: c.txn.Time.UTC().Truncate(time.Second), Name: h.Name,
-				Old: was[i].host.Records, New: h.Records, TTL: h.TTL,
-				Key: c.txn.Key, Source: c.txn.Source,
-			}, logged})
-			logged = revision
-		}
-		h.Revision, h.Had = revision, was[i].host.Had.With(h.Records)
-		if c.txn.Session != 0 {
-			h.Session = c.txn.Session
-		}
-		d.hosts[h.Name] = staged{h, logged, string(encodeHost(nil, h, logged))}
-		d.revision, c.revision = revision, revision
 	}
 	return nil
+}
+
+// change makes h of what it was.
+func (d *draft) change(was memory.Entry, h records.Host, revision uint64, by records.Cause) {
+	logged := was.Logged
+	if !slices.EqualFunc(was.Records, h.Records, sameValue) || was.TTL != h.TTL {
+		d.lines = append(d.lines, line{records.Change{
+			Revision: revision, Time: by.Time.UTC().Truncate(time.Second), Name: h.Name,
+			Old: was.Records, New: h.Records, TTL: h.TTL, Key: by.Key, Source: by.Source,
+		}, logged})
+		logged = revision
+	}
+	h.Revision, h.Had = revision, was.Had.With(h.Records)
+	if by.Session != 0 {
+		h.Session = by.Session
+	}
+	d.hosts[h.Name] = memory.Entry{Host: h, Logged: logged}
 }
 
 // sameValue compares without the lease: that it was refreshed is no history.
 func sameValue(a, b records.Record) bool { return a.Addr == b.Addr && a.Text == b.Text }
 
-func (s *Store) current(d *draft, name records.Name) staged {
-	if st, ok := d.hosts[name]; ok {
-		return st
+func (s *Store) current(d *draft, name records.Name) memory.Entry {
+	if e, ok := d.hosts[name]; ok {
+		return e
 	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	h, logged := s.hostLocked(name)
-	return staged{host: h, logged: logged}
+	return s.Entry(name)
 }
 
 // usable says why the store can make nothing durable, nor say that it is.
 func (s *Store) usable() error {
-	s.mu.RLock()
+	s.mu.Lock()
 	failed := s.failed
-	s.mu.RUnlock()
+	s.mu.Unlock()
 	if failed != nil {
 		return failed
 	}
@@ -190,27 +195,4 @@ func (s *Store) usable() error {
 		return fmt.Errorf("%w; %w", err, records.ErrNotApplied)
 	}
 	return nil
-}
-
-// publish makes a durable draft visible.
-func (s *Store) publish(d *draft) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	first := s.leases.first()
-	changed := slices.SortedFunc(maps.Values(d.hosts), func(a, b staged) int {
-		return cmp.Compare(a.host.Revision, b.host.Revision)
-	})
-	for _, st := range changed {
-		s.remember(st.host, st.value)
-		s.recent.add(st.host.Revision, st.host.Name)
-	}
-	s.revision = d.revision
-	close(s.changed)
-	s.changed = make(chan struct{})
-	if now := s.leases.first(); now != first {
-		select {
-		case s.leaseDue <- struct{}{}:
-		default:
-		}
-	}
 }

@@ -1,19 +1,16 @@
 package boltstore
 
-import "dnsgate/internal/records"
+import (
+	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
+)
 
 // draft collects what a group of transactions changes, before any of it counts.
 type draft struct {
 	revision uint64
-	hosts    map[records.Name]staged
+	hosts    map[records.Name]memory.Entry
 	lines    []line
-}
-
-// staged is a host as a group leaves it.
-type staged struct {
-	host   records.Host
-	logged uint64
-	value  string // encoded host
+	mark     string // "": the old one stays
 }
 
 // line is a line of the log, and the revision of the host's line before it.

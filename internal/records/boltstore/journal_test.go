@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/storetest"
 
 	"go.etcd.io/bbolt"
 )
@@ -17,7 +18,7 @@ import (
 func TestLeftJournalIsRefused(t *testing.T) {
 	folder := t.TempDir()
 	s := openStore(t, folder)
-	mustCommit(t, s, records.Host{Name: "a.example.com", Records: addresses("192.0.2.1")})
+	storetest.Commit(t, s, records.Host{Name: "a.example.com", Records: storetest.Addresses("192.0.2.1")})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,18 +1,18 @@
 package boltstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
 
 	"go.etcd.io/bbolt"
 )
@@ -74,7 +74,7 @@ func restoreInto(path string, backup io.Reader) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	db.NoSync = true // one Sync at the end makes it durable
-	r := restorer{hosts: make(map[records.Name]string), now: time.Now()}
+	r := restorer{hosts: memory.NewIndex(0, 0, 0), now: time.Now()}
 	tx, err := db.Begin(true)
 	if err != nil {
 		return err
@@ -101,7 +101,7 @@ func restoreInto(path string, backup io.Reader) (err error) {
 type restorer struct {
 	lines  *bbolt.Bucket
 	logged logSize
-	hosts  map[records.Name]string
+	hosts  *memory.Index
 	now    time.Time // no session can be later: it would win against all that come
 }
 
@@ -123,19 +123,19 @@ func (r *restorer) read(text io.Reader) (uint64, error) {
 }
 
 func (r *restorer) add(c records.Change) error {
-	was, logged, _, _ := decodeHost(c.Name, r.hosts[c.Name], nil)
-	h := records.Host{Name: c.Name, Revision: c.Revision, Session: min(c.Time.UnixMicro(), r.now.UnixMicro()), TTL: c.TTL, Records: c.New}
-	h.Had = (was.Had | records.HadUnknown).With(c.Old).With(c.New) // the log may not reach back to its beginning
+	was := r.hosts.Entry(c.Name)
+	e := memory.Entry{Host: records.Host{Name: c.Name, Revision: c.Revision, Session: min(c.Time.UnixMicro(), r.now.UnixMicro()), TTL: c.TTL, Records: c.New}, Logged: was.Logged}
+	e.Had = (was.Had | records.HadUnknown).With(c.Old).With(c.New) // the log may not reach back to its beginning
 	if !c.IsState() {
-		if logged >= c.Revision {
-			return fmt.Errorf("revision %d of %s does not come after %d", c.Revision, c.Name, logged)
+		if was.Logged >= c.Revision {
+			return fmt.Errorf("revision %d of %s does not come after %d", c.Revision, c.Name, was.Logged)
 		}
-		if err := putLine(r.lines, line{c, logged}, &r.logged); err != nil {
+		if err := putLine(r.lines, line{c, was.Logged}, &r.logged); err != nil {
 			return err
 		}
-		logged = c.Revision
+		e.Logged = c.Revision
 	}
-	r.hosts[c.Name] = string(encodeHost(nil, h, logged))
+	r.hosts.Load(e)
 	return nil
 }
 
@@ -149,11 +149,14 @@ func (r *restorer) finish(tx *bbolt.Tx, revision uint64) error {
 		return err
 	}
 	hosts.FillPercent = 0.9
-	for _, name := range slices.Sorted(maps.Keys(r.hosts)) {
-		key := []byte(name)
-		if err := hosts.Put(key, seal(nil, key, []byte(r.hosts[name]))); err != nil {
+	names, err := r.hosts.Find(context.Background(), records.All)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := hosts.Put([]byte(name), memory.SealHost(r.hosts.Entry(name))); err != nil {
 			return err
 		}
 	}
-	return putState(tx, state{revision, uint64(len(r.hosts)), r.logged.lines})
+	return errors.Join(putForgotten(tx, revision), putState(tx, state{revision, uint64(len(names)), r.logged.lines}))
 }

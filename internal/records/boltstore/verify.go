@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
+
+	"dnsgate/internal/records/memory"
 )
 
 // verifyFile walks the pages of a bbolt file before bbolt opens it, because
@@ -138,11 +140,11 @@ func (v *verifier) page(id uint64) ([]byte, error) {
 // the value of an element.
 func (v *verifier) elements(page []byte, keys span, depth int) error {
 	if len(page) < pageHeader {
-		return errTruncated
+		return memory.ErrTruncated
 	}
 	count := int(num.Uint16(page[10:]))
 	if len(page) < pageHeader+count*elementSize {
-		return errTruncated
+		return memory.ErrTruncated
 	}
 	switch kind := num.Uint16(page[8:]); {
 	case kind == leafPage:
@@ -187,7 +189,7 @@ func (v *verifier) leaf(b []byte, count int, keys span, depth int) error {
 // bucket checks a bucket's value: its root page, or 0 and then the page.
 func (v *verifier) bucket(value []byte, depth int) error {
 	if len(value) < 16 {
-		return errTruncated
+		return memory.ErrTruncated
 	}
 	if root := num.Uint64(value); root != 0 {
 		return v.tree(root, span{}, depth+1)
@@ -227,7 +229,7 @@ func (v *verifier) branch(b []byte, count int, keys span, depth int) error {
 
 func piece(b []byte, pos, size uint32) ([]byte, error) {
 	if uint64(pos)+uint64(size) > uint64(len(b)) {
-		return nil, errTruncated
+		return nil, memory.ErrTruncated
 	}
 	return b[pos:][:size:size], nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/storetest"
 )
 
 // FuzzStoreFile: whatever stands in the store's file, opening it is an error
@@ -15,7 +16,7 @@ func FuzzStoreFile(f *testing.F) {
 	folder := f.TempDir()
 	s := openStore(f, folder)
 	for _, name := range []records.Name{"a.example.com", "b.example.com"} {
-		mustCommit(f, s, records.Host{Name: name, Records: addresses("192.0.2.1")})
+		storetest.Commit(f, s, records.Host{Name: name, Records: storetest.Addresses("192.0.2.1")})
 	}
 	s.Close()
 	whole, err := os.ReadFile(filepath.Join(folder, File))
@@ -43,7 +44,7 @@ func FuzzStoreFile(f *testing.F) {
 		}
 		defer s.Close()
 		for _, name := range []records.Name{"a.example.com", "b.example.com"} {
-			if h := read(t, s, name); len(h.Records) != 1 {
+			if h := storetest.Read(t, s, name); len(h.Records) != 1 {
 				t.Errorf("%s has %v", name, h.Records)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
 
 	"go.etcd.io/bbolt"
 )
@@ -82,7 +83,7 @@ func (s *Store) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 	hosts := tx.Bucket(bucketHosts)
 	for _, name := range slices.Sorted(maps.Keys(d.hosts)) {
 		key := []byte(name)
-		if err := hosts.Put(key, seal(nil, key, []byte(d.hosts[name].value))); err != nil {
+		if err := hosts.Put(key, memory.SealHost(d.hosts[name])); err != nil {
 			return fmt.Errorf("%w: %w", errBeforeWrite, err)
 		}
 	}
@@ -95,16 +96,19 @@ func (s *Store) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 	if err := trimLog(lines, logged); err != nil {
 		return fmt.Errorf("%w: %w", errBeforeWrite, err)
 	}
+	if d.mark != "" {
+		if err := putMeta(tx, keyMark, []byte(d.mark)); err != nil {
+			return fmt.Errorf("%w: %w", errBeforeWrite, err)
+		}
+	}
 	st := state{revision: d.revision, hosts: s.countHosts(d), logged: logged.lines}
 	return putState(tx, st)
 }
 
 func (s *Store) countHosts(d *draft) uint64 {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	n := uint64(len(s.hosts))
+	n := uint64(s.Names())
 	for name := range d.hosts {
-		if _, known := s.hosts[name]; !known {
+		if s.Entry(name).Revision == 0 {
 			n++
 		}
 	}
@@ -122,7 +126,7 @@ func putLine(lines *bbolt.Bucket, l line, size *logSize) error {
 	key := lineKey(l.Revision, l.Name)
 	value := l.AppendText(binary.BigEndian.AppendUint64(nil, l.prev))
 	lines.FillPercent = 0.95 // keys only grow
-	sealed := seal(nil, key, value)
+	sealed := memory.Seal(key, value)
 	size.add(key, sealed)
 	return lines.Put(key, sealed)
 }

@@ -1,24 +1,27 @@
-package boltstore
+package memory
 
 import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"net/netip"
 
 	"dnsgate/internal/records"
 )
 
-// A host is held in memory, and behind seal on disk, as
+// Entry is a host as a store keeps it.
+type Entry struct {
+	records.Host
+	Logged uint64 // revision of the host's last line in the log; 0: it has none
+}
+
+// An entry is held in memory behind its name, and behind a seal on disk, as
 //
 //	uvarint revision, uvarint logged, varint session, uvarint TTL,
 //	the tag byte 1 and 8 bytes of MadeBy, if there is one,
 //	the tag byte 2 and a byte of Had,
 //	then each record: tag byte (4, 6, or the TXT's length plus 16 as uvarint),
 //	the address or text, varint expires
-//
-// where logged is the revision of the host's last line in the log.
 
 const (
 	tagMadeBy = 1 // since format version 2
@@ -28,11 +31,9 @@ const (
 	tagText   = 16 // and more: the length of the text on top
 )
 
-var errTruncated = errors.New("value ends too early")
-
-func encodeHost(b []byte, h records.Host, logged uint64) []byte {
+func encode(b []byte, h Entry) []byte {
 	b = binary.AppendUvarint(b, h.Revision)
-	b = binary.AppendUvarint(b, logged)
+	b = binary.AppendUvarint(b, h.Logged)
 	b = binary.AppendVarint(b, h.Session)
 	b = binary.AppendUvarint(b, uint64(h.TTL))
 	if h.MadeBy != 0 {
@@ -86,7 +87,7 @@ func (d *decoder) varint() int64 {
 func (d *decoder) bytes(n int) string {
 	if d.err != nil || n > len(d.rest) {
 		if d.err == nil {
-			d.err = errTruncated
+			d.err = ErrTruncated
 		}
 		d.rest = ""
 		return ""
@@ -116,26 +117,26 @@ func (d *decoder) record() (r records.Record) {
 	return r
 }
 
-// decodeHost reads a host's value. Its records are appended to arena, so that
-// many hosts can share one allocation.
-func decodeHost(name records.Name, value string, arena []records.Record) (h records.Host, logged uint64, _ []records.Record, err error) {
+// decode reads a host's value. Its records are appended to arena, so that many
+// hosts can share one allocation.
+func decode(name records.Name, value string, arena []records.Record) (e Entry, _ []records.Record, err error) {
 	d := decoder{rest: value}
-	h.Name = name
-	h.Revision = d.uvarint()
-	logged = d.uvarint()
-	h.Session = d.varint()
-	h.TTL = uint32(d.uvarint())
+	e.Name = name
+	e.Revision = d.uvarint()
+	e.Logged = d.uvarint()
+	e.Session = d.varint()
+	e.TTL = uint32(d.uvarint())
 	if d.rest != "" && d.rest[0] == tagMadeBy {
 		d.bytes(1)
 		if by := d.bytes(8); d.err == nil {
-			h.MadeBy = binary.BigEndian.Uint64([]byte(by))
+			e.MadeBy = binary.BigEndian.Uint64([]byte(by))
 		}
 	}
-	h.Had = records.HadUnknown
+	e.Had = records.HadUnknown
 	if d.rest != "" && d.rest[0] == tagHad {
 		d.bytes(1)
 		if had := d.bytes(1); d.err == nil {
-			h.Had = records.Had(had[0])
+			e.Had = records.Had(had[0])
 		}
 	}
 	start := len(arena)
@@ -143,58 +144,29 @@ func decodeHost(name records.Name, value string, arena []records.Record) (h reco
 		arena = append(arena, d.record())
 	}
 	if len(arena) > start {
-		h.Records = arena[start:len(arena):len(arena)]
-		h.Had = h.Had.With(h.Records)
+		e.Records = arena[start:len(arena):len(arena)]
+		e.Had = e.Had.With(e.Records)
 	}
-	return h, logged, arena, d.err
+	return e, arena, d.err
 }
 
-// openHost reads a host as it stands in the file, and checks its name too.
-func openHost(key, sealed []byte) (staged, error) {
-	value, err := unseal(key, sealed)
-	if err != nil {
-		return staged{}, fmt.Errorf("host %q: %w", key, err)
-	}
-	name, err := records.ParseStored(string(key))
-	if err != nil || string(name) != string(key) {
-		return staged{}, fmt.Errorf("host %q: not a name in canonical form", key)
-	}
-	h, logged, _, err := decodeHost(name, string(value), nil)
-	if err != nil {
-		return staged{}, fmt.Errorf("host %q: %w", key, err)
-	}
-	return staged{h, logged, string(value)}, nil
+// A slot is the length of a host's name in a byte, the name and the value.
+
+func slot(e Entry) string {
+	var most [256]byte // nearly always
+	return string(encode(append(append(most[:0], byte(len(e.Name))), e.Name...), e))
 }
 
-// seal puts a format version and a CRC-32C over key and value in front of a
-// value, because bbolt does not checksum its data pages.
-func seal(b []byte, key, value []byte) []byte {
-	b = append(b, sealVersion)
-	b = binary.BigEndian.AppendUint32(b, checksum(key, value))
-	return append(b, value...)
+func nameOf(slot string) records.Name { return records.Name(slot[1 : 1+slot[0]]) }
+
+func valueOf(slot string) string { return slot[1+int(slot[0]):] }
+
+func revisionOf(slot string) uint64 {
+	d := decoder{rest: valueOf(slot)}
+	return d.uvarint()
 }
 
-// unseal returns the value that seal was given, after checking it.
-func unseal(key, sealed []byte) ([]byte, error) {
-	if len(sealed) < 5 {
-		return nil, errTruncated
-	}
-	if sealed[0] == 0 || sealed[0] > sealVersion {
-		return nil, fmt.Errorf("format version %d is not known to this dnsgate", sealed[0])
-	}
-	value := sealed[5:]
-	if binary.BigEndian.Uint32(sealed[1:5]) != checksum(key, value) {
-		return nil, errors.New("checksum does not match: the file is damaged")
-	}
-	return value, nil
-}
-
-// sealVersion is the format that is written; 1 had no MadeBy, 2 no Had, and
-// both are still read.
-const sealVersion = 3
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-func checksum(key, value []byte) uint32 {
-	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+func open(slot string) Entry {
+	e, _, _ := decode(nameOf(slot), valueOf(slot), nil)
+	return e
 }

@@ -1,0 +1,200 @@
+// Package memory is the half of a store that is in memory, the same for every
+// store: all hosts, and what followers are told of them.
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"dnsgate/internal/records"
+)
+
+// Index is all hosts of a store. Its methods are safe for concurrent use. A
+// store that embeds it has Hosts, Find, Follow, Revision, Len, Names and Made.
+type Index struct {
+	mu        sync.RWMutex
+	places    map[records.Name]uint32 // the key shares memory with the slot
+	slots     []string                // each host, as slot makes it; "" where one was forgotten
+	free      []uint32                // places of those
+	live      int                     // hosts that have records
+	made      map[uint64]int          // of these, by MadeBy
+	bare      map[records.Name]uint64 // those that have none, and their revision
+	revision  uint64
+	forgotten uint64 // the latest revision of a host that was forgotten
+	recent    recent
+	changed   chan struct{} // closed and replaced at each change
+}
+
+// NewIndex makes an Index without hosts, with room for so many, of a store at
+// revision, which has forgotten hosts of revisions up to forgotten.
+func NewIndex(hosts int, revision, forgotten uint64) *Index {
+	return &Index{
+		places:   make(map[records.Name]uint32, hosts),
+		slots:    make([]string, 0, hosts),
+		made:     make(map[uint64]int),
+		bare:     make(map[records.Name]uint64),
+		revision: revision, forgotten: forgotten, recent: recent{from: revision},
+		changed: make(chan struct{}),
+	}
+}
+
+// Load puts a host in that was there before any of the followers.
+func (x *Index) Load(e Entry) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.put(e)
+}
+
+// Apply makes a change visible that brings the store to revision.
+func (x *Index) Apply(revision uint64, changed []Entry) {
+	slices.SortFunc(changed, func(a, b Entry) int { return cmp.Compare(a.Revision, b.Revision) })
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, e := range changed {
+		x.recent.add(e.Revision, x.put(e))
+	}
+	x.revision = revision
+	close(x.changed)
+	x.changed = make(chan struct{})
+}
+
+// put returns the name in the memory of the slot: with a million hosts it
+// counts that name and value share one allocation.
+func (x *Index) put(e Entry) records.Name {
+	s := slot(e)
+	place, known := x.places[e.Name]
+	var was records.Host
+	switch n := len(x.free); {
+	case known:
+		was = open(x.slots[place]).Host
+	case n > 0:
+		place, x.free = x.free[n-1], x.free[:n-1]
+	default:
+		place = uint32(len(x.slots))
+		x.slots = append(x.slots, "")
+	}
+	e.Name = nameOf(s)
+	x.slots[place] = s
+	x.places[e.Name] = place
+	x.count(was, e.Host)
+	return e.Name
+}
+
+// count keeps what is asked of all hosts up to date: h takes the place of was.
+func (x *Index) count(was, h records.Host) {
+	if len(was.Records) > 0 {
+		x.live--
+		if x.made[was.MadeBy]--; x.made[was.MadeBy] == 0 {
+			delete(x.made, was.MadeBy)
+		}
+	}
+	if len(h.Records) > 0 {
+		x.live++
+		x.made[h.MadeBy]++
+		delete(x.bare, h.Name)
+	} else {
+		x.bare[h.Name] = h.Revision
+	}
+}
+
+// Forgettable returns up to most hosts that have had no records since a
+// revision not later than reached, and what NewIndex is to be told once they are
+// dropped.
+func (x *Index) Forgettable(reached uint64, most int) (names []records.Name, forgotten uint64) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	forgotten = x.forgotten
+	for name, revision := range x.bare {
+		if revision <= reached && len(names) < most {
+			names = append(names, name)
+			forgotten = max(forgotten, revision)
+		}
+	}
+	return names, forgotten
+}
+
+// Drop takes hosts out that have no records.
+func (x *Index) Drop(names []records.Name) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	for _, name := range names {
+		place := x.places[name]
+		x.slots[place] = ""
+		x.free = append(x.free, place)
+		x.forgotten = max(x.forgotten, x.bare[name])
+		delete(x.places, name)
+		delete(x.bare, name)
+	}
+}
+
+// Entry returns a host as the store keeps it; one that is not there has
+// revision 0.
+func (x *Index) Entry(name records.Name) Entry {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.entry(name)
+}
+
+func (x *Index) entry(name records.Name) Entry {
+	place, ok := x.places[name]
+	if !ok {
+		return Entry{Host: records.Host{Name: name}}
+	}
+	return open(x.slots[place])
+}
+
+// Hosts implements records.Store. It needs no context: memory is always as new
+// as the last commit.
+func (x *Index) Hosts(_ context.Context, names []records.Name) ([]records.Host, error) {
+	hosts := make([]records.Host, len(names))
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for i, name := range names {
+		hosts[i] = x.entry(name).Host
+	}
+	return hosts, nil
+}
+
+// Find implements records.Store.
+func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, error) {
+	var names []records.Name
+	x.mu.RLock()
+	for name := range x.places {
+		if of.Has(name) {
+			names = append(names, name)
+		}
+	}
+	x.mu.RUnlock()
+	slices.Sort(names)
+	return names, nil
+}
+
+// Revision implements records.Store.
+func (x *Index) Revision() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.revision
+}
+
+// Len implements records.Store.
+func (x *Index) Len() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.live
+}
+
+// Names implements records.Store.
+func (x *Index) Names() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.places)
+}
+
+// Made implements records.Store.
+func (x *Index) Made(maker uint64) int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.made[maker]
+}

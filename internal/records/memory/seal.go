@@ -1,0 +1,66 @@
+package memory
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+
+	"dnsgate/internal/records"
+)
+
+// SealHost is the value under which a store keeps e, with its name as key.
+func SealHost(e Entry) []byte { return Seal([]byte(e.Name), encode(nil, e)) }
+
+// OpenHost reads a host as SealHost made it, and checks its name too.
+func OpenHost(key, sealed []byte) (Entry, error) {
+	value, err := Unseal(key, sealed)
+	if err != nil {
+		return Entry{}, fmt.Errorf("host %q: %w", key, err)
+	}
+	name, err := records.ParseStored(string(key))
+	if err != nil || string(name) != string(key) {
+		return Entry{}, fmt.Errorf("host %q: not a name in canonical form", key)
+	}
+	e, _, err := decode(name, string(value), nil)
+	if err != nil {
+		return Entry{}, fmt.Errorf("host %q: %w", key, err)
+	}
+	return e, nil
+}
+
+// Seal puts a format version and a CRC-32C over key and value in front of a
+// value, because not every store has checksums of its own (bbolt's data pages).
+func Seal(key, value []byte) []byte {
+	b := append(make([]byte, 0, 5+len(value)), sealVersion)
+	b = binary.BigEndian.AppendUint32(b, checksum(key, value))
+	return append(b, value...)
+}
+
+// Unseal returns the value that Seal was given, after checking it.
+func Unseal(key, sealed []byte) ([]byte, error) {
+	if len(sealed) < 5 {
+		return nil, ErrTruncated
+	}
+	if sealed[0] == 0 || sealed[0] > sealVersion {
+		return nil, fmt.Errorf("format version %d is not known to this dnsgate", sealed[0])
+	}
+	value := sealed[5:]
+	if binary.BigEndian.Uint32(sealed[1:5]) != checksum(key, value) {
+		return nil, errors.New("checksum does not match: the file is damaged")
+	}
+	return value, nil
+}
+
+// ErrTruncated says that a value ends too early.
+var ErrTruncated = errors.New("value ends too early")
+
+// sealVersion is the format that is written; 1 had no MadeBy, 2 no Had, and
+// both are still read.
+const sealVersion = 3
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(key, value []byte) uint32 {
+	return crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+}
