@@ -188,9 +188,9 @@ func (d *daemon) maxHosts() int {
 func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	failed := make(chan error, len(listeners))
 	var serving sync.WaitGroup
-	running, end := context.WithCancel(context.Background())
-	defer end()
-	serving.Go(func() { d.control.Serve(ctx, running) })
+	accepting, stop := context.WithCancel(ctx)
+	defer stop()
+	serving.Go(func() { d.control.Serve(accepting) })
 	for _, l := range listeners {
 		serving.Go(func() {
 			if err := d.gate.Serve(l); err != nil {
@@ -206,10 +206,10 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	}
 	d.log.Info("stopping")
 	sd.SdNotify(false, sd.SdNotifyStopping)
+	stop()
 	drain, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
-	context.AfterFunc(drain, end)
-	d.gate.Shutdown(drain)
+	d.gate.Shutdown(drain) // drains the commands of both doors
 	serving.Wait()
 	return err
 }

@@ -19,6 +19,12 @@ const (
 	sharedLines = 8192
 )
 
+// isBatch reports whether the words after "update" ask for a batch.
+func isBatch(words []string) bool {
+	_, words, err := takeFlags(words, "--dry-run")
+	return err == nil && len(words) == 1 && words[0] == "-"
+}
+
 // batch runs "update -": each line of standard input is an update of its own,
 // answered in order as it becomes durable and published.
 func (r *run) batch(dryRun bool) error {
@@ -72,7 +78,7 @@ type inputLine struct {
 func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
 	lines := make(chan inputLine, 16)
 	go func() {
-		in := bufio.NewReaderSize(b.run.in, MaxLine+2)
+		in := bufio.NewReaderSize(b.run.in, maxLine+2)
 		for {
 			text, err := readLine(in)
 			select {
@@ -162,7 +168,7 @@ func readLine(r *bufio.Reader) (string, error) {
 		if err != nil && err != io.EOF {
 			return "", err
 		}
-		return "", fault(BadCommand, "longer than %d bytes", MaxLine)
+		return "", fault(BadCommand, "longer than %d bytes", maxLine)
 	}
 	if err == io.EOF && len(text) > 0 {
 		err = nil
@@ -304,8 +310,8 @@ func (b *batch) prepare(l *batchLine, text string) (change, error) {
 	if err != nil {
 		return change{}, err
 	}
-	if b.run.gate.stopping.Load() {
-		return change{}, fault(Outage, "the gateway is stopping; try again in a minute")
+	if err := b.run.gate.drain.refusal(); err != nil {
+		return change{}, err
 	}
 	grant, err := b.run.session.Grant()
 	if err != nil {

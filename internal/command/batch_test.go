@@ -33,7 +33,7 @@ func TestBatch(t *testing.T) {
 	batch("update -", "-\n", 65, "notfqdn ...")
 	batch("update --dry-run -", "192.0.2.7\n192.0.2.5\n", 0, "good 192.0.2.7 a.example.com", "nochg 192.0.2.5 a.example.com")
 	batch("update - 192.0.2.7", "192.0.2.7\n", 65, "notfqdn ...")
-	full := strings.Repeat(" ", MaxLine-len("192.0.2.8")) + "192.0.2.8"
+	full := strings.Repeat(" ", maxLine-len("192.0.2.8")) + "192.0.2.8"
 	batch("update -", full+"\n", 0, "good 192.0.2.8 a.example.com")
 	batch("update -", full+"\r\n", 0, "nochg 192.0.2.8 a.example.com")
 	batch("update -", " "+full+"\n192.0.2.9\n", 64, "badcmd longer than 4096 bytes", "good 192.0.2.9 a.example.com")
@@ -71,7 +71,7 @@ func TestBatchAnswersAsItGoes(t *testing.T) {
 	ended := make(chan int)
 	go func() {
 		s := &Session{Source: c.peer, Began: time.Now(), Grant: fixed(c.grant)}
-		status := g.Run(context.Background(), s, "update -", Streams{In: in, Out: out, Err: io.Discard})
+		status := g.Run(context.Background(), s, Parse("update -"), Streams{In: in, Out: out, Err: io.Discard})
 		out.Close()
 		ended <- status
 	}()
@@ -100,7 +100,7 @@ func TestBatchCutShort(t *testing.T) {
 		for g.Store.Revision() < 2 { // the line before is to be stored
 			time.Sleep(time.Millisecond)
 		}
-		g.Stop()
+		g.drain.begin()
 	}), strings.NewReader("192.0.2.3\n"))
 	c.expect(75, "update -", "good 192.0.2.2 a.example.com", "911 the gateway is stopping; try again in a minute")
 

@@ -107,7 +107,7 @@ func TestBatchesOfOthers(t *testing.T) {
 			if i%3 == 2 {
 				streams.Out = deaf
 			}
-			g.Run(t.Context(), s, "update -", streams)
+			g.Run(t.Context(), s, Parse("update -"), streams)
 			in.Close()
 		})
 		running.Go(func() {

@@ -84,7 +84,7 @@ func TestBatchMemory(t *testing.T) {
 			in := longLines(3000, c.hosts, "x.example.com")
 			go func() {
 				defer close(ended)
-				g.Run(ctx, s, c.command, Streams{In: in, Out: out, Err: io.Discard})
+				g.Run(ctx, s, Parse(c.command), Streams{In: in, Out: out, Err: io.Discard})
 			}()
 			most := int64(0)
 		watch:

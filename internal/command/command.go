@@ -2,6 +2,9 @@
 // is authorized and checked whole, is stored as one transaction, and is
 // answered once it is published. It knows neither networks nor files. It
 // trusts the Grant that it is given, and no word of the line.
+//
+// A door takes lines from clients: it calls Parse, Begin and Run for each, and
+// Drain when it closes. Limits, counters and the drain are those of all doors.
 package command
 
 import (
@@ -15,15 +18,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/records"
 )
-
-// MaxLine is the length, in bytes, of the longest command.
-const MaxLine = 4096
 
 // Gateway runs commands. Its fields are set before the first Run and not
 // changed after; Run may be called concurrently.
@@ -63,7 +62,7 @@ type Gateway struct {
 	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections
 
-	stopping atomic.Bool
+	drain    drain
 	together together
 	sharing  sync.Once
 	lines    chan struct{} // places of batch lines; see sharedPlaces
@@ -118,24 +117,22 @@ func (s *Session) place() string {
 	return s.Source.Unmap().String()
 }
 
-// Stop makes every command from now on answer 911. Those that run go on.
-func (g *Gateway) Stop() { g.stopping.Store(true) }
-
 // Streams are a command's input and outputs.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
 }
 
-// Run runs one command and returns its exit status.
-func (g *Gateway) Run(ctx context.Context, s *Session, line string, std Streams) int {
+// Run runs one command, in the context that Begin gave, and returns its exit
+// status.
+func (g *Gateway) Run(ctx context.Context, s *Session, q Request, std Streams) int {
 	began := time.Now()
 	r := &run{
 		gate: g, session: s, ctx: ctx, in: std.In,
 		out:    bufio.NewWriter(std.Out),
-		record: record{line: line, verb: "unknown"},
+		record: record{line: q.line, verb: "unknown"},
 	}
-	err := r.survive(func() error { return r.dispatch(line) })
+	err := r.survive(func() error { return r.dispatch(q) })
 	if err != nil {
 		explain(r.out, std.Err, err)
 	}
@@ -169,82 +166,36 @@ type run struct {
 	record  record
 }
 
-// verb is one command of the language.
-type verb struct {
-	name  string
-	usage string // what follows the name
-	says  string
-	does  func(r *run, words []string) error
-}
-
-// The two languages: that of keys which may update, and the operator's.
-var (
-	userVerbs  []verb
-	adminVerbs []verb
-)
-
-func init() { // not a literal: help shows the tables that it stands in
-	userVerbs = []verb{
-		{"update", "[--dry-run] [HOST...] [ADDRESS...]", "set addresses; none named: this connection's own", (*run).update},
-		{"update -", "", "the same for each line of standard input", nil},
-		{"offline", "[-4] [-6] [HOST...]", "take addresses away", (*run).offline},
-		{"acme add", "HOST VALUE", "add a TXT record at _acme-challenge.HOST, for an hour", nil},
-		{"acme del", "HOST VALUE", "take it away", nil},
-		{"acme", "", "", (*run).acme},
-		{"list", "[HOST...]", "show records", (*run).list},
-		{"history", "[HOST]", "show the last changes", (*run).history},
-		{"whoami", "", "show this key's hosts and limits, and your address", (*run).whoami},
-		{"help", "", "show this", (*run).help},
-		{"version", "", "show the gateway's version", (*run).version},
-	}
-	adminVerbs = []verb{
-		{"status", "[--json]", "show the store, the publishers and the connections", (*run).status},
-		{"hosts", "[--json] [PATTERN]", "show records; * and ? match", (*run).hosts},
-		{"keys", "[--json]", "show the authorized keys and refused lines", (*run).keys},
-		{"history", "[--json] [HOST]", "show the last changes", (*run).adminHistory},
-		{"reload", "", "read keys and configuration again", (*run).reload},
-		{"rebuild", "", "publish everything anew", (*run).rebuild},
-		{"offline", "HOST", "take a host's addresses away", (*run).adminOffline},
-		{"metrics", "", "show counters in Prometheus's text format", (*run).metrics},
-		{"backup", "", "write a snapshot for dnsgate restore", (*run).backup},
-		{"whoami", "", "show this key and your address", (*run).whoami},
-		{"help", "", "show this", (*run).help},
-		{"version", "", "show the gateway's version", (*run).version},
-	}
-}
-
-func (r *run) dispatch(line string) error {
-	words, err := split(line)
-	if err != nil {
+func (r *run) dispatch(q Request) error {
+	if q.err != nil || q.shell {
 		r.grant, _ = r.session.Grant() // for the log
-		return err
 	}
-	if r.gate.stopping.Load() {
-		return fault(Outage, "the gateway is stopping; try again in a minute")
+	if q.shell {
+		r.record.verb, r.record.code, r.worst = "shell", BadCommand, BadCommand.Exit()
+		r.out.WriteString(usage(roleOf(r.grant)))
+		return nil
+	}
+	if q.err != nil {
+		return q.err
+	}
+	err := r.gate.drain.refusal()
+	if err != nil {
+		return err
 	}
 	if r.grant, err = r.session.Grant(); err != nil {
 		return noGrant(err)
 	}
-	if len(words) == 0 {
+	if len(q.words) == 0 {
 		return fault(BadCommand, "no command; try: help")
 	}
-	for _, v := range r.verbs() {
-		if v.does != nil && v.name == words[0] {
-			r.record.verb = v.name
-			return v.does(r, words[1:])
-		}
+	if v := find(q.words[0], roleOf(r.grant)); v != nil {
+		r.record.verb = v.name
+		return v.does(r, q.words[1:])
 	}
-	if r.grant.Admin && words[0] == "update" {
+	if r.grant.Admin && q.words[0] == "update" {
 		return fault(NoHost, "this key runs the admin commands and updates nothing")
 	}
-	return fault(BadCommand, "there is no command %q; try: help", words[0])
-}
-
-func (r *run) verbs() []verb {
-	if r.grant.Admin {
-		return adminVerbs
-	}
-	return userVerbs
+	return fault(BadCommand, "there is no command %q; try: help", q.words[0])
 }
 
 // record is what the log says of a command.
@@ -282,7 +233,7 @@ func (r *run) log(err error, took time.Duration) {
 		code = f.Code
 		attrs = append(attrs, "why", cmp.Or(f.Detail, f.Text))
 	}
-	if code == BadCommand {
+	if code == BadCommand && r.record.verb != "shell" {
 		attrs = append(attrs, "line", clip(r.record.line))
 	}
 	r.gate.counts.add(r.record.verb, code)
@@ -311,21 +262,4 @@ func clip(s string) string {
 		return s[:77] + "..."
 	}
 	return s
-}
-
-// ReadsInput reports whether a command reads its standard input. Of any other
-// the input is to be thrown away.
-func ReadsInput(line string) bool {
-	words := strings.Fields(line)
-	return len(words) > 1 && words[0] == "update" && words[len(words)-1] == "-"
-}
-
-// Shell answers a client that wants a shell: with the usage, and as an error.
-func (g *Gateway) Shell(s *Session, std Streams) int {
-	grant, _ := s.Grant()
-	io.WriteString(std.Out, Usage(grant.Admin))
-	g.counts.add("shell", BadCommand)
-	g.Log.Info("command", "command", "shell", "key", grant.Fingerprint, "comment", grant.Comment,
-		"source", s.place(), "code", string(BadCommand))
-	return BadCommand.Exit()
 }

@@ -40,8 +40,8 @@ func TestWords(t *testing.T) {
 		{"history b.example.com", 77, "nohost b.example.com is not this key's"},
 		{"offline --4", 64, `badcmd there is no option "--4" here; try: help`},
 		{"offline 192.0.2.1", 65, "notfqdn ..."},
-		{strings.Repeat("x", MaxLine), 64, `badcmd there is no command "xxx...xxx..."; try: help`},
-		{strings.Repeat("x", MaxLine+1), 64, "badcmd longer than 4096 bytes"},
+		{strings.Repeat("x", maxLine), 64, `badcmd there is no command "xxx...xxx..."; try: help`},
+		{strings.Repeat("x", maxLine+1), 64, "badcmd longer than 4096 bytes"},
 	})
 	for _, forbidden := range forbidden {
 		c.expect(64, "update "+string(forbidden), "badcmd character 8, ..., has no place in a command; there is no quoting")
@@ -79,15 +79,14 @@ func TestAdminWords(t *testing.T) {
 
 // TestEveryVerbIsInHelp keeps the help whole, and within a terminal.
 func TestEveryVerbIsInHelp(t *testing.T) {
-	for _, verbs := range [][]verb{userVerbs, adminVerbs} {
-		help := usage(verbs)
-		for _, v := range verbs {
-			if !strings.Contains(help, "  "+v.name+" ") {
-				t.Errorf("help does not name %q", v.name)
+	for _, v := range verbs {
+		for _, role := range []role{allowKey, adminKey} {
+			if got := strings.Contains(usage(role), "  "+v.name+" "); got != (find(v.name, role) != nil) {
+				t.Errorf("%q in the help of %d: %v", v.name, role, got)
 			}
 		}
 	}
-	for line := range strings.Lines(Usage(false) + Usage(true)) {
+	for line := range strings.Lines(usage(allowKey) + usage(adminKey)) {
 		if len(line) > 120 {
 			t.Errorf("too long: %q", line)
 		}
@@ -111,7 +110,7 @@ func TestAdminFailures(t *testing.T) {
 func TestStop(t *testing.T) {
 	g, _ := newGateway(t)
 	user, admin := newClient(t, g, "allow a.example.com"), newClient(t, g, "admin")
-	g.Stop()
+	g.drain.begin()
 	for _, line := range []string{"update 192.0.2.1", "list", "help", "acme", "nonsense"} {
 		user.expect(75, line, "911 the gateway is stopping; try again in a minute")
 	}
@@ -125,7 +124,7 @@ func TestGrantIsAskedEachTime(t *testing.T) {
 	g, _ := newGateway(t)
 	var out, stderr strings.Builder
 	s := &Session{Grant: func() (authkeys.Grant, error) { return authkeys.Grant{}, authkeys.ErrUnknown }}
-	if status := g.Run(context.Background(), s, "help", Streams{In: strings.NewReader(""), Out: &out, Err: &stderr}); status != 77 {
+	if status := g.Run(context.Background(), s, Parse("help"), Streams{In: strings.NewReader(""), Out: &out, Err: &stderr}); status != 77 {
 		t.Errorf("exit status %d", status)
 	}
 	if want := "nohost the key is not authorized\n"; out.String() != want || stderr.String() != want {
@@ -197,8 +196,10 @@ func TestReadsInput(t *testing.T) {
 	for line, want := range map[string]bool{
 		"update -": true, "update --dry-run -": true, " update\t- ": true,
 		"update": false, "-": false, "": false, "list -": false, "update - x": false,
+		"update x -": false, "update --dry-run": false, "update -4 -": false, "update -\n": false, "frob -": false,
+		"update" + strings.Repeat(" ", maxLine) + "-": false,
 	} {
-		if got := ReadsInput(line); got != want {
+		if got := Parse(line).ReadsInput(); got != want {
 			t.Errorf("%q: %v", line, got)
 		}
 	}
@@ -209,10 +210,10 @@ func TestShell(t *testing.T) {
 	for _, grant := range []string{"allow a.example.com", "admin"} {
 		s := &Session{Grant: func() (authkeys.Grant, error) { return allow(t, grant), nil }}
 		var out, stderr strings.Builder
-		if status := g.Shell(s, Streams{Out: &out, Err: &stderr}); status != 64 || stderr.Len() > 0 {
+		if status := g.Run(t.Context(), s, Shell(), Streams{Out: &out, Err: &stderr}); status != 64 || stderr.Len() > 0 {
 			t.Errorf("exit status %d, stderr %q", status, stderr.String())
 		}
-		if out.String() != Usage(grant == "admin") {
+		if out.String() != usage(roleOf(allow(t, grant))) {
 			t.Errorf("said %q", out.String())
 		}
 	}

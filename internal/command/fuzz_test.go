@@ -195,7 +195,7 @@ func FuzzBatch(f *testing.F) {
 		}
 		// The limit of a single command's length counts its verb as well.
 		for line := range bytes.Lines(in) {
-			if len(line) > MaxLine-20 || bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("-")) {
+			if len(line) > maxLine-20 || bytes.HasPrefix(bytes.TrimLeft(line, " \t"), []byte("-")) {
 				return
 			}
 		}

@@ -136,7 +136,7 @@ func (c *client) run(line string) (string, int) {
 		in = strings.NewReader("")
 	}
 	var out, err strings.Builder
-	status := c.gate.Run(c.ctx, s, line, Streams{In: in, Out: &out, Err: &err})
+	status := c.gate.Run(c.ctx, s, Parse(line), Streams{In: in, Out: &out, Err: &err})
 	checkReply(c.t, line, out.String(), err.String(), status)
 	return out.String(), status
 }
@@ -200,7 +200,7 @@ func checkReply(t testing.TB, line, out, err string, status int) {
 	if err != "" && err != said {
 		t.Errorf("%q: stderr is %q and stdout %q", line, err, out)
 	}
-	if err == "" && status != 0 && !ReadsInput(line) {
+	if err == "" && status != 0 && !Parse(line).ReadsInput() {
 		t.Errorf("%q: nothing on stderr for people", line)
 	}
 }

@@ -146,7 +146,7 @@ func (r *run) help(words []string) error {
 	if err := noWords("help", words); err != nil {
 		return err
 	}
-	r.out.WriteString(usage(r.verbs()))
+	r.out.WriteString(usage(roleOf(r.grant)))
 	return nil
 }
 
@@ -156,23 +156,4 @@ func (r *run) version(words []string) error {
 	}
 	fmt.Fprintf(r.out, "dnsgate %s\n", r.gate.Version)
 	return nil
-}
-
-// Usage is what a client reads that asks for a shell.
-func Usage(admin bool) string {
-	if admin {
-		return usage(adminVerbs)
-	}
-	return usage(userVerbs)
-}
-
-func usage(verbs []verb) string {
-	var b strings.Builder
-	b.WriteString("dnsgate takes one command a session, such as: ssh gate help\n\n")
-	for _, v := range verbs {
-		if v.says != "" {
-			fmt.Fprintf(&b, "  %-46s %s\n", v.name+" "+v.usage, v.says)
-		}
-	}
-	return b.String()
 }

@@ -11,7 +11,8 @@ const patience = 20 * time.Millisecond
 
 // together holds changes back while earlier ones are stored and published, so
 // that one transaction on the disk and one publication serve them all. A
-// change that comes alone does not wait.
+// change that comes alone does not wait. For speed alone: with 8 clients it
+// gains a quarter of the rate and a fifth of the CPU (docs/performance.md).
 type together struct {
 	mu      sync.Mutex
 	waiting int           // changes held back

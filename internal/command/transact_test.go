@@ -222,7 +222,7 @@ func TestManyWriters(t *testing.T) {
 				s := &Session{Source: newClient(t, g, "admin").peer, Began: began, Grant: fixed(grant)}
 				var out strings.Builder
 				line := fmt.Sprintf("update 192.0.%d.%d", w, i)
-				if status := g.Run(context.Background(), s, line, Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard}); status != 0 {
+				if status := g.Run(context.Background(), s, Parse(line), Streams{In: strings.NewReader(""), Out: &out, Err: io.Discard}); status != 0 {
 					t.Errorf("%s: %d, %s", line, status, out.String())
 				}
 			}

@@ -17,7 +17,7 @@ func (r *run) update(words []string) error {
 		return err
 	}
 	r.record.dryRun = flags["--dry-run"]
-	if len(words) == 1 && words[0] == "-" {
+	if isBatch(words) {
 		return r.batch(flags["--dry-run"])
 	}
 	u, err := parseUpdate(words)

@@ -13,8 +13,8 @@ const forbidden = "\"'`\\$&|;<>(){}[]!~#"
 
 // split cuts a command into words at spaces and tabs.
 func split(line string) ([]string, error) {
-	if len(line) > MaxLine {
-		return nil, fault(BadCommand, "longer than %d bytes", MaxLine)
+	if len(line) > maxLine {
+		return nil, fault(BadCommand, "longer than %d bytes", maxLine)
 	}
 	for i := range len(line) {
 		c := line[i]

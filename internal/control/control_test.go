@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -39,7 +40,7 @@ func serve(t *testing.T, folder string, change func(*Options)) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		s.Serve(ctx, ctx)
+		s.Serve(ctx)
 	}()
 	t.Cleanup(func() {
 		stop()
@@ -151,6 +152,67 @@ func TestHostileCallers(t *testing.T) {
 	}
 	if status, _, _ := call(t, path, Request{Forced: "dnsgate admin", Command: "version"}); status != 0 {
 		t.Errorf("others get status %d", status)
+	}
+}
+
+// TestDrain: a command that runs when the gateway stops is ended and tells so; a
+// client that does not read, or has not said what it wants, is not waited for.
+func TestDrain(t *testing.T) {
+	commands := &command.Gateway{Log: slog.New(slog.DiscardHandler), TTL: func() uint32 { return 300 }}
+	s, err := Listen(filepath.Join(t.TempDir(), "control"), false, Options{
+		Commands: commands, Log: commands.Log,
+		Limits: func() Limits { return Limits{IdleTimeout: 5 * time.Minute, MaxConnection: time.Hour} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		s.Serve(ctx)
+	}()
+	batch := Request{Forced: "dnsgate allow a.example.com", Command: "update -", Key: fingerprint}
+	in, never := io.Pipe()
+	defer never.Close()
+	var out bytes.Buffer
+	ended := make(chan int)
+	go func() {
+		status, err := Call(t.Context(), s.path, batch, Streams{In: in, Out: &out, Err: io.Discard})
+		if err != nil {
+			t.Error(err)
+		}
+		ended <- status
+	}()
+	io.WriteString(never, "nonsense\n") // which the batch has asked for, once this returns
+
+	silent, err := net.Dial("unix", s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	deaf, err := net.Dial("unix", s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	line, _ := json.Marshal(batch)
+	deaf.Write(append(line, '\n'))
+	for deaf.SetWriteDeadline(time.Now().Add(time.Second)); err == nil; { // until it is not read any more
+		_, err = io.WriteString(deaf, "nonsense\n")
+	}
+
+	stop()
+	brief, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	commands.Drain(brief)
+	if status := <-ended; status != 75 || !strings.HasSuffix(out.String(), "911 the session ended before the batch did\n") {
+		t.Errorf("status %d, %q", status, out.String())
+	}
+	began := time.Now()
+	<-served
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("the end took %v", took)
 	}
 }
 

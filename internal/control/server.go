@@ -23,6 +23,8 @@ const (
 	maxCallers   = 200
 	maxOperators = 16
 	requestTime  = 10 * time.Second // until the request is whole
+
+	lastWords = 500 * time.Millisecond // for a client to read how its command was ended
 )
 
 // Options are what a Server needs.
@@ -122,9 +124,9 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
-// Serve answers until ctx ends, and then waits for the commands that run until
-// ended is done. The socket is gone when it returns.
-func (s *Server) Serve(ctx, ended context.Context) {
+// Serve answers until ctx ends, and then waits for the commands that run; those
+// are drained with their Gateway. The socket is gone when it returns.
+func (s *Server) Serve(ctx context.Context) {
 	defer os.Remove(s.path) // fails where Landlock keeps that folder as it is; the next one does it
 	defer s.conns.Wait()
 	defer context.AfterFunc(ctx, func() { s.listener.Close() })()
@@ -132,7 +134,7 @@ func (s *Server) Serve(ctx, ended context.Context) {
 		conn, err := s.listener.AcceptUnix()
 		switch {
 		case err == nil:
-			s.conns.Go(func() { s.converse(ended, conn) })
+			s.conns.Go(func() { s.converse(ctx, conn) })
 		case ctx.Err() != nil:
 			return
 		default:
@@ -145,7 +147,8 @@ func (s *Server) Serve(ctx, ended context.Context) {
 	}
 }
 
-// converse serves one connection: one request, that command, its exit status.
+// converse serves one connection: one request, that command, its exit status. A
+// request that is not whole when ctx ends is not waited for.
 func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	by, err := s.admit(conn)
@@ -168,14 +171,19 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	limits := s.o.Limits()
 	c := &caller{conn: conn, in: bufio.NewReader(conn), by: by, idle: limits.IdleTimeout}
 	conn.SetReadDeadline(time.Now().Add(requestTime))
+	hangUp := context.AfterFunc(ctx, func() { conn.Close() })
 	req, err := readRequest(c.in)
+	hangUp()
 	if err != nil {
 		s.o.Log.Warn("control socket: refused", "uid", by.uid, "error", err)
 		return
 	}
 	conn.SetReadDeadline(time.Time{})
+	ctx, end := s.o.Commands.Begin(ctx)
+	defer end() // once the client has its exit status
 	ctx, cancel := context.WithTimeout(ctx, limits.MaxConnection)
 	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, func() { conn.Close() }) })()
 	c.frame(exitStatus, []byte{byte(s.run(ctx, c, req))})
 }
 

@@ -22,10 +22,11 @@ func (s *Server) run(ctx context.Context, c *caller, req Request) int {
 		return notPermitted
 	}
 	std := command.Streams{In: &input{from: c}, Out: stream{c, output}, Err: errs}
+	request := command.Parse(req.Command)
 	if req.Shell {
-		return s.o.Commands.Shell(session, std)
+		request = command.Shell()
 	}
-	return s.o.Commands.Run(ctx, session, req.Command, std)
+	return s.o.Commands.Run(ctx, session, request, std)
 }
 
 // session is what the gateway knows of who asks. The account's words are taken

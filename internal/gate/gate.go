@@ -66,14 +66,11 @@ type Gate struct {
 
 	accepting context.Context // ends when the drain begins
 	drain     context.CancelFunc
-	running   context.Context // of every command; ends when the drain is over
-	cancel    context.CancelFunc
 
 	mu       sync.Mutex
 	draining bool
 	open     map[*conn]struct{}
 	conns    sync.WaitGroup // those in open
-	active   sync.WaitGroup // commands begun before the drain
 
 	authenticated, sessions atomic.Int64
 	accepted, refused       atomic.Uint64
@@ -107,7 +104,6 @@ func New(o Options) (*Gate, error) {
 		g.keyExchanges = postQuantum
 	}
 	g.accepting, g.drain = context.WithCancel(context.Background())
-	g.running, g.cancel = context.WithCancel(context.Background())
 	g.SetLimits(o.Limits)
 	g.server = &ssh.Server{
 		Version:                  "dnsgate",
@@ -239,52 +235,21 @@ func (g *Gate) survive(where string, after func()) {
 	}
 }
 
-// lastWords is how long commands that are ended may take to say so.
-const lastWords = 500 * time.Millisecond
-
 // Shutdown stops accepting, lets the commands that run finish until ctx ends,
 // then closes every connection and waits for all of it to end.
 func (g *Gate) Shutdown(ctx context.Context) {
-	g.commands.Stop()
 	g.drain()
 	g.mu.Lock()
 	g.draining = true
 	g.mu.Unlock()
-	drained := make(chan struct{})
-	go func() {
-		g.active.Wait()
-		close(drained)
-	}()
-	select {
-	case <-drained:
-	case <-ctx.Done():
-		g.log.Warn("commands are still running; ending them")
-		g.cancel()
-		select {
-		case <-drained:
-		case <-time.After(lastWords):
-		}
-	}
-	g.cancel()
+	g.commands.Drain(ctx)
 	g.mu.Lock()
 	for c := range g.open {
 		c.Close()
 	}
 	g.mu.Unlock()
 	g.conns.Wait()
-	<-drained
-}
-
-// begin counts a command that a drain has to wait for. What comes later is
-// only answered that the gateway is stopping.
-func (g *Gate) begin() (end func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.draining {
-		return func() {}
-	}
-	g.active.Add(1)
-	return g.active.Done
+	g.commands.Wait()
 }
 
 // Connections says what is open now.

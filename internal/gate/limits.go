@@ -41,6 +41,7 @@ const (
 	freeKeyExchanges  = 16                              // of one connection; from then on one per second of its life
 	channelCloseGrace = 5 * time.Second
 	turnAwayTime      = 500 * time.Millisecond // for a client that is turned away to read why
+	lastWords         = 500 * time.Millisecond // for what is written to a connection that is closed
 )
 
 // Bounds for all connections together.

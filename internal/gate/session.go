@@ -1,9 +1,9 @@
 package gate
 
 import (
+	"context"
 	"encoding/binary"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +54,7 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 	g.sessions.Add(1)
 	defer g.sessions.Add(-1)
 	s := session{gate: g, conn: c, key: id.key, ch: ch, requests: requests}
-	s.serve()
+	s.serve(ctx)
 }
 
 // refuseChannel answers what is no session: forwardings, tunnels.
@@ -89,12 +89,14 @@ type session struct {
 	draining sync.WaitGroup // of what nobody reads
 }
 
-func (s *session) serve() {
-	line, shell, ok := s.awaitCommand()
+func (s *session) serve(ctx context.Context) {
+	request, ok := s.awaitCommand()
 	if ok {
-		defer s.gate.begin()() // until the client has its exit status
+		var end func()
+		ctx, end = s.gate.commands.Begin(ctx)
+		defer end() // once the client has its exit status
 	}
-	batch := ok && !shell && command.ReadsInput(line)
+	batch := ok && request.ReadsInput()
 	if batch {
 		s.conn.begin(batch) // first, or its input might be held back
 	}
@@ -104,13 +106,13 @@ func (s *session) serve() {
 	switch {
 	case batch:
 		in := &input{from: s.ch, conn: s.conn}
-		s.exit(s.run(line, false, in))
+		s.exit(s.run(ctx, request, in))
 		s.conn.end(batch)
 		s.drain(in)
 	case ok:
 		s.drain(s.ch)
 		s.conn.begin(batch)
-		s.exit(s.run(line, shell, nil))
+		s.exit(s.run(ctx, request, nil))
 		s.conn.end(batch)
 	default:
 		s.drain(s.ch)
@@ -131,11 +133,11 @@ func (s *session) refuseRequests() {
 
 // awaitCommand answers requests until one asks for a command or a shell.
 // Everything else is refused, and a client that cannot do without ends.
-func (s *session) awaitCommand() (line string, shell, ok bool) {
+func (s *session) awaitCommand() (request command.Request, ok bool) {
 	n := 0
 	for req := range s.requests {
 		if n++; n > maxEarlyRequests {
-			return "", false, false
+			return request, false
 		}
 		s.conn.asked(len(req.Payload))
 		switch req.Type {
@@ -143,28 +145,25 @@ func (s *session) awaitCommand() (line string, shell, ok bool) {
 			var exec struct{ Command string } // RFC 4254 section 6.5
 			if err := gossh.Unmarshal(req.Payload, &exec); err != nil {
 				req.Reply(false, nil)
-				return "", false, false
+				return request, false
 			}
 			req.Reply(true, nil)
-			if len(exec.Command) > command.MaxLine { // it is refused, and need not be held for that
-				exec.Command = strings.Clone(exec.Command[:command.MaxLine+1])
-			}
-			return exec.Command, false, true
+			return command.Parse(exec.Command), true
 		case "shell":
 			req.Reply(true, nil)
-			return "", true, true
+			return command.Shell(), true
 		case "subsystem":
 			req.Reply(false, nil)
-			return "", false, false // dbclient would wait for ever
+			return request, false // dbclient would wait for ever
 		default:
 			req.Reply(false, nil)
 		}
 	}
-	return "", false, false
+	return request, false
 }
 
 // run runs the command. Its exit status is never 255, which is ssh's own.
-func (s *session) run(line string, shell bool, in io.Reader) int {
+func (s *session) run(ctx context.Context, request command.Request, in io.Reader) int {
 	g := s.gate
 	cs := &command.Session{
 		Source: s.conn.source,
@@ -174,10 +173,7 @@ func (s *session) run(line string, shell bool, in io.Reader) int {
 		},
 	}
 	std := command.Streams{In: in, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
-	if shell {
-		return g.commands.Shell(cs, std)
-	}
-	return g.commands.Run(g.running, cs, line, std)
+	return g.commands.Run(ctx, cs, request, std)
 }
 
 // input is what the client sends. It ends with the connection, though the

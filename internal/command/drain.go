@@ -1,0 +1,111 @@
+package command
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// lastWords is how long commands that a drain ends may take to say so.
+const lastWords = 500 * time.Millisecond
+
+// drain is the end of a gateway, for all of its doors. The zero value has not
+// begun.
+type drain struct {
+	mu      sync.Mutex
+	begun   bool
+	running map[*context.CancelFunc]struct{} // commands that began before the drain
+	ended   sync.WaitGroup                   // for all of these
+
+	making sync.Once
+	begins chan struct{} // see stopping
+}
+
+// stopping is closed when the drain begins. Whatever begins from then on is
+// answered 911. The commands that run go on; one that lasts as long as its
+// client does ends by itself.
+func (d *drain) stopping() chan struct{} {
+	d.making.Do(func() { d.begins = make(chan struct{}) })
+	return d.begins
+}
+
+// refusal is an error once the drain has begun.
+func (d *drain) refusal() error {
+	select {
+	case <-d.stopping():
+		return fault(Outage, "the gateway is stopping; try again in a minute")
+	default:
+		return nil
+	}
+}
+
+// Begin counts a command that a door has taken, and returns the context to run
+// it with. The door calls end once the client has its exit status; a drain
+// waits for that. ctx is the connection's: a command outlives it, because what
+// it was asked for is done even if the client has gone, but not the drain.
+func (g *Gateway) Begin(ctx context.Context) (running context.Context, end func()) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	d := &g.drain
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.begun {
+		return running, cancel // it is only told so
+	}
+	if d.running == nil {
+		d.running = make(map[*context.CancelFunc]struct{})
+	}
+	d.running[&cancel] = struct{}{}
+	d.ended.Add(1)
+	return running, func() {
+		cancel()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		delete(d.running, &cancel)
+		d.ended.Done()
+	}
+}
+
+// begin begins the drain, unless it has begun.
+func (d *drain) begin() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.begun {
+		d.begun = true
+		close(d.stopping())
+	}
+}
+
+// cancel ends the contexts of the commands that still run.
+func (d *drain) cancel() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for cancel := range d.running {
+		(*cancel)()
+	}
+}
+
+// Drain lets the commands that run finish until ctx ends, then ends them, and
+// leaves them a moment to say so. Each door calls it once it accepts nobody any
+// more; then it closes its connections, and calls Wait.
+func (g *Gateway) Drain(ctx context.Context) {
+	g.drain.begin()
+	ended := make(chan struct{})
+	go func() {
+		g.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	g.Log.Warn("commands are still running; ending them")
+	g.drain.cancel()
+	select {
+	case <-ended:
+	case <-time.After(lastWords):
+	}
+}
+
+// Wait returns when the commands that Drain found running have ended.
+func (g *Gateway) Wait() { g.drain.ended.Wait() }

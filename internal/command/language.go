@@ -1,0 +1,129 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+
+	"dnsgate/internal/authkeys"
+)
+
+// maxLine is the length, in bytes, of the longest command, and of the longest
+// line of a batch.
+const maxLine = 4096
+
+// Request is what a client asks for: a line cut into words, or a shell.
+type Request struct {
+	line  string // for the log
+	words []string
+	err   error // why the line is no command, whoever sent it
+	shell bool
+}
+
+// Parse cuts a line into words. Run answers what is wrong with it.
+func Parse(line string) Request {
+	if len(line) > maxLine { // the rest need not be kept to refuse it
+		line = strings.Clone(line[:maxLine+1])
+	}
+	words, err := split(line)
+	return Request{line: line, words: words, err: err}
+}
+
+// Shell is what a client asks for that names no command. Run answers with the
+// usage, and as an error.
+func Shell() Request { return Request{shell: true} }
+
+// ReadsInput reports whether the request reads its standard input. A door
+// throws the input of any other away.
+func (q Request) ReadsInput() bool {
+	if len(q.words) == 0 {
+		return false
+	}
+	v := find(q.words[0], anyKey)
+	return v != nil && v.reads != nil && v.reads(q.words[1:])
+}
+
+// role is a kind of key, or several.
+type role uint8
+
+const (
+	allowKey role = 1 << iota // may update its hosts
+	adminKey                  // is the operator's
+	anyKey   = allowKey | adminKey
+)
+
+func roleOf(g authkeys.Grant) role {
+	if g.Admin {
+		return adminKey
+	}
+	return allowKey
+}
+
+// verb is one command of the language.
+type verb struct {
+	name  string
+	role  role                               // the keys that may run it
+	reads func(words []string) bool          // whether it reads standard input; nil: never
+	does  func(r *run, words []string) error // words are those after the name
+	help  []use
+}
+
+// use is one way to use a verb: the words after its name, and their effect.
+type use struct{ words, says string }
+
+// verbs is the whole language, in the order of help.
+var verbs []verb
+
+func init() { // not a literal: help shows the table that it stands in
+	verbs = []verb{
+		{"update", allowKey, isBatch, (*run).update, []use{
+			{"[--dry-run] [HOST...] [ADDRESS...]", "set addresses; none named: this connection's own"},
+			{"-", "the same for each line of standard input"},
+		}},
+		{"offline", allowKey, nil, (*run).offline, []use{{"[-4] [-6] [HOST...]", "take addresses away"}}},
+		{"acme", allowKey, nil, (*run).acme, []use{
+			{"add HOST VALUE", "add a TXT record at _acme-challenge.HOST, for an hour"},
+			{"del HOST VALUE", "take it away"},
+		}},
+		{"list", allowKey, nil, (*run).list, []use{{"[HOST...]", "show records"}}},
+		{"history", allowKey, nil, (*run).history, []use{{"[HOST]", "show the last changes"}}},
+		{"whoami", allowKey, nil, (*run).whoami, []use{{"", "show this key's hosts and limits, and your address"}}},
+
+		{"status", adminKey, nil, (*run).status, []use{{"[--json]", "show the store, the publishers and the connections"}}},
+		{"hosts", adminKey, nil, (*run).hosts, []use{{"[--json] [PATTERN]", "show records; * and ? match"}}},
+		{"keys", adminKey, nil, (*run).keys, []use{{"[--json]", "show the authorized keys and refused lines"}}},
+		{"history", adminKey, nil, (*run).adminHistory, []use{{"[--json] [HOST]", "show the last changes"}}},
+		{"reload", adminKey, nil, (*run).reload, []use{{"", "read keys and configuration again"}}},
+		{"rebuild", adminKey, nil, (*run).rebuild, []use{{"", "publish everything anew"}}},
+		{"offline", adminKey, nil, (*run).adminOffline, []use{{"HOST", "take a host's addresses away"}}},
+		{"metrics", adminKey, nil, (*run).metrics, []use{{"", "show counters in Prometheus's text format"}}},
+		{"backup", adminKey, nil, (*run).backup, []use{{"", "write a snapshot for dnsgate restore"}}},
+		{"whoami", adminKey, nil, (*run).whoami, []use{{"", "show this key and your address"}}},
+
+		{"help", anyKey, nil, (*run).help, []use{{"", "show this"}}},
+		{"version", anyKey, nil, (*run).version, []use{{"", "show the gateway's version"}}},
+	}
+}
+
+// find returns the verb of that name for a role, or nil.
+func find(name string, of role) *verb {
+	for i := range verbs {
+		if v := &verbs[i]; v.name == name && v.role&of != 0 {
+			return v
+		}
+	}
+	return nil
+}
+
+// usage is what help shows to a role.
+func usage(of role) string {
+	var b strings.Builder
+	b.WriteString("dnsgate takes one command a session, such as: ssh gate help\n\n")
+	for _, v := range verbs {
+		for _, u := range v.help {
+			if v.role&of != 0 {
+				fmt.Fprintf(&b, "  %-46s %s\n", v.name+" "+u.words, u.says)
+			}
+		}
+	}
+	return b.String()
+}
