@@ -73,6 +73,11 @@ func check(configFile string, tell func(any), warn func(string)) {
 	for _, f := range lines {
 		tell(f)
 	}
+	if cfg.RevokedKeys != "" {
+		if err := authkeys.LoadRevoked(cfg.RevokedKeys); err != nil {
+			tell(fileFault(cfg.RevokedKeys, err))
+		}
+	}
 	var grants []authkeys.Grant
 	if keys != nil {
 		grants = keys.Grants()

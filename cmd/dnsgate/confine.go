@@ -43,6 +43,9 @@ func uses(configFile string, cfg *config.Config) []use {
 		{"state", confine.Rules{Write: []string{cfg.State}}},
 		{"control", confine.Rules{Write: []string{filepath.Dir(cfg.ControlSocket())}}}, // the socket is removed in the end
 	}
+	if cfg.RevokedKeys != "" {
+		all = append(all, use{"revoked_keys", confine.Rules{Read: []string{filepath.Dir(cfg.RevokedKeys), folderOf(cfg.RevokedKeys)}}})
+	}
 	if cfg.MetricsFile != "" {
 		all = append(all, use{"metrics_file", confine.Rules{Write: []string{folderOf(cfg.MetricsFile)}}})
 	}

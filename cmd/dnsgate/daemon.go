@@ -38,6 +38,7 @@ type daemon struct {
 	log        *slog.Logger
 	configFile string
 	keys       *authkeys.File
+	guard      authkeys.Guard // of keys
 	store      *boltstore.Store
 	leases     func() // stops what ends them
 	publishers *publishers
@@ -73,6 +74,12 @@ func (d *daemon) open() error {
 	if d.keys, err = authkeys.Open(d.config.AuthorizedKeys, d.log); err != nil {
 		return &exit{exConfig, err}
 	}
+	revoked, err := d.openRevoked(d.config.RevokedKeys)
+	if err != nil {
+		return &exit{exConfig, err}
+	}
+	d.useRevoked(revoked)
+	d.guard.Keys = d.keys
 	if d.store, err = boltstore.Open(d.config.State, d.log); err != nil {
 		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
 	}
@@ -101,6 +108,9 @@ func running(f func(ctx context.Context)) (stop func()) {
 // forbid keeps publishing from replacing what is the gateway's own.
 func (d *daemon) forbid(cfg *config.Config) {
 	own := append(slices.Clone(cfg.HostKeys), d.configFile, cfg.AuthorizedKeys, cfg.State)
+	if cfg.RevokedKeys != "" {
+		own = append(own, cfg.RevokedKeys)
+	}
 	for _, zone := range cfg.RFC2136 {
 		if zone.TSIGSecret != "" {
 			own = append(own, zone.TSIGSecret)
@@ -127,11 +137,11 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {
 			return d.keys.Set().Grants(), d.keys.Faults()
 		},
-		KeysFailure: d.keys.Failure,
+		KeysFailure: d.keysFailure,
 	}
 	d.gate, err = gate.New(gate.Options{
 		HostKeys: hostKeys,
-		Keys:     d.keys,
+		Keys:     &d.guard,
 		Commands: d.commands,
 		Limits:   gateLimits(d.config.Limits),
 		Log:      d.log,
@@ -230,4 +240,5 @@ func (d *daemon) Close() {
 	if d.keys != nil {
 		d.keys.Close()
 	}
+	d.useRevoked(nil)
 }

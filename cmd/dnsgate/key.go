@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"dnsgate/internal/authkeys"
 
@@ -46,6 +47,7 @@ and the flags are for all of them. Either all are added or none is.`,
 	flags.Bool("acme", false, "TXT records at _acme-challenge. below the hosts too")
 	flags.String("lease", "", "records leave if not refreshed for `DURATION`")
 	flags.Bool("read-only", false, "no changes")
+	flags.Bool("ca", false, "the key is a CA's: for keys with its certificate, and those of its principals that HOST covers")
 	admin := flags.Bool("admin", false, "the admin commands, and no hosts")
 	batch := flags.Bool("batch", false, "many keys, with their hosts, on standard input")
 	c.RunE = func(c *cobra.Command, hosts []string) error {
@@ -67,7 +69,7 @@ func grantOf(flags *pflag.FlagSet, hosts []string, admin bool) (authkeys.Grant, 
 	var words []string
 	flags.Visit(func(f *pflag.Flag) {
 		switch {
-		case f.Name == "config" || f.Name == "admin" || f.Name == "batch":
+		case slices.Contains([]string{"config", "admin", "batch", "ca"}, f.Name):
 		case f.Value.Type() != "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		case f.Value.String() == "true":
@@ -75,10 +77,13 @@ func grantOf(flags *pflag.FlagSet, hosts []string, admin bool) (authkeys.Grant, 
 		}
 	})
 	words = append(words, hosts...)
+	ca, _ := flags.GetBool("ca")
 	if !admin {
-		return authkeys.ParseAllow(words)
+		grant, err := authkeys.ParseAllow(words)
+		grant.CA = ca
+		return grant, err
 	}
-	if len(words) > 0 {
+	if len(words) > 0 || ca {
 		return authkeys.Grant{}, errors.New("--admin goes with no other flag and no host")
 	}
 	return authkeys.ParseCommand("dnsgate admin")
@@ -124,6 +129,9 @@ func readKey(in io.Reader, name, usage string) (gossh.PublicKey, string, error) 
 
 // describe is a key's line of "key list".
 func describe(g authkeys.Grant) string {
+	if g.CA {
+		return fmt.Sprintf("%s %s cert-authority %s", g.Fingerprint, orDash(g.Comment), g.Command())
+	}
 	return fmt.Sprintf("%s %s %s", g.Fingerprint, orDash(g.Comment), g.Command())
 }
 

@@ -22,21 +22,30 @@ func (d *daemon) reload(context.Context) (restart []string, err error) {
 	cfg, err := config.Load(d.configFile)
 	if err != nil {
 		d.log.Error("configuration not reloaded, keeping the running one", "error", err)
-		return nil, unchanged(errors.Join(err, d.keys.Reload()))
+		return nil, unchanged(errors.Join(err, d.reloadKeys()))
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	old := d.config
 	restart = d.keep(cfg)
+	revoked := d.guard.Revoked.Load()
+	if cfg.RevokedKeys != old.RevokedKeys {
+		if revoked, err = d.openRevoked(cfg.RevokedKeys); err != nil {
+			d.log.Error("revoked_keys not reloaded, keeping the running configuration", "error", err)
+			return nil, unchanged(err)
+		}
+	}
 	d.forbid(cfg)
 	if err := d.publishers.replace(cfg); err != nil {
 		d.forbid(old)
+		d.closeRevoked(revoked)
 		if d.confined != nil && errors.Is(err, fs.ErrPermission) {
 			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
 		}
 		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
 		return nil, unchanged(err)
 	}
+	d.useRevoked(revoked)
 	d.config = cfg
 	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
 	d.gate.SetLimits(gateLimits(cfg.Limits))
@@ -44,7 +53,7 @@ func (d *daemon) reload(context.Context) (restart []string, err error) {
 	if len(restart) > 0 {
 		d.log.Warn("changed, but only a restart applies it", "keys", strings.Join(restart, ", "))
 	}
-	if err := d.keys.Reload(); err != nil {
+	if err := d.reloadKeys(); err != nil {
 		return nil, fmt.Errorf("the configuration is reloaded, but the keys stay as they were: %w", err)
 	}
 	return restart, nil
@@ -68,6 +77,9 @@ func (d *daemon) keep(cfg *config.Config) (undone []string) {
 	if slices.ContainsFunc(outside, func(key string) bool { return strings.HasPrefix(key, "tinydns.") }) {
 		undone = append(undone, changedTinyDNS(old.TinyDNS, cfg.TinyDNS)...)
 		cfg.TinyDNS = old.TinyDNS
+	}
+	if slices.Contains(outside, "revoked_keys") {
+		undone = append(undone, keepKey("revoked_keys", &cfg.RevokedKeys, old.RevokedKeys)...)
 	}
 	if slices.Contains(outside, "metrics_file") {
 		undone = append(undone, keepKey("metrics_file", &cfg.MetricsFile, old.MetricsFile)...)

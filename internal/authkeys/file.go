@@ -11,25 +11,18 @@ import (
 	"time"
 
 	"dnsgate/internal/durable"
-	"dnsgate/internal/watch"
 
 	"golang.org/x/crypto/ssh"
 )
-
-// retryInterval is the time between two attempts to read a file that could not
-// be read.
-const retryInterval = time.Second
 
 // File is an authorized_keys file in use. It follows the file's changes within
 // a second; when the file cannot be trusted or read, it keeps the keys that it
 // has, logs why, and tries again. Its methods may be called by any goroutine.
 type File struct {
-	path    string
-	log     *slog.Logger
-	current atomic.Pointer[content]
-	watcher *watch.Watcher
-	stop    chan struct{}
-	done    chan struct{}
+	path     string
+	log      *slog.Logger
+	current  atomic.Pointer[content]
+	follower *follower
 
 	gone gone
 
@@ -50,46 +43,26 @@ func Open(path string, log *slog.Logger) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{
-		path:    path,
-		log:     log,
-		watcher: watch.New(watch.Literal(path)), // before the first read, so that no change is missed
-		stop:    make(chan struct{}),
-		done:    make(chan struct{}),
-	}
+	f := &File{path: path, log: log}
+	f.follower = newFollower(path) // before the first read, so that no change is missed
 	if err := f.Reload(); err != nil {
-		f.watcher.Close()
+		f.follower.watcher.Close()
 		return nil, err
 	}
-	go f.follow()
+	read := func() { f.read() } // logs its error
+	go f.follower.run(following{
+		read:   read,
+		early:  read,
+		failed: f.failed,
+		seen:   f.gone.seen,
+		still:  f.gone.still,
+	})
 	return f, nil
 }
 
 // Close stops following the file and waits for that to end. The keys stay as
 // they are. It must be called once.
-func (f *File) Close() {
-	close(f.stop)
-	<-f.done
-	f.watcher.Close()
-}
-
-func (f *File) follow() {
-	defer close(f.done)
-	for {
-		var retry <-chan time.Time
-		if f.failed() {
-			retry = time.After(retryInterval)
-		}
-		select {
-		case <-f.stop:
-			return
-		case <-f.watcher.Changed():
-			f.settle()
-		case <-retry:
-			f.read() // logs its error
-		}
-	}
-}
+func (f *File) Close() { f.follower.close() }
 
 func (f *File) failed() bool {
 	why, _ := f.Failure()
@@ -150,7 +123,7 @@ func (f *File) read() error {
 func (f *File) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
 	g, err := f.Set().Lookup(key, source, now)
 	if key != nil && errors.Is(err, ErrUnknown) {
-		err = f.gone.explain(ssh.FingerprintSHA256(key), now)
+		err = f.gone.explain(inFile(key), now)
 	}
 	return g, err
 }

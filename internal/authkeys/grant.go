@@ -23,6 +23,9 @@ type Grant struct {
 	Comment     string // printable; what follows the key in the line
 	Line        int    // in the file, from 1
 
+	CA          bool         // of no key itself: of those that this one has certified
+	Certificate *Certificate // that let a key of such a line in; nil: the line is the key's own
+
 	Admin    bool           // "dnsgate admin": the admin commands and no updates
 	Hosts    []records.Name // exact names and wildcards, in the order given
 	Suffixes []records.Name // any name below these, never these themselves
@@ -97,6 +100,11 @@ func (g Grant) Restrictions() string {
 		if set {
 			parts = append(parts, fmt.Sprintf(format, args...))
 		}
+	}
+	add(g.CA, "cert-authority: for keys that it has certified")
+	if c := g.Certificate; c != nil {
+		add(true, "certificate %s, serial %d", quote(c.ID), c.Serial)
+		add(c.From != "", "from %s", c.From)
 	}
 	add(g.ReadOnly, "read-only")
 	add(g.HasTTL, "ttl %d", g.TTL)

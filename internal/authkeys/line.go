@@ -52,7 +52,7 @@ func parseLine(line string) (Grant, ssh.PublicKey, error) {
 		return Grant{}, nil, err
 	}
 	fingerprint := ssh.FingerprintSHA256(key)
-	if err == nil && g.NoTouchRequired && !securityKeys[key.Type()] {
+	if err == nil && g.NoTouchRequired && !g.CA && !securityKeys[key.Type()] {
 		err = fmt.Errorf("no-touch-required is for security keys (sk-...), and this one is %s", key.Type())
 	}
 	if err != nil {

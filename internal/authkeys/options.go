@@ -88,8 +88,7 @@ var implied = []string{
 // refused says of options that sshd knows why dnsgate cannot honour them.
 var refused = map[string]string{
 	"verify-required":  "whether the user was verified cannot be seen here",
-	"cert-authority":   "certificates are not accepted",
-	"principals":       "certificates are not accepted",
+	"principals":       "a certificate may update those of its principals that the line names",
 	"environment":      "nothing here has an environment",
 	"permitopen":       "nothing is forwarded",
 	"permitlisten":     "nothing is forwarded",
@@ -136,7 +135,7 @@ func checkOption(o option) error {
 	if why, ok := refused[o.name]; ok {
 		return fmt.Errorf("the option %s is not supported: %s", o.name, why)
 	}
-	if o.name != "no-touch-required" && !slices.Contains(implied, o.name) {
+	if o.name != "no-touch-required" && o.name != "cert-authority" && !slices.Contains(implied, o.name) {
 		return fmt.Errorf("unknown option %s", quote(o.name))
 	}
 	if o.hasValue {
@@ -175,6 +174,9 @@ func applyOptions(options []option) (Grant, error) {
 		}
 	}
 	_, g.NoTouchRequired = find("no-touch-required")
+	if _, g.CA = find("cert-authority"); g.CA && g.Admin {
+		return Grant{}, errors.New("cert-authority goes with dnsgate allow alone")
+	}
 	return g, nil
 }
 
@@ -182,6 +184,9 @@ func applyOptions(options []option) (Grant, error) {
 // sshd too, should the file ever be given to it.
 func (g Grant) Options() string {
 	list := `restrict,command="` + g.Command() + `"`
+	if g.CA {
+		list = "cert-authority," + list
+	}
 	if g.sources != nil || g.From != "" {
 		list += `,from="` + g.From + `"`
 	}

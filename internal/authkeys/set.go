@@ -105,14 +105,16 @@ func holdsKey(line []byte) bool {
 	return len(line) > 0 && line[0] != '#'
 }
 
-// Lookup returns what key may do when its proven owner connects from source.
-// The error wraps ErrUnknown, ErrSource or ErrExpired.
+// Lookup returns what key may do when its proven owner connects from source. A
+// certificate, as such or as what Certify made of it, is looked up by its CA, and
+// neither is a plain key's line for it nor a CA's for the key itself. The error
+// wraps ErrUnknown, ErrSource, ErrExpired or ErrCertificate.
 func (s *Set) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
 	if key == nil {
 		return Grant{}, ErrUnknown
 	}
-	i, ok := s.index[ssh.FingerprintSHA256(key)]
-	if !ok {
+	i, ok := s.index[inFile(key)]
+	if !ok || s.grants[i].CA != isCertificate(key) {
 		return Grant{}, ErrUnknown
 	}
 	g := s.grants[i]
@@ -122,7 +124,14 @@ func (s *Set) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant
 	if g.Expired(now) {
 		return Grant{}, fmt.Errorf("%w at %s", ErrExpired, g.Expires.Format(time.RFC3339))
 	}
-	return g, nil
+	if !g.CA {
+		return g, nil
+	}
+	c, err := Certify(key)
+	if err != nil {
+		return Grant{}, err
+	}
+	return c.grant(g, source, now)
 }
 
 // Grants returns all grants in the order of their lines. The slice must not be

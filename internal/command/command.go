@@ -215,7 +215,7 @@ func (r *run) log(err error, took time.Duration) {
 	code := cmp.Or(r.record.code, Good)
 	attrs := []any{"command", r.record.verb}
 	if r.grant.Fingerprint != "" {
-		attrs = append(attrs, "key", r.grant.Fingerprint, "comment", r.grant.Comment)
+		attrs = append(attrs, r.grant.LogAttrs()...)
 	}
 	attrs = append(attrs, "source", r.session.place())
 	if r.record.dryRun {

@@ -210,7 +210,7 @@ func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []r
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	by := records.Cause{Time: now, Session: c.session, Key: c.grant.Fingerprint, Source: c.source}
+	by := records.Cause{Time: now, Session: c.session, Key: c.grant.Key(), Source: c.source}
 	revision, err := g.Store.Commit(ctx, records.Txn{Cause: by, Hosts: write})
 	var conflict *records.Conflict
 	switch {

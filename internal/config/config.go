@@ -21,6 +21,7 @@ type Config struct {
 	Control        string   // path of the socket for this machine's own programs; empty: see ControlSocket
 	TTL            uint32   // seconds, of a record whose grant says nothing else
 
+	RevokedKeys string // path of a file of keys that may do nothing; empty: none
 	MetricsFile string // path of a file to write the metrics to as well; empty: none
 
 	PostQuantumOnly bool // refuse clients that have no post-quantum key exchange
@@ -186,6 +187,7 @@ func (c *Config) resolve(folder string) {
 	join(&c.AuthorizedKeys)
 	join(&c.State)
 	join(&c.Control)
+	join(&c.RevokedKeys)
 	join(&c.MetricsFile)
 	if c.TinyDNS != nil {
 		join(&c.TinyDNS.Root)

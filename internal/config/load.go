@@ -79,6 +79,7 @@ func (c *Config) read(t *table) {
 	t.number("ttl", &ttl, 0, 1<<31-1) // RFC 2181 section 8
 	c.TTL = uint32(ttl)
 
+	t.text("revoked_keys", &c.RevokedKeys, optional(checkPath))
 	t.text("metrics_file", &c.MetricsFile, optional(checkPath))
 	t.flag("post_quantum_only", &c.PostQuantumOnly)
 	t.flag("confine", &c.Confine)

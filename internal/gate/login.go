@@ -78,8 +78,6 @@ type refusal struct {
 	why         error
 }
 
-var errCertificate = errors.New("it is a certificate; authorized_keys lists plain keys")
-
 // offered answers whether a client may try to prove key. That proves nothing
 // yet, and is not remembered: the Permissions made here are of this offer
 // alone, and only say whether a security key must have been touched.
@@ -87,13 +85,9 @@ func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	c := connOf(ctx)
 	c.tried = true
 	ctx.Permissions().Permissions = &gossh.Permissions{}
-	if _, certificate := key.(*gossh.Certificate); certificate {
-		c.refusal = refusal{gossh.FingerprintSHA256(key), errCertificate} // any authority could have signed it
-		return false
-	}
 	grant, err := g.keys.Lookup(key, c.source, time.Now())
 	if err != nil {
-		c.refusal = refusal{gossh.FingerprintSHA256(key), err}
+		c.refusal = refusal{gossh.FingerprintSHA256(authkeys.Plain(key)), err}
 		c.excused = c.excused || errors.Is(err, authkeys.ErrChanging) || errors.Is(err, authkeys.ErrGone)
 		return false
 	}
@@ -106,8 +100,8 @@ func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	return true
 }
 
-// identity is what a login proved. It is the only thing that a session is
-// authorized by.
+// identity is what a login proved, a plain key or an *authkeys.Certified. It is
+// the only thing that a session is authorized by.
 type identity struct{ key gossh.PublicKey }
 
 // identityKey is where the identity is kept in Permissions.ExtraData.
@@ -115,11 +109,19 @@ type identityKey struct{}
 
 // proven makes the Permissions of a client that has just proven key.
 func (g *Gate) proven(c *conn, key gossh.PublicKey) (*gossh.Permissions, error) {
+	if cert, ok := key.(*gossh.Certificate); ok {
+		certified, err := authkeys.Certify(cert)
+		if err != nil {
+			return nil, err
+		}
+		key = certified
+	}
 	if _, err := g.keys.Lookup(key, c.source, time.Now()); err != nil {
 		return nil, err
 	}
-	if err := c.prove(string(key.Marshal())); err != nil {
-		c.refusal = refusal{gossh.FingerprintSHA256(key), err}
+	plain := authkeys.Plain(key)
+	if err := c.prove(string(plain.Marshal())); err != nil {
+		c.refusal = refusal{gossh.FingerprintSHA256(plain), err}
 		return nil, err
 	}
 	return &gossh.Permissions{ExtraData: map[any]any{identityKey{}: identity{key}}}, nil

@@ -172,7 +172,7 @@ func isAlnum(c byte) bool {
 }
 
 func checkWord(s string) error {
-	if s == "" || len(s) > 128 {
+	if s == "" || len(s) > 256 {
 		return fmt.Errorf("%q has no or too many characters", clip(s))
 	}
 	for i := range len(s) {

@@ -9,16 +9,6 @@ import (
 	"dnsgate/internal/durable"
 )
 
-// A file that is written in place is empty for a moment, and half there for
-// another. It is read once it has been still for stillness; one that goes on
-// changing is read all the same lateness after the first change, so that a key
-// that was taken away may do nothing a second later.
-const (
-	stillness = 250 * time.Millisecond
-	lateness  = 700 * time.Millisecond // the watcher needs up to 200 ms
-	glance    = 25 * time.Millisecond
-)
-
 // recently is how long a key that has gone is told from one that never was.
 const recently = 10 * time.Second
 
@@ -31,34 +21,6 @@ var (
 	// moment ago. It wraps ErrUnknown.
 	ErrGone = fmt.Errorf("%w", ErrUnknown)
 )
-
-// settle reads a file that has begun to change, until it is still.
-func (f *File) settle() {
-	last, _ := durable.StampAt(f.path) // one that is missing is zero
-	f.gone.seen(last)
-	defer f.gone.still()
-	began, still := time.Now(), time.Now()
-	for time.Since(still) < stillness {
-		select {
-		case <-f.stop:
-			return
-		case <-time.After(glance):
-		}
-		if now, _ := durable.StampAt(f.path); now != last {
-			last, still = now, time.Now()
-			f.gone.seen(now)
-		}
-		if time.Since(began) >= lateness {
-			f.read() // logs its error
-			began = time.Now()
-		}
-	}
-	select {
-	case <-f.watcher.Changed(): // a change that has been waited for
-	default:
-	}
-	f.read() // logs its error
-}
 
 // gone remembers keys that have just left the file.
 type gone struct {

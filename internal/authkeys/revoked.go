@@ -1,0 +1,209 @@
+package authkeys
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"dnsgate/internal/durable"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// ErrRevoked is wrapped by Guard.Lookup's error for a key that may do nothing,
+// whatever authorized_keys says.
+var ErrRevoked = errors.New("the key is revoked")
+
+// revocations are the content of a file of revoked keys.
+type revocations struct {
+	fingerprints map[string]bool // of keys, and of CAs
+	ids          map[string]bool // of certificates
+}
+
+// LoadRevoked reads the file at path once. It is trusted as authorized_keys is. A
+// line that is not understood is an error of the whole: to pass it over would let
+// in whom it means.
+func LoadRevoked(path string) error {
+	_, err := loadRevoked(path)
+	return err
+}
+
+func loadRevoked(path string) (*revocations, error) {
+	content, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseRevoked(path, content)
+}
+
+func parseRevoked(path string, content []byte) (*revocations, error) {
+	if bytes.HasPrefix(content, []byte("SSHKRL\n")) {
+		return nil, fmt.Errorf("%s:1: this is a KRL of ssh-keygen -k; give public keys, SHA256: fingerprints and id:KEYID, one a line", path)
+	}
+	r := &revocations{make(map[string]bool), make(map[string]bool)}
+	number := 0
+	for line := range bytes.Lines(content) {
+		number++
+		if text := strings.Trim(string(line), " \t\r\n"); text != "" && text[0] != '#' {
+			if err := r.add(text); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", path, number, err)
+			}
+		}
+	}
+	return r, nil
+}
+
+func (r *revocations) add(text string) error {
+	if id, ok := strings.CutPrefix(text, "id:"); ok {
+		if id = strings.Trim(id, " \t"); id == "" {
+			return errors.New("the certificate's id behind id: is missing")
+		}
+		r.ids[id] = true
+		return nil
+	}
+	if strings.HasPrefix(text, "SHA256:") {
+		fingerprint, _ := cutWord(text)
+		digest, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimPrefix(fingerprint, "SHA256:"))
+		if err != nil || len(digest) != 32 {
+			return fmt.Errorf("%s is not a fingerprint, as ssh-keygen -l prints it", quote(fingerprint))
+		}
+		r.fingerprints[fingerprint] = true
+		return nil
+	}
+	key, _, err := ParseKey(text)
+	if err != nil {
+		return fmt.Errorf("neither a public key nor SHA256:... nor id:KEYID: %w", err)
+	}
+	r.fingerprints[ssh.FingerprintSHA256(key)] = true
+	return nil
+}
+
+// has says what of key is revoked: itself, the CA of its certificate, or that
+// one's id; empty if nothing is.
+func (r *revocations) has(key ssh.PublicKey) string {
+	if r.fingerprints[ssh.FingerprintSHA256(Plain(key))] {
+		return "by its fingerprint"
+	}
+	var cert *ssh.Certificate
+	switch k := key.(type) {
+	case *ssh.Certificate:
+		cert = k
+	case *Certified:
+		cert = k.Certificate
+	default:
+		return ""
+	}
+	switch {
+	case r.fingerprints[ssh.FingerprintSHA256(cert.SignatureKey)]:
+		return "with its CA"
+	case r.ids[cert.KeyId]:
+		return "by the id " + quote(cert.KeyId) + " of its certificate"
+	}
+	return ""
+}
+
+// Revoked is a file of revoked keys in use. It follows the file's changes within a
+// second; when the file cannot be read, what was revoked last stays so. Its
+// methods may be called by any goroutine.
+type Revoked struct {
+	path     string
+	log      *slog.Logger
+	current  atomic.Pointer[revocations]
+	follower *follower
+
+	mu      sync.Mutex // one reading at a time
+	failure string     // of the last one
+	since   time.Time  // since when that is so
+}
+
+// OpenRevoked reads the file at path and watches it. The error says why it cannot
+// be used. Close must be called.
+func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &Revoked{path: path, log: log}
+	r.follower = newFollower(path)
+	if err := r.Reload(); err != nil {
+		r.follower.watcher.Close()
+		return nil, err
+	}
+	go r.follower.run(following{
+		read:   func() { r.Reload() }, // logs its error
+		early:  func() { r.read(true) },
+		failed: func() bool { why, _ := r.Failure(); return why != "" },
+		seen:   func(durable.Stamp) {},
+		still:  func() {},
+	})
+	return r, nil
+}
+
+// Close stops following the file. What is revoked stays so. It must be called
+// once.
+func (r *Revoked) Close() { r.follower.close() }
+
+// Failure says why the file cannot be read, and since when; "" if it can.
+func (r *Revoked) Failure() (why string, since time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failure, r.since
+}
+
+// Reload reads the file now. After an error, which it also logs unless it is that
+// of the attempt before, what was revoked stays so.
+func (r *Revoked) Reload() error { return r.read(false) }
+
+// read reads the file. While it is being written, half of its lines may be
+// missing: so what is revoked already stays so.
+func (r *Revoked) read(partial bool) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now, err := loadRevoked(r.path)
+	before := r.current.Load()
+	if err != nil {
+		err = fmt.Errorf("reading revoked keys: %w", err)
+		if before != nil && err.Error() != r.failure {
+			r.log.Error("revoked keys not reloaded, keeping those there are", "error", err)
+		}
+		if r.failure == "" {
+			r.since = time.Now()
+		}
+		r.failure = err.Error()
+		return err
+	}
+	r.failure, r.since = "", time.Time{}
+	if partial && before != nil {
+		maps.Copy(now.fingerprints, before.fingerprints)
+		maps.Copy(now.ids, before.ids)
+	}
+	r.current.Store(now)
+	r.log.Info("revoked keys loaded", "file", r.path, "keys", len(now.fingerprints), "ids", len(now.ids))
+	return nil
+}
+
+// Guard is the keys of a file but for the revoked ones.
+type Guard struct {
+	Keys    *File
+	Revoked atomic.Pointer[Revoked] // nil: none is
+}
+
+// Lookup is File.Lookup of a key that is not revoked; of one that is, the error
+// wraps ErrRevoked.
+func (g *Guard) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
+	if r := g.Revoked.Load(); r != nil && key != nil {
+		if how := r.current.Load().has(key); how != "" {
+			return Grant{}, fmt.Errorf("%w, %s", ErrRevoked, how)
+		}
+	}
+	return g.Keys.Lookup(key, source, now)
+}
