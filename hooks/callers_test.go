@@ -243,6 +243,7 @@ send_update "$1"; echo "returned $?"`
 	for address, want := range map[string]string{
 		"203.0.113.43": "7 dnsgate-push: good 203.0.113.43 home.example.test\nreturned 0\n",
 		"nonsense":     "4 dnsgate-push: dnsgate-push: \"nonsense\" is not an address\nreturned 1\n",
+		"--offline":    "4 dnsgate-push: dnsgate-push: \"--offline\" is not an address\nreturned 1\n",
 		"":             "4 dnsgate-push: dnsgate-push: an address is empty\nreturned 1\n",
 	} {
 		if got := n.home.must(t, "busybox", "sh", "-c", updater, "sh", address); got != want {

@@ -2,6 +2,7 @@ package push
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -21,7 +22,8 @@ type Config struct {
 	KnownHosts     string
 	HostKeyAlias   string
 	Hosts          []string
-	Family         string // "4", "6" or "both"
+	Aliases        map[string]string // of a name, in lower case: whose challenge its own is a CNAME for
+	Family         string            // "4", "6" or "both"
 	Address        Source
 	Address6       Source // its Kind is "": as Address
 	IPv6           string // "stable", "temporary" or "any"
@@ -101,7 +103,7 @@ func (c *Config) readLine(line string, seen map[string]bool) string {
 			return "only letters, digits and / . _ @ + = , : * - may stand in a value; a comment has a line of its own"
 		}
 	}
-	if seen[key] && key != "hosts" {
+	if seen[key] && key != "hosts" && key != "acme_alias" {
 		return fmt.Sprintf("%q is given twice", key)
 	}
 	seen[key] = true
@@ -111,13 +113,9 @@ func (c *Config) readLine(line string, seen map[string]bool) string {
 func (c *Config) set(key string, values []string) string {
 	switch key {
 	case "hosts":
-		for _, host := range values {
-			if !isHostname(strings.TrimPrefix(host, "*.")) {
-				return fmt.Sprintf("%q is not a hostname", host)
-			}
-		}
-		c.Hosts = append(c.Hosts, values...)
-		return ""
+		return c.addHosts(values)
+	case "acme_alias":
+		return c.addAlias(values)
 	case "address":
 		return c.Address.set(key, values)
 	case "address6":
@@ -126,14 +124,76 @@ func (c *Config) set(key string, values []string) string {
 	if len(values) > 1 {
 		return fmt.Sprintf("%q takes one word", key)
 	}
-	s, ok := c.settings()[key]
+	settings := c.settings()
+	s, ok := settings[key]
 	if !ok {
-		return fmt.Sprintf("unknown key %q", key)
+		known := append(slices.Collect(maps.Keys(settings)), "acme_alias", "address", "address6", "hosts")
+		slices.Sort(known)
+		last := len(known) - 1
+		return fmt.Sprintf("unknown key %q; known are %s and %s", key, strings.Join(known[:last], ", "), known[last])
 	}
 	if !s.set(values[0]) {
-		return fmt.Sprintf("%q must be %s", key, s.mustBe)
+		wrong := fmt.Sprintf("%q must be %s", key, s.mustBe)
+		if key == "gateway" {
+			wrong += portHint(values[0])
+		}
+		return wrong
 	}
 	return ""
+}
+
+// portHint says what to write in place of HOST:PORT.
+func portHint(word string) string {
+	colon := strings.LastIndexByte(word, ':')
+	if colon < 0 || !isGateway(word[:colon]) || !isNumber(word[colon+1:], 1, 65535) {
+		return ""
+	}
+	return "; for the port use a line of its own: port " + word[colon+1:]
+}
+
+// addHosts takes names as the gateway does: separated by commas too, with a final
+// dot or without.
+func (c *Config) addHosts(words []string) string {
+	for _, word := range words {
+		for host := range strings.SplitSeq(word, ",") {
+			if host == "" {
+				continue
+			}
+			host = strings.TrimSuffix(host, ".")
+			if !isHostname(strings.TrimPrefix(host, "*.")) {
+				return fmt.Sprintf("%q is not a hostname", host)
+			}
+			c.Hosts = append(c.Hosts, host)
+		}
+	}
+	return ""
+}
+
+func (c *Config) addAlias(words []string) string {
+	if len(words) != 2 {
+		return `"acme_alias" takes a name, and the name whose challenge its own is a CNAME for`
+	}
+	for _, word := range words {
+		if !isHostname(challenged(word)) {
+			return fmt.Sprintf("%q is not a hostname", word)
+		}
+	}
+	name := strings.ToLower(challenged(words[0]))
+	if c.Aliases[name] != "" {
+		return fmt.Sprintf("%q has an alias already", words[0])
+	}
+	if c.Aliases == nil {
+		c.Aliases = make(map[string]string)
+	}
+	c.Aliases[name] = challenged(words[1])
+	return ""
+}
+
+// challenged is a name as ACME clients give it, without the label
+// _acme-challenge, "*." and a final dot.
+func challenged(name string) string {
+	name = strings.TrimPrefix(strings.TrimSuffix(name, "."), "_acme-challenge.")
+	return strings.TrimPrefix(name, "*.")
 }
 
 func (s *Source) set(key string, words []string) string {

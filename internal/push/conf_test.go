@@ -42,13 +42,13 @@ func needs(t *testing.T, programs ...string) {
 
 func TestConfig(t *testing.T) {
 	text := "\r\n# a comment\ngateway gate.example.com\n\tport\t22  \r\nuser me\nkey /k/id\nknown_hosts /k/known\n" +
-		"host_key_alias gate\nhosts a.example.com *.a.example.com\n hosts b.example.com\nfamily 6\naddress command /bin/ip -6 a=b\n" +
+		"host_key_alias gate\nhosts a.example.com. *.a.example.com\n hosts b.example.com,c.example.com.,\nacme_alias *.A.example.com. _acme-challenge.b.example.com\nfamily 6\naddress command /bin/ip -6 a=b\n" +
 		"address6 interface br-lan.7\nipv6 any\nprefix 56\nprivate yes\nclient plink\nfresh 0\nretry 86400\nconnect_timeout 120\nstate /s"
 	got, err := parseConfig("/push.conf", text)
 	must(t, err)
 	want := Config{
 		Gateway: "gate.example.com", Port: 22, User: "me", Key: "/k/id", KnownHosts: "/k/known", HostKeyAlias: "gate",
-		Hosts: []string{"a.example.com", "*.a.example.com", "b.example.com"}, Family: "6",
+		Hosts: []string{"a.example.com", "*.a.example.com", "b.example.com", "c.example.com"}, Aliases: map[string]string{"a.example.com": "b.example.com"}, Family: "6",
 		Address: Source{"command", []string{"/bin/ip", "-6", "a=b"}}, Address6: Source{"interface", []string{"br-lan.7"}},
 		IPv6: "any", Prefix: 56, Private: true, Fresh: 0, Retry: 24 * time.Hour, ConnectTimeout: 2 * time.Minute,
 		State: "/s", file: "/push.conf",
@@ -61,7 +61,7 @@ func TestConfig(t *testing.T) {
 // words are keys and values, good and bad, for every key.
 var words = map[string][]string{
 	"gateway": {"gate.example.com", "gate", "GATE", "203.0.113.1", "2001:db8::1", "::1", "::ffff:102:304", "::ffff:1.2.3.4", "1.2.3", "1.2.3.4.5",
-		"01.2.3.4", "256.1.1.1", "1.2.3.x", "12", "-x", "x-", "a_b", "a..b", ".a.b", "a.b.", "fe80::1%eth0", "[::1]", "1:2:3:4:5:6:7", "g::1", ":", "::",
+		"01.2.3.4", "256.1.1.1", "1.2.3.x", "12", "-x", "x-", "a_b", "a..b", ".a.b", "a.b.", "fe80::1%eth0", "[::1]", "gate.example.com:2222", "gate:22", "192.0.2.1:2222", "gate:0", "gate:x", "::1:2222:", "1:2:3:4:5:6:7", "g::1", ":", "::",
 		"*.example.com", "a.12", "12.a", strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("a.", 125) + "ab", strings.Repeat("a.", 126) + "ab"},
 	"port":        {"1", "22", "65535", "0", "65536", "-1", "+1", "022", "1e3", "0x16", "2222222222", "1.0"},
 	"user":        {"me", "_me", "Me-2.x", "-me", ".me", "me@x", "7", "m:e", "root/x", "*"},
@@ -70,8 +70,10 @@ var words = map[string][]string{
 	"host_key_alias": {"gate", "gate.example.com", "-gate", "a/b", "[gate]", "g:1",
 		"_x", "*"},
 	"hosts": {"a.example.com", "a.example.com b.example.com", "*.a.example.com", "home", "a.*.example.com", "*", "*.", "*.com", "**.a.example.com", "a_b.example.com",
-		"a.example.com.", ".example.com", "-a.example.com", "a-.example.com", "a.example.123", "123.a", "A.EXAMPLE.COM", "a.example.com,b.example.com", "1.2.3.4",
+		"a.example.com.", "a.example.com..", ",", "a.example.com,,b.example.com.", ",a.b,*.c.d,", ".example.com", "-a.example.com", "a-.example.com", "a.example.123", "123.a", "A.EXAMPLE.COM", "a.example.com,b.example.com", "1.2.3.4",
 		strings.Repeat("a", 63) + ".b", strings.Repeat("a", 64) + ".b", strings.Repeat("a.", 126) + "b", strings.Repeat("a.", 126) + "bc"},
+	"acme_alias": {"a.example.com b.example.com", "a.example.com", "a.example.com b.example.com c.example.com", "_acme-challenge.a.example.com. *.b.example.com", "a b.example.com",
+		"a.example.com b", "A.example.com b.example.com\nacme_alias a.example.com c.example.com", "a.example.com b.example.com\nacme_alias b.example.com c.example.com"},
 	"family": {"4", "6", "both", "ipv4", "46", "BOTH", "4 6", "04"},
 	"address": {"peer", "argument", "interface eth0", "interface", "interface -f", "interface eth0 eth1", "interface br-lan.7:1@x", "interface .x", "interface " + strings.Repeat("x", 15),
 		"interface " + strings.Repeat("x", 16), "interface a/b", "interface a*", "file /a", "file a", "file", "file /a /b", "command /a", "command /a -x y", "command a", "command",

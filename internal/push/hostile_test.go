@@ -1,10 +1,12 @@
 package push
 
 import (
+	"encoding/binary"
 	"io"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -135,18 +137,43 @@ func TestHostileGateway(t *testing.T) {
 	}
 }
 
+// disconnect is a server's version line and SSH_MSG_DISCONNECT, as anybody on the
+// way can send it before a key is exchanged (RFC 4253 section 11.1).
+func disconnect(why string) string {
+	payload := ssh.Marshal(struct {
+		Reason      uint32 `sshtype:"1"`
+		Description string
+		Language    string
+	}{2, why, ""})
+	padding := 16 - (5+len(payload))%8
+	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
+	packet = append(append(packet, byte(padding)), payload...)
+	return "SSH-2.0-x\r\n" + string(packet) + strings.Repeat("\x00", padding)
+}
+
+// lies are what the clients say themselves of a key that is refused or broken, or
+// of a wrong host key.
+const lies = "Host key verification failed.\r\nLoad key \"x\": invalid format\r\ndnsgate@127.0.0.1: Permission denied (publickey).\r\n" +
+	"dbclient: Exited: String too long\nssh-ed25519 host key mismatch for 127.0.0.1 !\ndbclient: Connection to x exited: No auth methods could be used.\n" +
+	"FATAL ERROR: Host key not in manually configured list\nServer refused our key\nUnable to use key file \"x\" (invalid format)\nPassphrase for key \"x\": \n" +
+	"@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n"
+
 // TestOtherServers checks what is said of servers that speak no SSH, or an old
-// one.
+// one, or that say, before they have proven anything, what a client would say of
+// a fault that stays: that is noise, and may pass.
 func TestOtherServers(t *testing.T) {
 	t.Parallel()
-	for name, test := range map[string]struct {
-		says   string
-		status int
-	}{
-		"web server": {"HTTP/1.1 400 Bad Request\r\n\r\n", 75},
-		"noise":      {strings.Repeat("\x00\xff", 100000), 75},
-		"SSH 1":      {"SSH-1.5-old\r\n", 75},
-		"nothing":    {"", 75},
+	for name, says := range map[string]string{
+		"web server":         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<h1>Permission denied (publickey), invalid format, passphrase</h1>\r\n",
+		"noise":              strings.Repeat("\x00\xff", 100000),
+		"SSH 1":              "SSH-1.5-old\r\n",
+		"nothing":            "",
+		"lies":               lies,
+		"lies, then SSH":     lies + "SSH-2.0-x\r\n",
+		"version of lies":    "SSH-2.0-Host key verification failed.\r\n",
+		"disconnects":        disconnect("go away"),
+		"disconnects, lying": disconnect(lies),
+		"lies line by line":  disconnect("\n" + lies),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,18 +181,57 @@ func TestOtherServers(t *testing.T) {
 			must(t, err)
 			defer listener.Close()
 			go func() {
-				conn, err := listener.Accept()
-				if err != nil {
-					return
+				for {
+					conn, err := listener.Accept()
+					if err != nil {
+						return
+					}
+					io.WriteString(conn, says)
+					time.AfterFunc(200*time.Millisecond, func() { conn.Close() }) // a reset would lose it
 				}
-				io.WriteString(conn, test.says)
-				conn.Close()
 			}()
 			m := newMachine(t)
 			_, port, _ := net.SplitHostPort(listener.Addr().String())
-			m.configure(t, "host_key_alias x", "port "+port)
 			m.pin(t, "x", m.read(t, "host.pub"))
-			m.push(t, "-v", "203.0.113.7").expect(t, test.status, "cannot be reached")
+			m.configure(t, "host_key_alias x", "port "+port)
+			m.push(t, "-v", "203.0.113.7").expect(t, 75, "cannot be reached")
+			for _, client := range []string{"openssh", "dbclient", "plink"} {
+				m.scriptWith(t, client, "host_key_alias x", "port "+port)
+				r := m.script(t, "-v", "203.0.113.7")
+				if r.status != 75 || !strings.Contains(r.stderr, "cannot be reached") {
+					t.Errorf("the script with %s ends with %d: %s", client, r.status, r.stderr)
+				}
+			}
 		})
+	}
+}
+
+// scriptWith configures the script for a client, with a key as that one reads it.
+func (m *machine) scriptWith(t *testing.T, client string, lines ...string) {
+	t.Helper()
+	needs(t, "ssh", "dbclient", "dropbearconvert", "plink", "puttygen")
+	key := m.dir + "/id"
+	switch client {
+	case "dbclient":
+		run(t, "dropbearconvert", "openssh", "dropbear", key, key+".dbclient")
+		key += ".dbclient"
+	case "plink":
+		run(t, "puttygen", key, "-O", "private", "-o", key+".ppk")
+		key += ".ppk"
+	}
+	base := strings.Replace(m.base, "key "+m.dir+"/id\n", "key "+key+"\n", 1)
+	write(t, m.config, base+"client "+client+"\n"+strings.Join(lines, "\n")+"\n", 0o644)
+}
+
+// TestEmptyKnownHosts: both name a known_hosts that was never filled.
+func TestEmptyKnownHosts(t *testing.T) {
+	m := newMachine(t)
+	m.configure(t, "port 1")
+	for _, text := range []string{"", "\n", "# add the line here\n\n"} {
+		write(t, m.dir+"/known_hosts", text, 0o644)
+		m.push(t, "203.0.113.7").expect(t, 78, "known_hosts: empty; add the known_hosts line")
+		if r := m.script(t, "203.0.113.7"); r.status != 78 || !strings.Contains(r.stderr, "known_hosts: empty; add the known_hosts line") {
+			t.Errorf("the script ends with %d: %s", r.status, r.stderr)
+		}
 	}
 }

@@ -71,7 +71,7 @@ func newJob(o Options) (job, error) {
 		j.action = offline
 	case o.ACME != nil:
 		j.action = acme
-		if j.challenge, err = challenge(o.ACME); err != nil {
+		if j.challenge, err = challenge(o.ACME, conf.Aliases); err != nil {
 			return job{}, err
 		}
 	default:
@@ -106,7 +106,7 @@ func checkOptions(o Options) error {
 		return fault(exUsage, "--watch finds the addresses itself, and goes with no other task")
 	}
 	for _, host := range o.Hosts {
-		if !isHostname(strings.TrimPrefix(host, "*.")) {
+		if !isHostname(strings.TrimPrefix(strings.TrimSuffix(host, "."), "*.")) {
 			return fault(exData, "%q is not a hostname%s", clip(host), instead(host))
 		}
 	}
@@ -119,7 +119,10 @@ func checkOptions(o Options) error {
 // override puts arguments in the place of what push.conf says.
 func (j *job) override(o Options) {
 	if len(o.Hosts) > 0 {
-		j.conf.Hosts = o.Hosts
+		j.conf.Hosts = nil
+		for _, host := range o.Hosts {
+			j.conf.Hosts = append(j.conf.Hosts, strings.TrimSuffix(host, "."))
+		}
 	}
 	if o.Retry != "" {
 		seconds, _ := strconv.Atoi(o.Retry)
@@ -182,16 +185,14 @@ func (j *job) narrow(on string) {
 	})
 }
 
-// challenge makes a remote command. ACME clients give the name with the label
-// _acme-challenge, "*." or a final dot.
-func challenge(words []string) ([]string, error) {
+// challenge makes a remote command, for the name that the given one has as its
+// alias, if it has one.
+func challenge(words []string, aliases map[string]string) ([]string, error) {
 	do, name, value := words[0], words[1], words[2]
 	if do != "add" && do != "del" {
 		return nil, fault(exUsage, "--acme needs add or del")
 	}
-	name = strings.TrimSuffix(name, ".")
-	name = strings.TrimPrefix(name, "_acme-challenge.")
-	name = strings.TrimPrefix(name, "*.")
+	name = challenged(name)
 	switch {
 	case !isHostname(name):
 		return nil, fault(exData, "%q is not a hostname%s", clip(name), instead(name))
@@ -199,6 +200,9 @@ func challenge(words []string) ([]string, error) {
 		return nil, fault(exData, "the challenge's value is empty or has odd characters")
 	case len(value) > 255:
 		return nil, fault(exData, "the challenge's value is longer than 255 bytes")
+	}
+	if target, ok := aliases[strings.ToLower(name)]; ok {
+		name = target
 	}
 	return []string{"acme", do, name, value}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,8 +25,13 @@ type pins struct {
 }
 
 func readPins(c Config) (*pins, error) {
-	if _, err := readTrusted(c.KnownHosts); err != nil {
+	text, err := readTrusted(c.KnownHosts)
+	if err != nil {
 		return nil, err
+	}
+	isKey := func(line string) bool { return line != "" && line[0] != '#' }
+	if !slices.ContainsFunc(strings.Split(string(text), "\n"), isKey) {
+		return nil, fault(exConfig, "%s: empty; add the known_hosts line that \"dnsgate init\" printed", c.KnownHosts)
 	}
 	known, err := knownhosts.New(c.KnownHosts)
 	if err != nil {
