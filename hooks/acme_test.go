@@ -122,6 +122,32 @@ func TestCertbot(t *testing.T) {
 	n.issued(t, "/root/certbot/live/home.example.test/cert.pem")
 }
 
+// TestACMEAlias: challenges of a name that this key may not set are sent as those
+// of the name that a CNAME record leads to, by each hook.
+func TestACMEAlias(t *testing.T) {
+	n := newNetwork(t, "retry 0", "acme_alias www.example.org home.example.test")
+	const value = "Vw0-a_bC1dEfGhIjKlMnOpQrStUvWxYz0123456789A"
+	there := `_acme-challenge.home.example.test. TXT "` + value + `"`
+	certbot := []string{"CERTBOT_DOMAIN=www.example.org", "CERTBOT_VALIDATION=" + value}
+	for _, step := range []struct {
+		env  []string
+		args []string
+		want string
+	}{
+		{certbot, []string{here(t, "acme/certbot-auth")}, there},
+		{certbot, []string{here(t, "acme/certbot-cleanup")}, ""},
+		{nil, []string{here(t, "acme/dehydrated"), "deploy_challenge", "www.example.org", "token", value}, there},
+		{nil, []string{here(t, "acme/dehydrated"), "clean_challenge", "*.WWW.example.org", "token", value}, ""},
+		{nil, []string{here(t, "acme/lego"), "present", "_acme-challenge.www.example.org.", value}, there},
+		{nil, []string{here(t, "acme/lego"), "cleanup", "_acme-challenge.www.example.org.", value}, ""},
+	} {
+		r := n.home.runIn(t, slices.Concat(step.env, path), step.args...)
+		if got := n.records(t); r.status != 0 || got != step.want {
+			t.Errorf("%q: status %d, records %s, want %s\n%s%s", step.args, r.status, got, step.want, r.stdout, r.stderr)
+		}
+	}
+}
+
 // TestACMEHooks calls the hooks as their clients do: with operations that they
 // must leave alone, values side by side, and a gateway that says no.
 func TestACMEHooks(t *testing.T) {

@@ -288,6 +288,9 @@ func TestAddresses(t *testing.T) {
 func publishable(word string, private bool) bool {
 	if base, bits, ok := strings.Cut(word, "/"); ok {
 		n, err := strconv.Atoi(bits)
+		if addr, err := netip.ParseAddr(base); err == nil && addr.Zone() == "" && addr.Is6() {
+			base = addr.Next().String() // of a subnet, its first host
+		}
 		return err == nil && bits[0] != '0' && n > 0 && n < 128 && strings.Contains(base, ":") && publishable(base, private)
 	}
 	addr, err := records.ParseAddress(word)

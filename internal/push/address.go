@@ -71,6 +71,12 @@ func kindOfAddress(addr netip.Addr) kind {
 	return public
 }
 
+// isSubnet reports whether the host part of an IPv6 address is zero: it is the
+// subnet's own (RFC 4291 section 2.6.1), and no host's.
+func isSubnet(addr netip.Addr) bool {
+	return addr.Is6() && netip.PrefixFrom(addr, 64).Masked().Addr() == addr
+}
+
 // accept adds an address, or an IPv6 prefix, that may be published.
 func (a addresses) accept(word string, privateToo bool) error {
 	base, bits, isPrefix := strings.Cut(word, "/")
@@ -88,6 +94,8 @@ func (a addresses) accept(word string, privateToo bool) error {
 		}
 	}
 	switch {
+	case !isPrefix && k != none && k != special && isSubnet(addr):
+		return fmt.Errorf("%s is the address of a subnet; to move its hosts to that prefix, send it with /64", word)
 	case k == none:
 		return fmt.Errorf(`"%s" is not an address`, clip(word))
 	case k == special:

@@ -393,7 +393,7 @@ func TestLoginFailures(t *testing.T) {
 		"another port":                {"[127.0.0.1]:1 " + hostKey, "", 78, "no key for " + gate},
 		"another name with an alias":  {gate + " " + hostKey, "host_key_alias gate", 78, "no key for gate"},
 		"revoked":                     {gate + " " + hostKey + "@revoked * " + hostKey, "", 78, "the host key is not the one in"},
-		"none":                        {"", "", 78, "no key for " + gate},
+		"none":                        {"", "", 78, "known_hosts: empty; add"},
 		"nonsense":                    {gate + " ssh-ed25519 AAAA", "", 78, "known_hosts:1"},
 		"known_hosts: a missing file": {gate + " " + hostKey, "known_hosts /nowhere/known_hosts", 78, "is given twice"},
 	} {

@@ -37,6 +37,9 @@ func (j *job) ofInterface(name string) addresses {
 // than deprecated, rather of the wanted sort.
 func (j *job) rank(a interfaceAddress) (rank int, ok bool) {
 	k := kindOfAddress(a.addr)
+	if isSubnet(a.addr) {
+		k = special
+	}
 	if k == special || k == private && !j.conf.Private {
 		return 0, false
 	}

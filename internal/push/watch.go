@@ -83,7 +83,7 @@ func (w *watch) look(ctx context.Context) bool {
 // router might translate.
 func machineAddresses() string {
 	all, err := interfaceAddresses("")
-	all = slices.DeleteFunc(all, func(a interfaceAddress) bool { return kindOfAddress(a.addr) == special })
+	all = slices.DeleteFunc(all, func(a interfaceAddress) bool { return kindOfAddress(a.addr) == special || isSubnet(a.addr) })
 	return fmt.Sprint(all, err)
 }
 
