@@ -52,7 +52,7 @@ func TestAsTheScript(t *testing.T) {
 		{"", "--acme add home x"}, {"", "--acme add home.example.com a'b"}, {"", "--acme add home.example.com " + strings.Repeat("x", 256)}, {"", "--acme add home.example.com"},
 		{"acme_alias home.example.com x.acme.example.net", "--acme add *.HOME.example.com. x"}, {"acme_alias home.example.com x.acme.example.net", "--acme del nas.example.com x"},
 		{"acme_alias _acme-challenge.home.example.com. _acme-challenge.x.example.net.", "--acme add home.example.com x"},
-		{"", "--acme add -- home.example.com x"}, {"", "--acme add -- --offline x"}, {"", "-- 203.0.113.7"},  {"", "--"},
+		{"", "--acme add -- home.example.com x"}, {"", "--acme add -- --offline x"}, {"", "-- 203.0.113.7"}, {"", "--"},
 		{"", "--host --offline 203.0.113.7"}, {"", "--offer --offline 203.0.113.7"}, {"hosts home.example.com,nas.example.com.", "--offline"}, {"", "--host home.example.com. 203.0.113.7"},
 		{"", "--dry-run 203.0.113.7"}, {"hosts home.example.com", "--dry-run -4"}, {"", "--retry soon"}, {"", "--retry 86401"}, {"", "--retry 0 203.0.113.7"},
 		{"hosts " + strings.Repeat("a.example.com ", 60) + "\nhosts " + strings.Repeat("a.example.com ", 41), "203.0.113.7"},
