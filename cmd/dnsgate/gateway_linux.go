@@ -10,5 +10,6 @@ func gatewayCommands() []*cobra.Command {
 		serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(), hostkeyCommand(),
 		compileCommand(), getCommand(), restoreCommand(), importCommand(), adminCommand(),
 		forcedCommand("allow", "[FLAGS] HOST...", "As a forced command: update these hosts"),
+		forcedCommand("monitor", "", "As a forced command: the admin commands that only read"),
 	}
 }

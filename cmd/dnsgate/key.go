@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -48,13 +47,14 @@ and the flags are for all of them. Either all are added or none is.`,
 	flags.String("lease", "", "records leave if not refreshed for `DURATION`")
 	flags.Bool("read-only", false, "no changes")
 	flags.Bool("ca", false, "the key is a CA's: for keys with its certificate, and those of its principals that HOST covers")
-	admin := flags.Bool("admin", false, "the admin commands, and no hosts")
+	flags.Bool("admin", false, "the admin commands, and no hosts")
+	flags.Bool("monitor", false, "those of the admin commands that only read, and no hosts")
 	batch := flags.Bool("batch", false, "many keys, with their hosts, on standard input")
 	c.RunE = func(c *cobra.Command, hosts []string) error {
 		if *batch {
 			return addBatch(c, *configFile, flags, hosts)
 		}
-		grant, err := grantOf(flags, hosts, *admin)
+		grant, err := grantOf(flags, hosts)
 		if err != nil {
 			return &exit{exUsage, err}
 		}
@@ -65,11 +65,11 @@ and the flags are for all of them. Either all are added or none is.`,
 
 // grantOf makes a grant of the flags that were given, by the words that they
 // are in a forced command.
-func grantOf(flags *pflag.FlagSet, hosts []string, admin bool) (authkeys.Grant, error) {
+func grantOf(flags *pflag.FlagSet, hosts []string) (authkeys.Grant, error) {
 	var words []string
 	flags.Visit(func(f *pflag.Flag) {
 		switch {
-		case slices.Contains([]string{"config", "admin", "batch", "ca"}, f.Name):
+		case slices.Contains([]string{"config", "admin", "monitor", "batch", "ca"}, f.Name):
 		case f.Value.Type() != "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		case f.Value.String() == "true":
@@ -78,15 +78,17 @@ func grantOf(flags *pflag.FlagSet, hosts []string, admin bool) (authkeys.Grant, 
 	})
 	words = append(words, hosts...)
 	ca, _ := flags.GetBool("ca")
-	if !admin {
-		grant, err := authkeys.ParseAllow(words)
-		grant.CA = ca
-		return grant, err
+	for _, role := range []string{"admin", "monitor"} {
+		switch is, _ := flags.GetBool(role); {
+		case is && (len(words) > 0 || ca || flags.Changed("admin") && flags.Changed("monitor")):
+			return authkeys.Grant{}, fmt.Errorf("--%s goes with no other flag and no host", role)
+		case is:
+			return authkeys.ParseCommand("dnsgate " + role)
+		}
 	}
-	if len(words) > 0 || ca {
-		return authkeys.Grant{}, errors.New("--admin goes with no other flag and no host")
-	}
-	return authkeys.ParseCommand("dnsgate admin")
+	grant, err := authkeys.ParseAllow(words)
+	grant.CA = ca
+	return grant, err
 }
 
 func addKey(c *cobra.Command, configFile string, grant authkeys.Grant) error {

@@ -22,7 +22,7 @@ func addBatch(c *cobra.Command, configFile string, flags *pflag.FlagSet, hosts [
 	switch {
 	case len(hosts) > 0:
 		return &exit{exUsage, fmt.Errorf("--batch goes with no host: each line of standard input has its own")}
-	case flags.Changed("admin"):
+	case flags.Changed("admin") || flags.Changed("monitor"):
 		return &exit{exUsage, errors.New("--batch goes with the flags of allow alone")}
 	}
 	cfg, err := loadConfig(configFile)
@@ -30,7 +30,7 @@ func addBatch(c *cobra.Command, configFile string, flags *pflag.FlagSet, hosts [
 		return err
 	}
 	lines, err := readBatch(c.InOrStdin(), func(hosts []string) (authkeys.Grant, error) {
-		return grantOf(flags, hosts, false)
+		return grantOf(flags, hosts)
 	})
 	if err != nil {
 		return err

@@ -19,24 +19,24 @@ const (
 	MaxLease = 10 * 365 * 24 * time.Hour // about ten years
 )
 
-// ParseCommand reads a forced command, "dnsgate allow [FLAGS] HOST..." or
-// "dnsgate admin", into a Grant that has nothing else. Words are separated by
+// ParseCommand reads a forced command, "dnsgate allow [FLAGS] HOST...", "dnsgate
+// admin" or "dnsgate monitor", into a Grant that has nothing else. Words are separated by
 // spaces and tabs; there is no quoting.
 func ParseCommand(command string) (Grant, error) {
 	words := strings.FieldsFunc(command, func(r rune) bool { return r == ' ' || r == '\t' })
 	if len(words) < 2 || words[0] != "dnsgate" {
-		return Grant{}, fmt.Errorf(`the command %s is neither "dnsgate allow [FLAGS] HOST..." nor "dnsgate admin"`, quote(command))
+		return Grant{}, fmt.Errorf(`the command %s is none of "dnsgate allow [FLAGS] HOST...", "dnsgate admin" and "dnsgate monitor"`, quote(command))
 	}
 	switch words[1] {
 	case "allow":
 		return ParseAllow(words[2:])
-	case "admin":
+	case "admin", "monitor":
 		if len(words) > 2 {
-			return Grant{}, fmt.Errorf(`"dnsgate admin" takes no arguments, and here is %s`, quote(words[2]))
+			return Grant{}, fmt.Errorf(`"dnsgate %s" takes no arguments, and here is %s`, words[1], quote(words[2]))
 		}
-		return Grant{Admin: true}, nil
+		return Grant{Admin: words[1] == "admin", Monitor: words[1] == "monitor"}, nil
 	}
-	return Grant{}, fmt.Errorf("%s is not a forced command; dnsgate allow and dnsgate admin are", quote(words[0]+" "+words[1]))
+	return Grant{}, fmt.Errorf("%s is not a forced command; dnsgate allow, dnsgate admin and dnsgate monitor are", quote(words[0]+" "+words[1]))
 }
 
 // ParseAllow reads the words behind "dnsgate allow": flags, each at most once,
@@ -157,8 +157,11 @@ func checkTwice(patterns []string) error {
 
 // Command is the forced command that ParseCommand reads as g.
 func (g Grant) Command() string {
-	if g.Admin {
+	switch {
+	case g.Admin:
 		return "dnsgate admin"
+	case g.Monitor:
+		return "dnsgate monitor"
 	}
 	words := []string{"dnsgate", "allow"}
 	add := func(set bool, format string, args ...any) {

@@ -27,6 +27,7 @@ type Grant struct {
 	Certificate *Certificate // that let a key of such a line in; nil: the line is the key's own
 
 	Admin    bool           // "dnsgate admin": the admin commands and no updates
+	Monitor  bool           // "dnsgate monitor": those of them that only read, without backup
 	Hosts    []records.Name // exact names and wildcards, in the order given
 	Suffixes []records.Name // any name below these, never these themselves
 

@@ -83,9 +83,9 @@ func TestRefused(t *testing.T) {
 	for _, test := range []struct{ line, why string }{
 		{keyA, "no forced command"},
 		{`restrict ` + keyA, "no forced command"},
-		{`command="" ` + keyA, `the command "" is neither`},
-		{`command="dnsgate" ` + keyA, `the command "dnsgate" is neither`},
-		{`command="/usr/bin/dnsgate allow a.b" ` + keyA, `the command "/usr/bin/dnsgate allow a.b" is neither`},
+		{`command="" ` + keyA, `the command "" is none of`},
+		{`command="dnsgate" ` + keyA, `the command "dnsgate" is none of`},
+		{`command="/usr/bin/dnsgate allow a.b" ` + keyA, `the command "/usr/bin/dnsgate allow a.b" is none of`},
 		{`command="dnsgate serve" ` + keyA, `"dnsgate serve" is not a forced command`},
 		{`command="dnsgate allow \"a.b\"" ` + keyA, `not a fully qualified hostname`},
 		{`command="dnsgate admin now" ` + keyA, `takes no arguments`},

@@ -231,20 +231,24 @@ func (r *run) keys(words []string) error {
 		Comment      string   `json:"comment"`
 		Line         int      `json:"line"`
 		Admin        bool     `json:"admin"`
+		Monitor      bool     `json:"monitor"`
 		Hosts        []string `json:"hosts"`
 		Restrictions string   `json:"restrictions"`
 	}
 	list := []key{}
 	for _, g := range grants {
-		list = append(list, key{g.Fingerprint, g.Comment, g.Line, g.Admin, g.Patterns(), g.Restrictions()})
+		list = append(list, key{g.Fingerprint, g.Comment, g.Line, g.Admin, g.Monitor, g.Patterns(), g.Restrictions()})
 	}
 	if asJSON {
 		return writeJSON(r.out, list)
 	}
 	for _, k := range list {
 		grants := strings.Join(k.Hosts, " ")
-		if k.Admin {
+		switch {
+		case k.Admin:
 			grants = "(admin)"
+		case k.Monitor:
+			grants = "(monitor)"
 		}
 		fmt.Fprintf(r.out, "%s %q %s; restrictions: %s\n", k.Fingerprint, k.Comment, grants, k.Restrictions)
 	}

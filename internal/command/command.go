@@ -192,8 +192,13 @@ func (r *run) dispatch(q Request) error {
 		r.record.verb = v.name
 		return v.does(r, q.words[1:])
 	}
-	if r.grant.Admin && q.words[0] == "update" {
-		return fault(NoHost, "this key runs the admin commands and updates nothing")
+	if is := roleOf(r.grant); is != allowKey {
+		switch q.words[0] {
+		case "update":
+			return fault(NoHost, "this key runs the admin commands and updates nothing")
+		case "offline", "reload", "rebuild", "backup":
+			return fault(NoHost, "this key may look, and no more")
+		}
 	}
 	return fault(BadCommand, "there is no command %q; try: help", q.words[0])
 }

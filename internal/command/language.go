@@ -46,14 +46,19 @@ func (q Request) ReadsInput() bool {
 type role uint8
 
 const (
-	allowKey role = 1 << iota // may update its hosts
-	adminKey                  // is the operator's
-	anyKey   = allowKey | adminKey
+	allowKey   role = 1 << iota // may update its hosts
+	adminKey                    // is the operator's
+	monitorKey                  // is a program's that watches
+	readers    = adminKey | monitorKey
+	anyKey     = allowKey | readers
 )
 
 func roleOf(g authkeys.Grant) role {
-	if g.Admin {
+	switch {
+	case g.Admin:
 		return adminKey
+	case g.Monitor:
+		return monitorKey
 	}
 	return allowKey
 }
@@ -88,16 +93,16 @@ func init() { // not a literal: help shows the table that it stands in
 		{"history", allowKey, nil, (*run).history, []use{{"[HOST]", "show the last changes"}}},
 		{"whoami", allowKey, nil, (*run).whoami, []use{{"", "show this key's hosts and limits, and your address"}}},
 
-		{"status", adminKey, nil, (*run).status, []use{{"[--json]", "show the store, the publishers and the connections"}}},
-		{"hosts", adminKey, nil, (*run).hosts, []use{{"[--json] [PATTERN]", "show records; * and ? match"}}},
-		{"keys", adminKey, nil, (*run).keys, []use{{"[--json]", "show the authorized keys and refused lines"}}},
-		{"history", adminKey, nil, (*run).adminHistory, []use{{"[--json] [HOST]", "show the last changes"}}},
+		{"status", readers, nil, (*run).status, []use{{"[--json]", "show the store, the publishers and the connections"}}},
+		{"hosts", readers, nil, (*run).hosts, []use{{"[--json] [PATTERN]", "show records; * and ? match"}}},
+		{"keys", readers, nil, (*run).keys, []use{{"[--json]", "show the authorized keys and refused lines"}}},
+		{"history", readers, nil, (*run).adminHistory, []use{{"[--json] [HOST]", "show the last changes"}}},
 		{"reload", adminKey, nil, (*run).reload, []use{{"", "read keys and configuration again"}}},
 		{"rebuild", adminKey, nil, (*run).rebuild, []use{{"", "publish everything anew"}}},
 		{"offline", adminKey, nil, (*run).adminOffline, []use{{"HOST", "take a host's addresses away"}}},
-		{"metrics", adminKey, nil, (*run).metrics, []use{{"", "show counters in Prometheus's text format"}}},
+		{"metrics", readers, nil, (*run).metrics, []use{{"", "show counters in Prometheus's text format"}}},
 		{"backup", adminKey, nil, (*run).backup, []use{{"", "write a snapshot for dnsgate restore"}}},
-		{"whoami", adminKey, nil, (*run).whoami, []use{{"", "show this key and your address"}}},
+		{"whoami", readers, nil, (*run).whoami, []use{{"", "show this key and your address"}}},
 
 		{"help", anyKey, nil, (*run).help, []use{{"", "show this"}}},
 		{"version", anyKey, nil, (*run).version, []use{{"", "show the gateway's version"}}},

@@ -134,8 +134,11 @@ func (r *run) whoami(words []string) error {
 		return err
 	}
 	grants := strings.Join(r.grant.Patterns(), " ")
-	if r.grant.Admin {
+	switch {
+	case r.grant.Admin:
 		grants = "(admin)"
+	case r.grant.Monitor:
+		grants = "(monitor)"
 	}
 	fmt.Fprintf(r.out, "key          %s\ncomment      %s\nhosts        %s\nrestrictions %s\naddress      %s\n",
 		r.grant.Fingerprint, r.grant.Comment, grants, r.grant.Restrictions(), r.session.place())

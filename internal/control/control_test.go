@@ -87,7 +87,7 @@ func TestRequests(t *testing.T) {
 	}{
 		"whoami":      {func(*Request) {}, 0, "address      192.0.2.1"},
 		"shell":       {func(r *Request) { r.Shell = true }, 64, "update"},
-		"no grant":    {func(r *Request) { r.Forced = "dnsgate" }, 77, `neither "dnsgate allow`},
+		"no grant":    {func(r *Request) { r.Forced = "dnsgate" }, 77, `none of "dnsgate allow`},
 		"no host":     {func(r *Request) { r.Forced = "dnsgate allow a..b" }, 77, "a..b"},
 		"no key":      {func(r *Request) { r.Key = "SHA256:x y" }, 77, "not a key's fingerprint"},
 		"no address":  {func(r *Request) { r.From = "192.0.2.1 x" }, 77, "client's address"},

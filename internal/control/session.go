@@ -36,7 +36,7 @@ func (s *Server) session(by who, req Request) (*command.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if grant.Admin && !by.Admin {
+	if (grant.Admin || grant.Monitor) && !by.Admin {
 		return nil, fmt.Errorf("the account %s may not say %q: [sshd] users has it without :admin", by.Name, req.Forced)
 	}
 	session := &command.Session{Began: time.Now()}
