@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"dnsgate/internal/control"
 	"dnsgate/internal/durable"
 	"dnsgate/internal/gate"
+	"dnsgate/internal/heard"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
 
@@ -45,6 +47,8 @@ type daemon struct {
 	gate       *gate.Gate
 	commands   *command.Gateway
 	control    *control.Server
+	heard      *heard.Book
+	remember   func() // ends the keeping of heard
 
 	confined *confine.Applied // nil: it is not
 
@@ -88,6 +92,7 @@ func (d *daemon) open() error {
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
 		return &exit{exConfig, err}
 	}
+	d.remembers()
 	if err := d.assemble(hostKeys); err != nil {
 		return &exit{exConfig, err}
 	}
@@ -95,6 +100,18 @@ func (d *daemon) open() error {
 		return &exit{exConfig, err}
 	}
 	return nil
+}
+
+// remembers begins to keep when hosts were heard of. What cannot be read begins
+// anew: nothing but that is lost.
+func (d *daemon) remembers() {
+	book, err := heard.Open(filepath.Join(d.config.State, heard.File), time.Now())
+	if err != nil {
+		d.log.Error("when hosts were heard of is not known from before", "error", err)
+	}
+	names := func(ctx context.Context) ([]records.Name, error) { return d.store.Find(ctx, records.All) }
+	d.heard = book
+	d.remember = running(func(ctx context.Context) { book.Keep(ctx, names, d.log) })
 }
 
 // running runs f, and returns what stops it and waits for its end.
@@ -138,6 +155,7 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 			return d.keys.Set().Grants(), d.keys.Faults()
 		},
 		KeysFailure: d.keysFailure,
+		Heard:       d.heard,
 	}
 	d.gate, err = gate.New(gate.Options{
 		HostKeys: hostKeys,
@@ -226,6 +244,9 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 
 // Close ends what newDaemon opened.
 func (d *daemon) Close() {
+	if d.remember != nil {
+		d.remember()
+	}
 	if d.leases != nil {
 		d.leases()
 	}

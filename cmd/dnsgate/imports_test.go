@@ -29,6 +29,7 @@ var mayImport = map[string]string{
 	"internal/publish":             "internal/records internal/tinydns internal/watch internal/durable",
 	"internal/command":             "internal/authkeys internal/records internal/idn",
 	"internal/gate":                "internal/authkeys internal/command",
+	"internal/heard":               "internal/records internal/durable",
 	"internal/control":             "internal/authkeys internal/command",
 	"internal/clients":             "",
 	"internal/faults":              "",

@@ -25,7 +25,7 @@ func (d *daemon) keepMetricsFile(ctx context.Context) {
 		d.mu.Unlock()
 		why := ""
 		if path != "" {
-			if err := d.writeMetricsFile(path); err != nil {
+			if err := d.writeMetricsFile(ctx, path); err != nil {
 				why = err.Error()
 			}
 		}
@@ -41,14 +41,17 @@ func (d *daemon) keepMetricsFile(ctx context.Context) {
 	}
 }
 
-func (d *daemon) writeMetricsFile(path string) error {
+func (d *daemon) writeMetricsFile(ctx context.Context, path string) error {
 	f, err := durable.Create(path, 0o644)
 	if err != nil {
 		return err
 	}
 	w := bufio.NewWriter(f)
-	d.commands.WriteMetrics(w)
-	if err := w.Flush(); err != nil {
+	err = d.commands.WriteMetrics(ctx, w)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
 		f.Abort()
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

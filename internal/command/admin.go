@@ -158,34 +158,42 @@ func writeProgress(w io.Writer, p Publisher, revision uint64) {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// hosts runs "hosts [PATTERN]".
+// hosts runs "hosts [--json] [--silent=DURATION] [PATTERN]".
 func (r *run) hosts(words []string) error {
+	var silent time.Duration
+	onlySilent := false
+	words = slices.Clone(words)
+	for i, w := range words {
+		if text, ok := strings.CutPrefix(w, "--silent="); ok && !onlySilent {
+			var err error
+			if silent, err = parseSilence(text); err != nil {
+				return err
+			}
+			words, onlySilent = slices.Delete(words, i, i+1), true
+			break
+		}
+	}
 	asJSON, words, err := jsonFlag(words, 1)
 	if err != nil {
 		return err
 	}
-	pattern := "*"
+	of := records.All // without [ and \ a pattern cannot be bad
 	if len(words) == 1 {
-		pattern = strings.ToLower(words[0])
+		of.Glob = strings.ToLower(words[0])
 	}
-	// Without [ and \ a pattern cannot be bad.
-	names, err := r.gate.Store.Find(r.ctx, records.Selection{Glob: pattern})
+	now, list := time.Now(), []jsonHost{}
+	err = r.gate.eachHost(r.ctx, of, func(h records.Host) {
+		seen := r.gate.seen(h)
+		switch {
+		case onlySilent && (seen.IsZero() || now.Sub(seen) < silent):
+		case asJSON:
+			list = append(list, jsonOf(h, seen))
+		default:
+			writeHost(r.out, h, seen)
+		}
+	})
 	if err != nil {
 		return unreadable(err)
-	}
-	list := []jsonHost{}
-	for some := range slices.Chunk(names, 1000) {
-		hosts, err := r.gate.Store.Hosts(r.ctx, some)
-		if err != nil {
-			return unreadable(err)
-		}
-		for _, h := range hosts {
-			if asJSON {
-				list = append(list, jsonOf(h))
-			} else {
-				writeHost(r.out, h)
-			}
-		}
 	}
 	if asJSON {
 		return writeJSON(r.out, list)
@@ -203,11 +211,12 @@ type jsonHost struct {
 	Name     string       `json:"name"`
 	TTL      uint32       `json:"ttl"`
 	Revision uint64       `json:"revision"`
+	Seen     time.Time    `json:"seen,omitzero"` // when it was last heard of
 	Records  []jsonRecord `json:"records"`
 }
 
-func jsonOf(h records.Host) jsonHost {
-	j := jsonHost{string(h.Name), h.TTL, h.Revision, []jsonRecord{}}
+func jsonOf(h records.Host, seen time.Time) jsonHost {
+	j := jsonHost{string(h.Name), h.TTL, h.Revision, seen, []jsonRecord{}}
 	for _, rec := range h.Records {
 		jr := jsonRecord{Type: rec.Type().String(), Value: rec.Value()}
 		if rec.Expires != 0 {

@@ -61,6 +61,7 @@ type Gateway struct {
 	Keys        func() ([]authkeys.Grant, []authkeys.Fault)
 	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections
+	Heard       Heard // nil: nobody remembers
 
 	drain    drain
 	together together
@@ -68,6 +69,7 @@ type Gateway struct {
 	lines    chan struct{} // places of batch lines; see sharedPlaces
 	batches  batches
 	counts   counts
+	silence  silence
 }
 
 // Publishers bring the store's state to the name servers. All methods may be

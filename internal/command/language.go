@@ -94,7 +94,7 @@ func init() { // not a literal: help shows the table that it stands in
 		{"whoami", allowKey, nil, (*run).whoami, []use{{"", "show this key's hosts and limits, and your address"}}},
 
 		{"status", readers, nil, (*run).status, []use{{"[--json]", "show the store, the publishers and the connections"}}},
-		{"hosts", readers, nil, (*run).hosts, []use{{"[--json] [PATTERN]", "show records; * and ? match"}}},
+		{"hosts", readers, nil, (*run).hosts, []use{{"[--json] [--silent=36h] [PATTERN]", "show records, and when hosts were last heard of; * and ? match"}}},
 		{"keys", readers, nil, (*run).keys, []use{{"[--json]", "show the authorized keys and refused lines"}}},
 		{"history", readers, nil, (*run).adminHistory, []use{{"[--json] [HOST]", "show the last changes"}}},
 		{"reload", adminKey, nil, (*run).reload, []use{{"", "read keys and configuration again"}}},

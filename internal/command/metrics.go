@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -35,13 +36,15 @@ func (r *run) metrics(words []string) error {
 	if err := noWords("metrics", words); err != nil {
 		return err
 	}
-	r.gate.WriteMetrics(r.out)
+	if err := r.gate.WriteMetrics(r.ctx, r.out); err != nil {
+		return unreadable(err)
+	}
 	return nil
 }
 
 // WriteMetrics writes what "metrics" shows: the text format of Prometheus,
-// version 0.0.4. w is asked for its errors by the caller.
-func (g *Gateway) WriteMetrics(w io.Writer) {
+// version 0.0.4. The error is the store's; w is asked for its own by the caller.
+func (g *Gateway) WriteMetrics(ctx context.Context, w io.Writer) error {
 	st, by := g.state(), g.counts.copy()
 	family(w, "dnsgate_commands_total", "counter", "Commands run, by name and reply code.")
 	keys := slices.SortedFunc(maps.Keys(by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
@@ -72,6 +75,7 @@ func (g *Gateway) WriteMetrics(w io.Writer) {
 	counter("dnsgate_connections_accepted_total", "Connections accepted.", st.Connections.Accepted)
 	counter("dnsgate_connections_refused_total", "Connections over a limit, or without a good key.", st.Connections.Refused)
 	writePublisherMetrics(w, st)
+	return g.writeSilence(ctx, w)
 }
 
 func writePublisherMetrics(w io.Writer, st Status) {

@@ -17,7 +17,7 @@ func (r *run) list(words []string) error {
 		return err
 	}
 	for _, h := range hosts {
-		writeHost(r.out, h)
+		writeHost(r.out, h, time.Time{})
 	}
 	return nil
 }
@@ -72,14 +72,19 @@ func withChallenges(names []records.Name) []records.Name {
 	return all
 }
 
-// writeHost prints h in the presentation format of RFC 1035 section 5.1.
-func writeHost(w io.Writer, h records.Host) {
+// writeHost prints h in the presentation format of RFC 1035 section 5.1, with when
+// it was last heard of as a comment, unless that is zero.
+func writeHost(w io.Writer, h records.Host, seen time.Time) {
+	comment := ""
+	if !seen.IsZero() {
+		comment = " ; seen " + seen.Format(time.RFC3339)
+	}
 	for _, rec := range h.Records {
 		value := rec.Value()
 		if rec.Type() == records.TXT {
 			value = `"` + value + `"`
 		}
-		fmt.Fprintf(w, "%s. %d IN %s %s\n", h.Name, h.TTL, rec.Type(), value)
+		fmt.Fprintf(w, "%s. %d IN %s %s%s\n", h.Name, h.TTL, rec.Type(), value, comment)
 	}
 }
 

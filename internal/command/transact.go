@@ -18,6 +18,7 @@ type change struct {
 	edit    func(h records.Host, now time.Time) (records.Host, error)
 	dryRun  bool
 	unrated bool // an operator's
+	heard   bool // its hosts have been heard of
 	ttl     uint32
 	grant   authkeys.Grant
 	regrant func() (authkeys.Grant, error) // what the key may do by now
@@ -82,6 +83,7 @@ func (r *run) transact(c change) ([]outcome, error) {
 }
 
 func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
+	g.hear(c)
 	if !c.dryRun && !c.unrated {
 		if wait, name := g.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
 			return nil, fault(Abuse, "too many updates of %s; try again in %s", name, seconds(int(wait.Seconds())+1))

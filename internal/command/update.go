@@ -185,7 +185,7 @@ func (u *addressUpdate) setOwn(peer netip.Addr) {
 
 // change says what u does to each host.
 func (u *addressUpdate) change(c change) change {
-	c.names, c.dryRun = u.hosts, u.dryRun
+	c.names, c.dryRun, c.heard = u.hosts, u.dryRun, true
 	if u.prefix.IsValid() {
 		c.check = anyIPv6
 	}

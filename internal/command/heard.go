@@ -1,0 +1,145 @@
+package command
+
+import (
+	"container/heap"
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// Heard remembers when hosts were last heard of. Its methods may be called
+// concurrently.
+type Heard interface {
+	// Hear notes that keys that may do so have sent updates of names.
+	Hear(names []records.Name, now time.Time)
+	// Seen is when a host was last heard of.
+	Seen(h records.Host) time.Time
+}
+
+// hear notes who has been heard of.
+func (g *Gateway) hear(c change) {
+	if g.Heard != nil && c.heard && !c.dryRun {
+		g.Heard.Hear(c.names, time.Now())
+	}
+}
+
+// seen is zero where nobody remembers, and of what is no host.
+func (g *Gateway) seen(h records.Host) time.Time {
+	if g.Heard == nil || h.Name.IsChallenge() || len(h.Records) == 0 {
+		return time.Time{}
+	}
+	return g.Heard.Seen(h).UTC().Truncate(time.Second)
+}
+
+// parseSilence reads the value of --silent: Go's syntax, or seconds.
+func parseSilence(text string) (time.Duration, error) {
+	if n, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(n) * time.Second, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fault(BadCommand, "--silent= takes a duration such as 36h, not %q", clip(text))
+	}
+	return d, nil
+}
+
+// maxSilent is how many hosts the metrics show, and silenceAge how old what they
+// show of them may be: all hosts are looked at for it.
+const (
+	maxSilent  = 1000
+	silenceAge = time.Minute
+)
+
+// silence keeps the hosts that were not heard of for the longest.
+type silence struct {
+	mu    sync.Mutex
+	taken time.Time
+	hosts []silentHost
+}
+
+type silentHost struct {
+	name records.Name
+	seen time.Time
+}
+
+// longest are the hosts silent for the longest, those first.
+func (s *silence) longest(ctx context.Context, g *Gateway) ([]silentHost, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(s.taken) < silenceAge {
+		return s.hosts, nil
+	}
+	var kept latestFirst
+	err := g.eachHost(ctx, records.All, func(h records.Host) {
+		if seen := g.seen(h); !seen.IsZero() && (len(kept) < maxSilent || seen.Before(kept[0].seen)) {
+			heap.Push(&kept, silentHost{h.Name, seen})
+			if len(kept) > maxSilent {
+				heap.Pop(&kept)
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(kept, func(a, b silentHost) int {
+		if c := a.seen.Compare(b.seen); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.name), string(b.name))
+	})
+	s.hosts, s.taken = kept, time.Now()
+	return s.hosts, nil
+}
+
+// latestFirst is a heap whose first host was heard of last.
+type latestFirst []silentHost
+
+func (l latestFirst) Len() int           { return len(l) }
+func (l latestFirst) Less(i, j int) bool { return l[i].seen.After(l[j].seen) }
+func (l latestFirst) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
+func (l *latestFirst) Push(x any)        { *l = append(*l, x.(silentHost)) }
+func (l *latestFirst) Pop() any {
+	last := (*l)[len(*l)-1]
+	*l = (*l)[:len(*l)-1]
+	return last
+}
+
+func (g *Gateway) writeSilence(ctx context.Context, w io.Writer) error {
+	if g.Heard == nil {
+		return nil
+	}
+	hosts, err := g.silence.longest(ctx, g)
+	if err != nil {
+		return err
+	}
+	family(w, "dnsgate_host_seen_timestamp_seconds", "gauge", "When a host was last heard of, Unix time; of the 1,000 that were not for the longest.")
+	for _, h := range hosts {
+		fmt.Fprintf(w, "dnsgate_host_seen_timestamp_seconds{host=%q} %d\n", h.name, h.seen.Unix())
+	}
+	return nil
+}
+
+// eachHost passes the selected hosts on by name, some at a time.
+func (g *Gateway) eachHost(ctx context.Context, of records.Selection, do func(records.Host)) error {
+	names, err := g.Store.Find(ctx, of)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(names, 1000) {
+		hosts, err := g.Store.Hosts(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, h := range hosts {
+			do(h)
+		}
+	}
+	return nil
+}
