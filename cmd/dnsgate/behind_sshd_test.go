@@ -246,11 +246,49 @@ PasswordAuthentication no
 		t.Errorf("a batch of 10,000: status %d, %d bytes, %q", status, len(out), errs)
 	}
 
+	t.Run("certified", func(t *testing.T) { m.certified(t) })
 	t.Run("forged", func(t *testing.T) { m.forge(t) })
 
 	stop()
 	if out, errs, status := m.ssh("", "dyn", "router", "update 203.0.113.7"); status != 69 || !strings.Contains(errs, "no gateway is running here") {
 		t.Errorf("without a gateway: status %d, %q, %q", status, out, errs)
+	}
+}
+
+// certified comes with certificates, which name the account as well as hosts: they
+// grant what they grant at the gateway's own door.
+func (m *guest) certified(t *testing.T) {
+	m.must("ssh-keygen", "-qt", "ed25519", "-N", "", "-C", "ca", "-f", "ca")
+	m.must("sh", "-ec", "dnsgate key add --config gate/dnsgate.toml --ca .fleet.example.com < ca.pub")
+	for key, words := range map[string][]string{
+		"one": {"-n", "dyn,one.fleet.example.com,home.example.com", "-z", "5"}, "stray": {"-n", "dyn,home.example.com"},
+		"forced": {"-n", "dyn,forced.fleet.example.com", "-O", "force-command=dnsgate allow .fleet.example.com"},
+	} {
+		m.must("ssh-keygen", "-qt", "ed25519", "-N", "", "-C", key, "-f", key)
+		m.must(append(append([]string{"ssh-keygen", "-qs", "ca", "-I", "id of " + key}, words...), key+".pub")...)
+	}
+	for _, c := range []struct {
+		key, command string
+		status       int
+		says         string
+	}{
+		{"one", "update 203.0.113.7", 0, "good 203.0.113.7 one.fleet.example.com\n"},
+		{"one", "update two.fleet.example.com 203.0.113.7", 77, "nohost "},
+		{"one", "update home.example.com 203.0.113.7", 77, "nohost "},
+		{"one", "history", 0, ";serial=5;id=id%20of%20one 127.0.0.1\n"},
+		{"stray", "update 203.0.113.7", 77, "for none of its principals"},
+		{"forced", "update 203.0.113.7", 77, `critical option "force-command" is not supported`},
+	} {
+		out, errs, status := m.ssh("", "dyn", c.key, c.command)
+		if status != c.status || !strings.Contains(out+errs, c.says) {
+			t.Errorf("%s: %q: status %d, %q, %q", c.key, c.command, status, out, errs)
+		}
+	}
+	m.write("gate/revoked", "id:id of one\n")
+	m.must("sed", "-i", "s/^revoked_keys = .*/revoked_keys = \"revoked\"/", "gate/dnsgate.toml")
+	m.must("dnsgate", "admin", "reload")
+	if out, errs, status := m.ssh("", "dyn", "one", "update 203.0.113.8"); status != 77 || !strings.Contains(out+errs, "is revoked") {
+		t.Errorf("a revoked one: status %d, %q, %q", status, out, errs)
 	}
 }
 

@@ -20,6 +20,7 @@ func (d *daemon) listenControl() (err error) {
 	d.control, err = control.Listen(d.config.ControlSocket(), len(accounts) > 0, control.Options{
 		Commands: d.commands,
 		Accounts: accounts,
+		Refuse:   d.guard.Refuse,
 		Limits: func() control.Limits {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -173,6 +173,17 @@ func (c *Certified) grant(line Grant, source netip.Addr, now time.Time) (Grant, 
 	return g, nil
 }
 
+// Narrow is what a line of another program, which has proven key by its
+// certificate and believes its CA, grants to it: see Lookup.
+func (c *Certified) Narrow(line Grant, source netip.Addr, now time.Time) (Grant, error) {
+	if line.Admin {
+		return Grant{}, fmt.Errorf("%w: cert-authority goes with dnsgate allow alone", ErrCertificate)
+	}
+	line.Fingerprint = ssh.FingerprintSHA256(c.SignatureKey)
+	line.NoTouchRequired = true // that program has asked for the touch, or not
+	return c.grant(line, source, now)
+}
+
 // unixTime is a second of a certificate, or the end of the year 9999.
 func unixTime(second uint64) time.Time {
 	return time.Unix(int64(min(second, 253_402_300_799)), 0).UTC()

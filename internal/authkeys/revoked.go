@@ -87,26 +87,18 @@ func (r *revocations) add(text string) error {
 	return nil
 }
 
-// has says what of key is revoked: itself, the CA of its certificate, or that
+// has says what of g's key is revoked: itself, the CA of its certificate, or that
 // one's id; empty if nothing is.
-func (r *revocations) has(key ssh.PublicKey) string {
-	if r.fingerprints[ssh.FingerprintSHA256(Plain(key))] {
+func (r *revocations) has(g Grant) string {
+	switch c := g.Certificate; {
+	case r.fingerprints[g.Fingerprint]:
 		return "by its fingerprint"
-	}
-	var cert *ssh.Certificate
-	switch k := key.(type) {
-	case *ssh.Certificate:
-		cert = k
-	case *Certified:
-		cert = k.Certificate
-	default:
+	case c == nil:
 		return ""
-	}
-	switch {
-	case r.fingerprints[ssh.FingerprintSHA256(cert.SignatureKey)]:
+	case r.fingerprints[c.CA]:
 		return "with its CA"
-	case r.ids[cert.KeyId]:
-		return "by the id " + quote(cert.KeyId) + " of its certificate"
+	case r.ids[c.ID]:
+		return "by the id " + quote(c.ID) + " of its certificate"
 	}
 	return ""
 }
@@ -200,10 +192,22 @@ type Guard struct {
 // Lookup is File.Lookup of a key that is not revoked; of one that is, the error
 // wraps ErrRevoked.
 func (g *Guard) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
-	if r := g.Revoked.Load(); r != nil && key != nil {
-		if how := r.current.Load().has(key); how != "" {
-			return Grant{}, fmt.Errorf("%w, %s", ErrRevoked, how)
+	grant, err := g.Keys.Lookup(key, source, now)
+	if err == nil {
+		err = g.Refuse(grant)
+	}
+	if err != nil {
+		return Grant{}, err
+	}
+	return grant, nil
+}
+
+// Refuse is an error that wraps ErrRevoked, if what let grant in is revoked.
+func (g *Guard) Refuse(grant Grant) error {
+	if r := g.Revoked.Load(); r != nil {
+		if how := r.current.Load().has(grant); how != "" {
+			return fmt.Errorf("%w, %s", ErrRevoked, how)
 		}
 	}
-	return g.Keys.Lookup(key, source, now)
+	return nil
 }

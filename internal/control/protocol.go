@@ -27,6 +27,10 @@ type Request struct {
 	Shell   bool   `json:"shell"`          // it sent none, and wants a shell
 	Key     string `json:"key,omitempty"`  // the proven key's fingerprint, "SHA256:..."; empty: there is none
 	From    string `json:"from,omitempty"` // the client's address; empty: this machine
+
+	// Certificate is that of the proven key, in wire format; Key is then not
+	// asked. Forced is the line of its CA.
+	Certificate []byte `json:"certificate,omitempty"`
 }
 
 // maxRequest is the length of the longest request, in bytes: a forced command has

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
 )
 
@@ -30,7 +31,8 @@ const (
 // Options are what a Server needs.
 type Options struct {
 	Commands *command.Gateway
-	Accounts Accounts // that are let in beside root and this user
+	Accounts Accounts                   // that are let in beside root and this user
+	Refuse   func(authkeys.Grant) error // why a key may nothing, whatever its line says; nil: none is refused
 	Limits   func() Limits
 	Log      *slog.Logger
 }

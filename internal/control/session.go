@@ -10,6 +10,8 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // run runs what c asks for, and returns its exit status.
@@ -54,8 +56,40 @@ func (s *Server) session(by who, req Request) (*command.Session, error) {
 			return nil, fmt.Errorf("the client's address: %w", err)
 		}
 	}
-	session.Grant = func() (authkeys.Grant, error) { return grant, nil }
+	session.Grant = func() (authkeys.Grant, error) { return grant, s.refuse(grant) }
+	if req.Certificate != nil {
+		return session, s.certified(session, grant, req.Certificate)
+	}
 	return session, nil
+}
+
+func (s *Server) refuse(grant authkeys.Grant) error {
+	if s.o.Refuse == nil {
+		return nil
+	}
+	return s.o.Refuse(grant)
+}
+
+// certified narrows the session of a key with a certificate to its principals, and
+// to its time. line is that of its CA, which sshd has checked.
+func (s *Server) certified(session *command.Session, line authkeys.Grant, wire []byte) error {
+	key, err := ssh.ParsePublicKey(wire)
+	if err != nil {
+		return fmt.Errorf("the certificate: %w", err)
+	}
+	cert, err := authkeys.Certify(key)
+	if err != nil {
+		return err
+	}
+	session.Grant = func() (authkeys.Grant, error) {
+		grant, err := cert.Narrow(line, session.Source, time.Now())
+		if err == nil {
+			err = s.refuse(grant)
+		}
+		return grant, err
+	}
+	_, err = session.Grant()
+	return err
 }
 
 // checkFingerprint takes what ssh-keygen -l prints.

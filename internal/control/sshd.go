@@ -33,16 +33,23 @@ func FromSSHD(forced string, getenv func(string) string) (Request, error) {
 	if path == "" {
 		return req, ErrNoUserAuth
 	}
-	req.Key, err = provenKey(path)
-	return req, err
+	key, err := provenKey(path)
+	if err != nil {
+		return req, err
+	}
+	if cert, ok := key.(*ssh.Certificate); ok {
+		key, req.Certificate = cert.Key, cert.Marshal()
+	}
+	req.Key = ssh.FingerprintSHA256(key)
+	return req, nil
 }
 
 // provenKey reads the file that SSH_USER_AUTH names: a line for each method
 // that the client came through, such as "publickey ssh-ed25519 AAAA...".
-func provenKey(path string) (string, error) {
+func provenKey(path string) (ssh.PublicKey, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("reading which key was proven: %w", err)
+		return nil, fmt.Errorf("reading which key was proven: %w", err)
 	}
 	defer f.Close()
 	in := bufio.NewScanner(io.LimitReader(f, 1<<20))
@@ -54,16 +61,13 @@ func provenKey(path string) (string, error) {
 		}
 		blob, err := base64.StdEncoding.DecodeString(words[2])
 		if err != nil {
-			return "", fmt.Errorf("reading which key was proven: %w", err)
+			return nil, fmt.Errorf("reading which key was proven: %w", err)
 		}
 		key, err := ssh.ParsePublicKey(blob)
 		if err != nil {
-			return "", fmt.Errorf("reading which key was proven: %w", err)
+			return nil, fmt.Errorf("reading which key was proven: %w", err)
 		}
-		if cert, ok := key.(*ssh.Certificate); ok {
-			key = cert.Key
-		}
-		return ssh.FingerprintSHA256(key), nil
+		return key, nil
 	}
-	return "", errors.New("the client did not come with a key, and dnsgate knows nobody by a password")
+	return nil, errors.New("the client did not come with a key, and dnsgate knows nobody by a password")
 }
