@@ -30,7 +30,7 @@ var (
 type client struct {
 	conf  Config
 	pins  *pins
-	key   ssh.Signer // nil: the agent's
+	keys  []ssh.Signer // nil: the agent's
 	agent bool
 }
 
@@ -42,7 +42,7 @@ func newClient(c Config, agent bool) (*client, error) {
 	}
 	k := &client{conf: c, pins: pins, agent: agent}
 	if !agent {
-		k.key, err = readKey(c.Key)
+		k.keys, err = readKeys(c.Key)
 	} else if os.Getenv("SSH_AUTH_SOCK") == "" {
 		err = fault(exConfig, "--agent: SSH_AUTH_SOCK does not say where the agent is")
 	}

@@ -88,8 +88,9 @@ func (noKey) Type() string                        { return "none" }
 func (noKey) Marshal() []byte                     { return []byte("none") }
 func (noKey) Verify([]byte, *ssh.Signature) error { return errors.ErrUnsupported }
 
-// readKey reads a private key that nobody else may read.
-func readKey(path string) (ssh.Signer, error) {
+// readKeys reads a private key that nobody else may read, and has it behind its
+// certificate where there is one.
+func readKeys(path string) ([]ssh.Signer, error) {
 	text, err := readTrusted(path)
 	if err != nil {
 		return nil, err
@@ -110,7 +111,11 @@ func readKey(path string) (ssh.Signer, error) {
 	if signer, err = modern(signer); err != nil {
 		return nil, fault(exConfig, "%s: %w", path, err)
 	}
-	return signer, nil
+	certified, err := certify(signer, path)
+	if err != nil || certified == nil {
+		return []ssh.Signer{signer}, err
+	}
+	return []ssh.Signer{certified, signer}, nil
 }
 
 const minRSA = 2048 // bits
@@ -121,7 +126,7 @@ func modern(signer ssh.Signer) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch key.Type() {
+	switch key = plain(key); key.Type() {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return signer, nil
@@ -138,7 +143,7 @@ func modern(signer ssh.Signer) (ssh.Signer, error) {
 // signers returns the keys to log in with.
 func (k *client) signers(ctx context.Context, end time.Time) ([]ssh.Signer, error) {
 	if !k.agent {
-		return []ssh.Signer{k.key}, nil
+		return k.keys, nil
 	}
 	conn, err := (&net.Dialer{Deadline: end}).DialContext(ctx, "unix", os.Getenv("SSH_AUTH_SOCK"))
 	if err != nil {
@@ -153,7 +158,7 @@ func (k *client) signers(ctx context.Context, end time.Time) ([]ssh.Signer, erro
 	wanted, _, _, _, _ := ssh.ParseAuthorizedKey(publicKey(k.conf.Key))
 	var signers []ssh.Signer
 	for _, s := range all {
-		if wanted != nil && string(s.PublicKey().Marshal()) != string(wanted.Marshal()) {
+		if wanted != nil && !isFor(s, wanted) {
 			continue
 		}
 		if s, err := modern(s); err == nil {

@@ -1,0 +1,50 @@
+package push
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// certify is key with the certificate that stands beside its file, where ssh(1)
+// looks for it too; nil if there is none.
+func certify(key ssh.Signer, path string) (ssh.Signer, error) {
+	path += "-cert.pub"
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	text, err := readTrusted(path)
+	if err != nil {
+		return nil, err
+	}
+	public, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	if err != nil {
+		return nil, fault(exConfig, "%s: not a certificate as ssh-keygen -s makes it", path)
+	}
+	cert, ok := public.(*ssh.Certificate)
+	if !ok {
+		return nil, fault(exConfig, "%s: a plain key, not a certificate", path)
+	}
+	certified, err := ssh.NewCertSigner(cert, key)
+	if err != nil {
+		return nil, fault(exConfig, "%s: certifies another key", path)
+	}
+	return certified, nil
+}
+
+// plain is key, or the one that it certifies.
+func plain(key ssh.PublicKey) ssh.PublicKey {
+	if cert, ok := key.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return key
+}
+
+// isFor reports whether signer has key, or a certificate for it.
+func isFor(signer ssh.Signer, key ssh.PublicKey) bool {
+	has, err := ssh.ParsePublicKey(signer.PublicKey().Marshal()) // an agent's is opaque
+	return err == nil && bytes.Equal(plain(has).Marshal(), key.Marshal())
+}
