@@ -22,7 +22,8 @@ type Update struct {
 	Revision uint64 // reached when nothing is Left; before that, every host that comes twice has a later one
 }
 
-// Collect puts together what f tells until nothing is left: each host once.
+// Collect puts together what f tells until nothing is left: each host once. After
+// an error some of it is lost, and f of no further use.
 func Collect(ctx context.Context, f Follower) (Update, error) {
 	var all Update
 	var changed map[Name]int // the place of each host that may come twice
@@ -32,12 +33,14 @@ func Collect(ctx context.Context, f Follower) (Update, error) {
 			return Update{}, err
 		}
 		if began || u.Whole {
-			all = Update{Whole: u.Whole, Revision: u.Revision}
-			changed = make(map[Name]int)
 			if u.Left == 0 {
 				return u, nil
 			}
-			all.Hosts = make([]Host, 0, len(u.Hosts)+u.Left)
+			all = Update{Whole: u.Whole, Revision: u.Revision}
+			changed = make(map[Name]int)
+			if u.Whole {
+				all.Hosts = make([]Host, 0, len(u.Hosts)+u.Left)
+			}
 		}
 		for _, h := range u.Hosts {
 			if h.Revision > all.Revision {
