@@ -176,7 +176,7 @@ func (c *Certified) grant(line Grant, source netip.Addr, now time.Time) (Grant, 
 // Narrow is what a line of another program, which has proven key by its
 // certificate and believes its CA, grants to it: see Lookup.
 func (c *Certified) Narrow(line Grant, source netip.Addr, now time.Time) (Grant, error) {
-	if line.Admin {
+	if !line.allows() {
 		return Grant{}, fmt.Errorf("%w: cert-authority goes with dnsgate allow alone", ErrCertificate)
 	}
 	line.Fingerprint = ssh.FingerprintSHA256(c.SignatureKey)
@@ -192,6 +192,10 @@ func unixTime(second uint64) time.Time {
 func (c *Certified) errorf(format string, args ...any) error {
 	return fmt.Errorf("certificate %s, serial %d: %w", quote(c.KeyId), c.Serial, fmt.Errorf(format, args...))
 }
+
+// allows reports whether the forced command is "dnsgate allow", the only one that
+// certificates may narrow.
+func (g Grant) allows() bool { return strings.HasPrefix(g.Command(), "dnsgate allow ") }
 
 func isCertificate(key ssh.PublicKey) bool {
 	switch key.(type) {

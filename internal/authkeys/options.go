@@ -174,7 +174,7 @@ func applyOptions(options []option) (Grant, error) {
 		}
 	}
 	_, g.NoTouchRequired = find("no-touch-required")
-	if _, g.CA = find("cert-authority"); g.CA && (g.Admin || g.Monitor) {
+	if _, g.CA = find("cert-authority"); g.CA && !g.allows() {
 		return Grant{}, errors.New("cert-authority goes with dnsgate allow alone")
 	}
 	return g, nil

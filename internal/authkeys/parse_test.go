@@ -128,6 +128,7 @@ func TestRefused(t *testing.T) {
 		{`tunnel="0",` + header + keyA, "tunnel is not supported"},
 		{`verify-required,` + header + keyA, "verify-required is not supported"},
 		{`cert-authority,command="dnsgate admin" ` + keyA, "cert-authority goes with dnsgate allow alone"},
+		{`cert-authority,command="dnsgate monitor" ` + keyA, "cert-authority goes with dnsgate allow alone"},
 		{`cert-authority="x",` + header + keyA, "the option cert-authority takes no value"},
 		{`cert-authority,cert-authority,` + header + keyA, "cert-authority is there twice"},
 		{`cert-authority,principals="a",` + header + keyA, "principals is not supported: a certificate may update"},
