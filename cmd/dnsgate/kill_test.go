@@ -246,7 +246,7 @@ func (g *victim) stored(t *testing.T) map[string]string {
 	t.Helper()
 	stored := make(map[string]string)
 	for line := range strings.Lines(g.run(t, "hosts")) {
-		if f := strings.Fields(line); len(f) == 5 {
+		if f := strings.Fields(line); len(f) >= 5 { // "; seen TIME" may follow
 			stored[strings.TrimSuffix(f[0], ".")] = f[4]
 		}
 	}
