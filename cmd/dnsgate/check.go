@@ -13,7 +13,7 @@ import (
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/config"
 	"dnsgate/internal/durable"
-	"dnsgate/internal/publish"
+	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
 
@@ -144,7 +144,7 @@ func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) *
 		}
 		slices.Sort(hosts)
 		place := func(option string) string { return cfg.Places.Of("tinydns." + option) }
-		faults, known := publish.CheckTinydns(tinydnsOptions(t, place, nil), slices.Compact(hosts), durable.AccountOf(cfg.State))
+		faults, known := datafile.Check(tinydnsOptions(t, place, nil), slices.Compact(hosts), durable.AccountOf(cfg.State))
 		for _, err := range faults {
 			tell(err)
 		}

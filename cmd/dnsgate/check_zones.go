@@ -6,14 +6,15 @@ import (
 	"slices"
 
 	"dnsgate/internal/authkeys"
-	"dnsgate/internal/publish"
+	"dnsgate/internal/publish/datafile"
+	"dnsgate/internal/publish/rfc2136"
 	"dnsgate/internal/records"
 )
 
 // allZones are those that a gateway's name servers have.
 type allZones struct {
-	rfc2136 []*publish.RFC2136
-	tinydns *publish.Zones // nil: there is no tinydns
+	rfc2136 []*rfc2136.Target
+	tinydns *datafile.Zones // nil: there is no tinydns
 }
 
 // unserved returns what g may update and no name server serves, and why the
@@ -41,7 +42,7 @@ func (z *allZones) unserved(g authkeys.Grant) (names []records.Name, why string)
 
 // lacks says why no name server serves name; "" if one does.
 func (z *allZones) lacks(name records.Name) (why string) {
-	if slices.ContainsFunc(z.rfc2136, func(r *publish.RFC2136) bool { return r.Covers(name) }) {
+	if slices.ContainsFunc(z.rfc2136, func(r *rfc2136.Target) bool { return r.Covers(name) }) {
 		return ""
 	}
 	if z.tinydns == nil {
@@ -53,5 +54,5 @@ func (z *allZones) lacks(name records.Name) (why string) {
 // below reports whether there is a zone below suffix.
 func (z *allZones) below(suffix records.Name) bool {
 	return z.tinydns != nil && z.tinydns.Below(suffix) ||
-		slices.ContainsFunc(z.rfc2136, func(r *publish.RFC2136) bool { return r.Below(suffix) })
+		slices.ContainsFunc(z.rfc2136, func(r *rfc2136.Target) bool { return r.Below(suffix) })
 }

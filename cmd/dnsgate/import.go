@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"dnsgate/internal/migrate"
-	"dnsgate/internal/publish"
+	"dnsgate/internal/publish/rfc2136"
 	"dnsgate/internal/records"
 
 	"github.com/spf13/cobra"
@@ -44,7 +44,7 @@ standard output.`,
 		key := migrate.Key{File: *secretFile}
 		if *secretFile != "" {
 			var err error
-			if key.Name, key.Algorithm, key.Secret, err = publish.ReadTSIG(*secretFile, *name, *algorithm); err != nil {
+			if key.Name, key.Algorithm, key.Secret, err = rfc2136.ReadTSIG(*secretFile, *name, *algorithm); err != nil {
 				return &exit{exConfig, err}
 			}
 		}

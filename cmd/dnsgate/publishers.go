@@ -14,6 +14,8 @@ import (
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish"
+	"dnsgate/internal/publish/datafile"
+	"dnsgate/internal/publish/rfc2136"
 	"dnsgate/internal/records"
 )
 
@@ -56,7 +58,7 @@ func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.Set = publish.NewSet(func() publish.Source { return p.store.Follow(0) }, p.log, targets...)
 	if t := cfg.TinyDNS; t != nil && t.Verify != "" {
-		v, err := publish.NewVerifier(t.Verify, t.Timeout, p.store.Hosts)
+		v, err := datafile.NewVerifier(t.Verify, t.Timeout, p.store.Hosts)
 		if err != nil {
 			closeTargets(targets)
 			return nil, err
@@ -79,7 +81,7 @@ func (p *publishers) makeTargets(cfg *config.Config) (targets []publish.Target, 
 	}()
 	if t := cfg.TinyDNS; t != nil {
 		place := func(option string) string { return p.places.Load().Of("tinydns." + option) }
-		target, err := publish.NewTinydns(tinydnsOptions(t, place, p.log))
+		target, err := datafile.New(tinydnsOptions(t, place, p.log))
 		if err != nil {
 			return targets, err
 		}
@@ -105,8 +107,8 @@ func closeTargets(targets []publish.Target) {
 
 // tinydnsOptions are those of t; place is how an error begins that one of them
 // is to blame for.
-func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *slog.Logger) publish.TinydnsOptions {
-	return publish.TinydnsOptions{
+func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *slog.Logger) datafile.Options {
+	return datafile.Options{
 		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
 		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Location: t.Location,
 		Place: place, Logger: log,
@@ -114,13 +116,13 @@ func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *sl
 }
 
 // newRFC2136 makes the target of cfg.RFC2136[i].
-func newRFC2136(cfg *config.Config, i int, log *slog.Logger) (*publish.RFC2136, error) {
+func newRFC2136(cfg *config.Config, i int, log *slog.Logger) (*rfc2136.Target, error) {
 	var zones []string
 	for _, z := range cfg.RFC2136 {
 		zones = append(zones, z.Zone)
 	}
 	z := cfg.RFC2136[i]
-	target, err := publish.NewRFC2136(publish.RFC2136Options{
+	target, err := rfc2136.New(rfc2136.Options{
 		Server: z.Server, Zone: z.Zone, Zones: zones,
 		TSIGName: z.TSIGName, TSIGAlgorithm: z.TSIGAlgorithm, TSIGSecretFile: z.TSIGSecret,
 		Logger: log,
@@ -196,7 +198,7 @@ func (p *publishers) fits(h records.Host) error {
 	if p.current().config.TinyDNS == nil {
 		return nil
 	}
-	return publish.FitsTinydns(h)
+	return datafile.Fits(h)
 }
 
 // Progress implements command.Publishers.

@@ -22,6 +22,7 @@ import (
 	"dnsgate/internal/command"
 	"dnsgate/internal/gate"
 	"dnsgate/internal/publish"
+	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/records/boltstore"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -116,7 +117,7 @@ func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
 	if err := os.WriteFile(filepath.Join(root, "data"), []byte(".example.com:127.0.0.1:a\n"), 0o644); err != nil {
 		g.Fatal(err)
 	}
-	target, err := publish.NewTinydns(publish.TinydnsOptions{
+	target, err := datafile.New(datafile.Options{
 		Root: root, Write: "file", Path: "dnsgate", Sources: []string{"data"}, AAAA: "generic", Timeout: 10 * time.Second, Logger: log,
 	})
 	if err != nil {

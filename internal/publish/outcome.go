@@ -192,48 +192,6 @@ func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64
 	return nil
 }
 
-// verify asks whether those of names are served that are to be. One that is not
-// counts as a host that the target could not publish, and is published again.
-func (r *runner) verify(ctx context.Context, names []records.Name) error {
-	if r.verifier == nil {
-		return nil
-	}
-	var served []records.Name
-	for _, name := range names {
-		if why, err := r.lacks(ctx, name); err == nil && why == "" {
-			served = append(served, name)
-		}
-	}
-	err := r.verifier.Check(ctx, served)
-	var notServed HostErrors
-	if errors.As(err, &notServed) {
-		r.doubt(notServed)
-	}
-	return err
-}
-
-// doubt has hosts published again that are not served.
-func (r *runner) doubt(notServed HostErrors) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	now := time.Now()
-	for name, err := range notServed {
-		var n *NotServedError
-		if !errors.As(err, &n) {
-			continue
-		}
-		if _, newer := r.pending[name]; newer || r.failed[name].err != nil {
-			continue
-		}
-		r.failed[name] = refusal{n.Host, true, err}
-		r.lastErr, r.lastTime = notServed, now
-		r.bad++
-	}
-	r.scheduleRefused(true, now)
-	r.rouse()
-	r.log.Error("not served", "err", notServed, "next_try", r.nextTry())
-}
-
 // verdict tells what is known of names now; done is false while a round has
 // yet to tell.
 func (r *runner) verdict(names []records.Name, revision uint64) (done bool, err error) {

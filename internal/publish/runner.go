@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"dnsgate/internal/pause"
 	"dnsgate/internal/records"
 )
 
@@ -32,7 +33,7 @@ type runner struct {
 	log    *slog.Logger
 	wake   chan struct{} // capacity 1: there may be something to do
 
-	verifier *Verifier // asks what is served; nil: nobody does
+	verifier Verifier // asks what is served; nil: nobody does
 
 	mu        sync.Mutex
 	work                    // to do
@@ -104,15 +105,15 @@ func (r *runner) run(ctx context.Context) {
 
 // withGrace returns a context that ends a while after ctx does.
 func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		select {
 		case <-time.After(grace):
 			cancel()
-		case <-late.Done():
+		case <-longer.Done():
 		}
 	})
-	return late, func() { stop(); cancel() }
+	return longer, func() { stop(); cancel() }
 }
 
 // gather follows the store, from the start again whenever refollow is called.
@@ -126,7 +127,7 @@ func (r *runner) gather(ctx context.Context) {
 		err := r.gatherFrom(following, source)
 		if following.Err() == nil {
 			r.log.Error("following the store failed", "err", err)
-			sleep(ctx, firstDelay)
+			pause.For(ctx, firstDelay)
 		}
 		cancel()
 	}
@@ -293,12 +294,4 @@ func (r *runner) publish(ctx context.Context, next round) {
 	start := time.Now()
 	err := r.target.Publish(ctx, next.hosts, next.whole)
 	r.end(next, err, start, time.Now())
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
 }

@@ -82,16 +82,6 @@ func (s *Set) Wait(ctx context.Context, names []records.Name, revision uint64) e
 	return nil
 }
 
-// Verify has Wait ask a name server what it serves, once target has published.
-// It is called before Run.
-func (s *Set) Verify(target Target, v *Verifier) {
-	for _, r := range s.runners {
-		if r.target == target {
-			r.verifier = v
-		}
-	}
-}
-
 // Rebuild has every target write all that it holds anew, at once, and waits.
 func (s *Set) Rebuild(ctx context.Context) error {
 	var tickets []uint64

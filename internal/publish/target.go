@@ -1,7 +1,7 @@
 // Package publish converges name servers with the store: each target has one
 // goroutine that follows the store, brings the target up to its revision at
-// start, and then on with every change. It trusts the operator's data files
-// to be the operator's, never to be whole.
+// start, and then keeps it there. The targets themselves are packages of their own:
+// datafile and rfc2136.
 package publish
 
 import (

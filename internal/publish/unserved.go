@@ -15,9 +15,13 @@ type Zoned interface {
 	Target
 
 	// Lacks says why the name server, as it was published to last, does not
-	// answer for name with authority; "" if it does. Any goroutine may call it.
+	// answer for name with authority; "" if it does. An error that wraps
+	// ErrZonesUnknown leaves the question to a Verifier. Any goroutine may call it.
 	Lacks(name records.Name) (why string, err error)
 }
+
+// ErrZonesUnknown says that a target cannot tell which zones its name server has.
+var ErrZonesUnknown = errors.New("it is not known which zones the name server has")
 
 // UnservedError says that no target's name server serves some names.
 type UnservedError struct {
@@ -118,11 +122,10 @@ func (r *runner) lacks(ctx context.Context, name records.Name) (why string, err 
 		return "", err
 	}
 	why, err = zoned.Lacks(name)
-	var elsewhere errElsewhere
 	switch {
 	case err == nil:
 		return why, nil
-	case errors.As(err, &elsewhere) && r.verifier != nil:
+	case errors.Is(err, ErrZonesUnknown) && r.verifier != nil:
 		return "", nil // the name server itself tells, and only with authority
 	}
 	return "", &Error{r.target.Name(), err}

@@ -1,0 +1,79 @@
+package datafile
+
+import (
+	"encoding/hex"
+
+	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
+)
+
+// family is what kind of record a line holds.
+type family int
+
+const (
+	ipv4 family = iota
+	ipv6
+	text
+	families
+)
+
+func (f family) String() string { return [families]string{"A", "AAAA", "TXT"}[f] }
+
+func familyOf(r records.Record) family { return familyOfType(uint16(r.Type())) }
+
+func familyOfType(kind uint16) family {
+	switch kind {
+	case tinydns.A:
+		return ipv4
+	case tinydns.AAAA:
+		return ipv6
+	}
+	return text
+}
+
+// hostLine is a line of the operator's that holds an address or a text.
+type hostLine struct {
+	tinydns.HostLine
+	start, end int // in the file, without the newline
+	family     family
+	host       *rewritten
+	group      int // of host
+	keeps      int // which of the host's values; -1: none that it has
+}
+
+// has reports whether r is in the line.
+func (l *hostLine) has(data []byte, r records.Record) bool {
+	if l.family == text {
+		return string(l.Value.In(data[l.start:l.end])) == r.Text
+	}
+	return l.Addr == r.Addr
+}
+
+// appendOn appends the line, turned on, with r in it.
+func appendOn(dst []byte, l *tinydns.HostLine, line []byte, r records.Record) []byte {
+	dst = append(dst, l.Kind)
+	dst = append(dst, line[l.Name.Start:l.Value.Start]...)
+	switch l.Kind {
+	case '+', '=':
+		dst = r.Addr.AppendTo(dst)
+	case '3', '6':
+		ip := r.Addr.As16()
+		dst = hex.AppendEncode(dst, ip[:])
+	case ':':
+		for _, c := range r.Addr.As16() {
+			dst = append(dst, '\\', '0'+c>>6, '0'+c>>3&7, '0'+c&7)
+		}
+	case '\'':
+		dst = append(dst, r.Text...) // no character of it has a meaning
+	}
+	return append(dst, line[l.Value.End:]...)
+}
+
+// appendOff appends the line turned off.
+func appendOff(dst []byte, l *tinydns.HostLine, line []byte) []byte {
+	dst = append(dst, '-')
+	if l.Kind != '+' {
+		dst = append(dst, l.Kind)
+	}
+	return append(dst, line[l.Name.Start:]...)
+}

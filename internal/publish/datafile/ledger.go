@@ -1,0 +1,115 @@
+package datafile
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"dnsgate/internal/durable"
+)
+
+// ledger is a durable set of words that a writer has to remember across runs,
+// so that it takes away only what it once wrote. It is a file of lines beside
+// what it is about. Losing it loses nothing but that knowledge.
+type ledger struct {
+	path  string
+	words map[string]bool // nil: not read yet
+}
+
+// beside is the path of a hidden file next to path.
+func beside(path, suffix string) string {
+	return filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+suffix)
+}
+
+func (l *ledger) has(word string) bool { return l.words[word] }
+
+// add makes words durable; those that are there already cost nothing.
+func (l *ledger) add(words []string) error {
+	if err := l.read(); err != nil {
+		return err
+	}
+	var lines strings.Builder
+	for _, word := range words {
+		if !l.words[word] {
+			lines.WriteString(word + "\n")
+		}
+	}
+	if lines.Len() == 0 {
+		return nil
+	}
+	f, err := durable.OpenRegular(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.WriteString(lines.String()); err != nil {
+		return fmt.Errorf("writing %s: %w", l.path, err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("writing %s: %w", l.path, err)
+	}
+	if len(l.words) == 0 { // perhaps a new file
+		if err := durable.SyncFolder(filepath.Dir(l.path)); err != nil {
+			return err
+		}
+	}
+	for _, word := range words {
+		l.words[word] = true
+	}
+	return nil
+}
+
+// read takes the words that the file has. A last line that a crash cut short
+// is a word that nobody asks for.
+func (l *ledger) read() error {
+	if l.words != nil {
+		return nil
+	}
+	f, err := durable.OpenRegular(l.path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		l.words = make(map[string]bool)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	words := make(map[string]bool)
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		words[lines.Text()] = true
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("reading %s: %w", l.path, err)
+	}
+	l.words = words
+	return nil
+}
+
+// keep replaces the words by those that wanted wants.
+func (l *ledger) keep(wanted func(word string) bool) error {
+	if err := l.read(); err != nil {
+		return err
+	}
+	var lines strings.Builder
+	kept := make(map[string]bool)
+	for word := range l.words {
+		if wanted(word) {
+			kept[word] = true
+			lines.WriteString(word + "\n")
+		}
+	}
+	if len(kept) == len(l.words) {
+		return nil
+	}
+	if err := durable.WriteFile(l.path, []byte(lines.String()), 0o644); err != nil {
+		return err
+	}
+	l.words = kept
+	return nil
+}

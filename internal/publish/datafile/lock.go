@@ -1,0 +1,92 @@
+package datafile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"dnsgate/internal/durable"
+)
+
+// lockName is the file in the root that says who writes there.
+const lockName = ".dnsgate.lock"
+
+// rootLock keeps a second dnsgate from writing to the same root. The kernel
+// drops it when the process ends, however it ends.
+type rootLock struct {
+	root string
+	file *os.File // nil: not held
+}
+
+// hold makes sure that the lock is held: the root may have vanished and come
+// back since. anew is true if it was not held before.
+func (l *rootLock) hold() (anew bool, err error) {
+	path := filepath.Join(l.root, lockName)
+	if l.file != nil {
+		held, heldErr := l.file.Stat()
+		there, err := os.Lstat(path)
+		if heldErr == nil && err == nil && os.SameFile(held, there) {
+			return false, nil
+		}
+	}
+	file, err := durable.OpenRegular(path, os.O_RDONLY|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return false, fmt.Errorf("locking: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		defer file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return false, fmt.Errorf("another dnsgate%s writes to %s; stop it first", holder(file), l.root)
+		}
+		return false, fmt.Errorf("locking %s: %w", path, err)
+	}
+	l.close()
+	l.file = file
+	nameHolder(file)
+	return true, nil
+}
+
+// nameHolder writes this process's number into the lock file, a hint for
+// people. The file is not kept open for writing, so that the file system can
+// be made read-only. It is opened again by its descriptor, because its name
+// may lead to another file by now; and one that is too long for a lock file, or
+// has another name, is somebody else's and left alone.
+func nameHolder(file *os.File) {
+	info, err := file.Stat()
+	if err != nil || info.Size() > maxHolder || info.Sys().(*syscall.Stat_t).Nlink != 1 {
+		return
+	}
+	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", file.Fd()), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	n, _ := f.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
+	_ = f.Truncate(int64(n))
+}
+
+// maxHolder is the length, in bytes, of the longest line in a lock file.
+const maxHolder = 16
+
+// holder names the process that a lock file names.
+func holder(file *os.File) string {
+	var b [maxHolder]byte
+	n, _ := file.ReadAt(b[:], 0)
+	pid := strings.TrimSpace(string(b[:n]))
+	if pid == "" || strings.Trim(pid, "0123456789") != "" {
+		return ""
+	}
+	return " (process " + pid + ")"
+}
+
+func (l *rootLock) close() error {
+	if l.file == nil {
+		return nil
+	}
+	err := l.file.Close()
+	l.file = nil
+	return err
+}

@@ -1,0 +1,230 @@
+package datafile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"dnsgate/internal/durable"
+	"dnsgate/internal/pause"
+	"dnsgate/internal/tinydns"
+
+	"golang.org/x/sys/unix"
+)
+
+// rebuild builds data.cdb by a command of the operator's, such as make. It is
+// run without a shell, in the root, with a small fixed environment.
+type rebuild struct {
+	root    string
+	argv    []string
+	timeout time.Duration
+	sources *sources
+	own     func() string // a file that dnsgate writes; "" if there is none
+	log     *slog.Logger
+
+	database databaseCuts
+
+	ran      bool                     // the last run succeeded
+	ended    time.Time                // the last run
+	seen     map[string]durable.Stamp // the sources after it
+	products map[string]struct{}      // sources that the command itself changes
+}
+
+// environment is all that the command finds there.
+var environment = []string{
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	"HOME=/",
+	"LC_ALL=C",
+}
+
+func (r *rebuild) sweep() {}
+
+func (r *rebuild) close() {}
+
+func (r *rebuild) cuts() (*tinydns.Cuts, error) { return r.database.read() }
+
+// build runs the command if files were written, or sources changed since the
+// last run, or that failed.
+func (r *rebuild) build(ctx context.Context, written []string, begun []*durable.File, whole bool) error {
+	if err := durable.Commit(begun...); err != nil {
+		return err
+	}
+	before, err := r.sources.stamps()
+	if err != nil {
+		return err
+	}
+	if r.ran && len(written) == 0 && !whole && maps.Equal(before, r.seen) {
+		return nil
+	}
+	r.ran = false
+	if own := r.own(); len(written) == 0 && own != "" {
+		// A source was edited perhaps in the tick in which make last ran, and
+		// is not newer than what it made; a file of dnsgate's own shall be.
+		written = []string{own}
+	}
+	if err := r.refresh(ctx, written); err != nil {
+		return err
+	}
+	// Once more where a source changed during the run: somebody may have done
+	// it, too late for the command to see.
+	for again, tries := true, 0; again && tries < 2; tries++ {
+		if before, err = r.sources.stamps(); err != nil {
+			return err
+		}
+		if err := r.run(ctx); err != nil {
+			return err
+		}
+		r.ended = time.Now()
+		after, err := r.sources.stamps()
+		if err != nil {
+			return err
+		}
+		again = r.learn(before, after)
+		r.seen = after
+	}
+	r.ran = true
+	return nil
+}
+
+// learn notes the sources that changed during a run: they are what the command
+// makes, as make does with data. It reports whether that is news.
+func (r *rebuild) learn(before, after map[string]durable.Stamp) (news bool) {
+	if r.products == nil {
+		r.products = make(map[string]struct{})
+	}
+	for path, at := range after {
+		if _, known := r.products[path]; known || before[path] == at {
+			continue
+		}
+		news = true
+		if path == r.sources.also { // ours and the operator's, never made
+			after[path] = before[path]
+			continue
+		}
+		r.products[path] = struct{}{}
+	}
+	return news
+}
+
+// farFuture is how far in the future a time must be to mean that the clock
+// went back.
+const farFuture = 2 * time.Second
+
+// refresh makes each written file newer than all that the last run made, for
+// make, which compares times that are coarse: two changes within a tick of the
+// clock, or a clock that went back, would leave the second one unnoticed.
+func (r *rebuild) refresh(ctx context.Context, written []string) error {
+	newest := r.ended
+	for _, name := range []string{database, "data"} {
+		path := filepath.Join(r.root, name)
+		info, err := os.Stat(path)
+		if err != nil || containsFile(written, path) {
+			continue // not made yet, or not made at all
+		}
+		at, now := info.ModTime(), time.Now()
+		if name == database && at.After(now.Add(farFuture)) {
+			at = now.Add(-time.Second) // or it would be newer than all that is made of it
+			if err := os.Chtimes(path, time.Time{}, at); err != nil {
+				return err
+			}
+		}
+		if at.After(newest) {
+			newest = at
+		}
+	}
+	for _, path := range written {
+		if err := touchAfter(ctx, path, newest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func containsFile(paths []string, path string) bool {
+	for _, p := range paths {
+		if sameFile(p, path) {
+			return true
+		}
+	}
+	return false
+}
+
+// touchAfter sets the time of the file at path, if it is not later than a
+// given one, as soon as the clock allows.
+func touchAfter(ctx context.Context, path string, newest time.Time) error {
+	for ctx.Err() == nil {
+		info, err := os.Stat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // its host is gone
+		}
+		if err != nil || info.ModTime().After(newest) {
+			return err
+		}
+		if newest.After(time.Now().Add(farFuture)) {
+			return os.Chtimes(path, time.Time{}, newest.Add(time.Second)) // the clock went back
+		}
+		// The kernel's own time, as the files that make makes will get it.
+		now := []unix.Timespec{{Nsec: unix.UTIME_OMIT}, {Nsec: unix.UTIME_NOW}}
+		if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, now, 0); err != nil {
+			return fmt.Errorf("setting the time of %s: %w", path, err)
+		}
+		pause.For(ctx, glance)
+	}
+	return ctx.Err()
+}
+
+// run runs the command once. If it takes too long, its process group is
+// killed.
+func (r *rebuild) run(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.argv[0], r.argv[1:]...)
+	if !strings.Contains(r.argv[0], "/") {
+		path, err := findProgram(r.argv[0])
+		if err != nil {
+			return fmt.Errorf("rebuild: %w", err)
+		}
+		cmd.Path, cmd.Err = path, nil
+	}
+	cmd.Dir, cmd.Env = r.root, environment
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	out := &lineLog{log: r.log, command: filepath.Base(r.argv[0])}
+	cmd.Stdout, cmd.Stderr = out, out
+	err := cmd.Run()
+	out.end()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it left a process behind that has our pipe
+	}
+	if err == nil {
+		return nil
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("killed after %v", r.timeout)
+	}
+	if len(out.last) > 0 {
+		return fmt.Errorf("rebuild: %s: %w: %s", r.argv[0], err, strings.Join(out.last, "; "))
+	}
+	return fmt.Errorf("rebuild: %s: %w", r.argv[0], err)
+}
+
+// findProgram looks where the command's own PATH does.
+func findProgram(name string) (string, error) {
+	path := strings.TrimPrefix(environment[0], "PATH=")
+	for _, dir := range filepath.SplitList(path) {
+		found := filepath.Join(dir, name)
+		if info, err := os.Stat(found); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return found, nil
+		}
+	}
+	return "", fmt.Errorf("%s is in none of the folders %s", name, path)
+}

@@ -1,0 +1,273 @@
+package datafile
+
+import (
+	"bytes"
+	"context"
+	"hash/maphash"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"dnsgate/internal/publish"
+	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
+)
+
+// rewriteWriter puts the values of hosts into the lines that an operator's
+// data file has for them, and touches no other byte. It never adds a line.
+//
+// The lines of "*.name" are those of the host "*.name" if there is one, else
+// of name. Lines of one name and type share the host's values: a line keeps one
+// that it has; the others go to the other lines in order, and after the last
+// one the first again.
+//
+// Lines outside of the location that is set are the operator's. A host whose
+// lines still differ by location or timestamp is refused and its lines stay as
+// they are, because one address for all of them would tell some clients a
+// wrong one.
+//
+// Once a host's addresses are gone its lines are turned off, with the "-" that
+// tinydns-data ignores, and on again when there is one. So is one family if it
+// ever had a value from dnsgate; otherwise its lines are the operator's. Lines
+// that an operator turned off stay off while others of their kind are on. Of
+// TXT lines only those at challenge names are dnsgate's.
+type rewriteWriter struct {
+	atOnce
+	file  operatorFile
+	only  *[2]byte // the location whose lines are dnsgate's; nil: any
+	hosts map[records.Name]*rewritten
+	given ledger     // hosts and families that had a value
+	found []hostLine // scratch of change
+	pass  uint       // of change
+
+	seed    maphash.Seed
+	sum     uint64             // of the file as the last change left it
+	recheck bool               // somebody else changed it since every host's lines were looked at
+	refused publish.HostErrors // by the last look
+}
+
+// rewritten is a host and its lines, as the last pass found them.
+type rewritten struct {
+	host   records.Host
+	pass   uint
+	groups []group
+	views  tinydns.Views
+}
+
+// group is the lines of one name and type.
+type group struct {
+	groupKey
+	on, off int    // lines
+	kept    uint64 // a bit for each of the first 64 values that a line has already
+	next    int    // value to give out
+}
+
+// nextValue is the place of the value for the next line that keeps none, of n.
+func (g *group) nextValue(n int) int {
+	for g.next < n && g.kept>>g.next&1 == 1 {
+		g.next++
+	}
+	g.next++
+	return (g.next - 1) % n
+}
+
+type groupKey struct {
+	wildcard bool // the lines of "*.name", though the host is name
+	family   family
+}
+
+// newRewriteWriter takes the location as dnsgate.toml has it: "" for any, and
+// "-" for the lines without one.
+func newRewriteWriter(path, location string, log *slog.Logger) *rewriteWriter {
+	var only *[2]byte
+	if location != "" {
+		only = new([2]byte)
+		copy(only[:], strings.TrimPrefix(location, "-"))
+	}
+	return &rewriteWriter{
+		file:  operatorFile{path: path, log: log},
+		only:  only,
+		hosts: make(map[records.Name]*rewritten),
+		given: ledger{path: beside(path, ".rewritten")},
+		seed:  maphash.MakeSeed(),
+	}
+}
+
+func (w *rewriteWriter) sweep() { sweepTemps(w.file.path) }
+
+func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+	if whole {
+		clear(w.hosts)
+	}
+	for _, h := range hosts {
+		w.hosts[h.Name] = &rewritten{host: h}
+	}
+	if err := w.remember(hosts); err != nil {
+		return nil, err
+	}
+	if whole || len(hosts) > 0 || !w.file.unchanged() {
+		written, err = w.file.edit(ctx, w.change)
+		if err != nil {
+			return written, err
+		}
+	}
+	if w.look(hosts, whole); len(w.refused) > 0 {
+		return written, maps.Clone(w.refused)
+	}
+	return written, nil
+}
+
+// remember notes which families of hosts have had a value from dnsgate.
+func (w *rewriteWriter) remember(hosts []records.Host) error {
+	var given []string
+	for _, h := range hosts {
+		for f := range families {
+			if len(valuesOf(h, f)) > 0 {
+				given = append(given, givenKey(h.Name, f))
+			}
+		}
+	}
+	return w.given.add(given)
+}
+
+func givenKey(name records.Name, f family) string { return string(name) + " " + f.String() }
+
+// change puts the hosts' values into the lines of data.
+func (w *rewriteWriter) change(data []byte) ([]byte, error) {
+	if maphash.Bytes(w.seed, data) != w.sum {
+		w.recheck = true
+	}
+	w.find(data)
+	w.keep(data)
+	out := make([]byte, 0, len(data)+16*len(w.found))
+	done := 0
+	for _, l := range w.found {
+		if l.host.views.Differ() {
+			continue
+		}
+		line := data[l.start:l.end]
+		g := &l.host.groups[l.group]
+		values := valuesOf(l.host.host, l.family)
+		on := len(values) > 0 && (!l.Off || g.on == 0)
+		if !on && (l.Off || !w.ours(l.host.host, l.family)) {
+			continue
+		}
+		out = append(out, data[done:l.start]...)
+		done = l.end
+		if !on {
+			out = appendOff(out, &l.HostLine, line)
+			continue
+		}
+		value := l.keeps
+		if value < 0 {
+			value = g.nextValue(len(values))
+		}
+		out = appendOn(out, &l.HostLine, line, values[value])
+	}
+	out = append(out, data[done:]...)
+	w.sum = maphash.Bytes(w.seed, out)
+	return out, nil
+}
+
+// keep finds the lines that have one of their host's values already: those of
+// other lines do not move there, and so no PTR record changes for it.
+func (w *rewriteWriter) keep(data []byte) {
+	for i := range w.found {
+		l := &w.found[i]
+		l.keeps = -1
+		g := &l.host.groups[l.group]
+		if l.Off && g.on > 0 {
+			continue
+		}
+		for v, r := range valuesOf(l.host.host, l.family) {
+			if v < 64 && g.kept>>v&1 == 0 && l.has(data, r) {
+				g.kept |= 1 << v
+				l.keeps = v
+				break
+			}
+		}
+	}
+}
+
+// ours reports whether lines of h without a value are to be turned off.
+func (w *rewriteWriter) ours(h records.Host, f family) bool {
+	return len(h.Records) == 0 || w.given.has(givenKey(h.Name, f))
+}
+
+// find collects the lines of all hosts into w.found.
+func (w *rewriteWriter) find(data []byte) {
+	w.pass++
+	w.found = w.found[:0]
+	var name []byte
+	number := 0
+	for start := 0; start < len(data); {
+		end := len(data)
+		if i := bytes.IndexByte(data[start:], '\n'); i >= 0 {
+			end = start + i
+		}
+		l := hostLine{start: start, end: end}
+		start = end + 1
+		number++
+		var ok bool
+		if l.HostLine, ok = tinydns.ReadHostLine(data[l.start:l.end]); !ok || w.only != nil && l.Location != *w.only {
+			continue
+		}
+		name = l.AppendOwner(name[:0], data[l.start:l.end])
+		l.family = familyOfType(l.Type)
+		var wildcard bool
+		if l.host, wildcard = w.owner(name, l.family); l.host != nil {
+			l.group = w.group(l.host, groupKey{wildcard, l.family}, l.Off)
+			l.host.views.See(number, l.View)
+			w.found = append(w.found, l)
+		}
+	}
+}
+
+// group counts a line of a host, and returns the index of its group.
+func (w *rewriteWriter) group(h *rewritten, key groupKey, off bool) int {
+	if h.pass != w.pass {
+		h.pass, h.groups, h.views = w.pass, h.groups[:0], tinydns.Views{}
+	}
+	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == key })
+	if at < 0 {
+		at = len(h.groups)
+		h.groups = append(h.groups, group{groupKey: key})
+	}
+	if off {
+		h.groups[at].off++
+	} else {
+		h.groups[at].on++
+	}
+	return at
+}
+
+// owner returns the host that a line of a name belongs to, or nil.
+func (w *rewriteWriter) owner(name []byte, f family) (host *rewritten, wildcard bool) {
+	if h := w.hosts[records.Name(name)]; h != nil {
+		if f == text && !h.host.Name.IsChallenge() {
+			return nil, false
+		}
+		return h, false
+	}
+	base, ok := bytes.CutPrefix(name, []byte("*."))
+	if !ok || f == text {
+		return nil, false
+	}
+	return w.hosts[records.Name(base)], true
+}
+
+// valuesOf are the records of h that lines of family f hold.
+func valuesOf(h records.Host, f family) []records.Record {
+	first := 0
+	for first < len(h.Records) && familyOf(h.Records[first]) != f {
+		first++
+	}
+	end := first
+	for end < len(h.Records) && familyOf(h.Records[end]) == f {
+		end++
+	}
+	return h.Records[first:end]
+}
+
+func (w *rewriteWriter) close() { w.file.close() }

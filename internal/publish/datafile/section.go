@@ -1,0 +1,102 @@
+package datafile
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+
+	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
+)
+
+// The lines that enclose dnsgate's part of an operator's data file.
+const (
+	sectionStart = "# start dynamic dns entries"
+	sectionEnd   = "# end dynamic dns entries"
+)
+
+// sectionWriter owns the lines between the two markers of a data file, and no
+// other byte in it.
+type sectionWriter struct {
+	atOnce
+	file  operatorFile
+	form  lineForm
+	lines *tinydns.Builder // all lines of the section
+}
+
+func newSectionWriter(path string, form lineForm, log *slog.Logger) *sectionWriter {
+	return &sectionWriter{atOnce{}, operatorFile{path: path, log: log}, form, new(tinydns.Builder)}
+}
+
+func (w *sectionWriter) sweep() { sweepTemps(w.file.path) }
+
+func (w *sectionWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+	if whole {
+		w.lines.Clear()
+	}
+	if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
+		return nil, err
+	}
+	if !whole && len(hosts) == 0 && w.file.unchanged() {
+		return nil, nil
+	}
+	return w.file.edit(ctx, w.change)
+}
+
+// change puts the lines between the markers of data.
+func (w *sectionWriter) change(data []byte) ([]byte, error) {
+	start, end, err := findSection(w.file.path, data)
+	if err != nil {
+		return nil, err
+	}
+	next := bytes.NewBuffer(make([]byte, 0, len(data)+len(data)/8))
+	next.Write(data[:start])
+	if err := w.lines.WriteLines(next); err != nil {
+		return nil, err
+	}
+	next.Write(data[end:])
+	return next.Bytes(), nil
+}
+
+// findSection returns where the section of data begins, after its first
+// marker's line, and where it ends, before the second one's.
+func findSection(file string, data []byte) (start, end int, err error) {
+	starts, ends := markers(data, sectionStart), markers(data, sectionEnd)
+	line := func(at int) int { return 1 + bytes.Count(data[:at], []byte("\n")) }
+	for _, m := range []struct {
+		found  []int
+		marker string
+	}{{starts, sectionStart}, {ends, sectionEnd}} {
+		if len(m.found) == 0 {
+			return 0, 0, fmt.Errorf("%s:%d: there is no line %q", file, line(len(data)), m.marker)
+		}
+		if len(m.found) > 1 {
+			return 0, 0, fmt.Errorf("%s:%d: a second line %q; the first is line %d",
+				file, line(m.found[1]), m.marker, line(m.found[0]))
+		}
+	}
+	if starts[0] > ends[0] {
+		return 0, 0, fmt.Errorf("%s:%d: the line %q comes after %q, which is line %d",
+			file, line(starts[0]), sectionStart, sectionEnd, line(ends[0]))
+	}
+	return starts[0] + bytes.IndexByte(data[starts[0]:], '\n') + 1, ends[0], nil
+}
+
+// markers finds where lines begin that are marker, blanks at their ends aside.
+func markers(data []byte, marker string) (found []int) {
+	for from := 0; ; {
+		i := bytes.Index(data[from:], []byte(marker))
+		if i < 0 {
+			return found
+		}
+		at := from + i
+		from = at + len(marker)
+		rest, _, _ := bytes.Cut(data[from:], []byte("\n"))
+		if (at == 0 || data[at-1] == '\n') && len(bytes.TrimRight(rest, " \t\r")) == 0 {
+			found = append(found, at)
+		}
+	}
+}
+
+func (w *sectionWriter) close() { w.file.close() }

@@ -1,0 +1,214 @@
+package datafile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"dnsgate/internal/durable"
+	"dnsgate/internal/pause"
+	"dnsgate/internal/tinydns"
+)
+
+// sources are the data files of the operator that dnsgate compiles, each kept
+// compiled until it changes.
+type sources struct {
+	patterns []string                 // absolute; the files of a pattern are in order of name
+	place    func(string) string      // how an error begins that "sources[i]" is to blame for
+	also     string                   // a path that comes last if no pattern matches it; "": none
+	except   func(path string) bool   // files that are none of them, though a pattern matches
+	wrote    func(durable.Stamp) bool // tells a version that dnsgate itself wrote; nil: there is none
+	builds   bool                     // a command makes some of them: they may be missing
+	dialect  tinydns.Dialect
+
+	compiled map[string]compiledSource
+	order    []string // as load last returned them
+	news     bool     // something was compiled that load has not returned yet
+}
+
+type compiledSource struct {
+	stamp durable.Stamp
+	sure  bool // stamp tells this version from all later ones
+	part  *tinydns.Part
+}
+
+// load compiles what changed, and returns all parts in order. A source that is
+// wrong, or named without a pattern and missing, is an error.
+func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool, err error) {
+	if s.compiled == nil {
+		s.compiled = make(map[string]compiledSource)
+	}
+	paths, missing := s.find()
+	if len(missing) > 0 {
+		return nil, false, missing[0]
+	}
+	compiled := make(map[string]compiledSource, len(paths))
+	for _, path := range paths {
+		c, anew, err := s.compile(ctx, path)
+		if err != nil {
+			maps.Copy(s.compiled, compiled) // so that the next try is quicker
+			return nil, false, err
+		}
+		s.news = s.news || anew
+		compiled[path] = c
+		parts = append(parts, c.part)
+	}
+	changed = s.news || !slices.Equal(paths, s.order)
+	s.compiled, s.order, s.news = compiled, paths, false
+	return parts, changed, nil
+}
+
+// find lists the files that the patterns name, each once, and what is wrong with
+// those named without a pattern. As in a shell, a pattern does not match a
+// hidden file unless it begins with a dot.
+func (s *sources) find() (paths []string, faults []error) {
+	seen := make(map[string]bool)
+	for i, pattern := range s.patterns {
+		found, _ := filepath.Glob(pattern) // complete has checked it
+		if path, literal := unpattern(pattern); literal {
+			if err := s.checkNamed(path); err != nil {
+				faults = append(faults, fmt.Errorf("%s: %w", s.place(fmt.Sprintf("sources[%d]", i)), err))
+				continue
+			}
+		}
+		hidden := strings.HasPrefix(filepath.Base(pattern), ".")
+		for _, path := range found {
+			if !hidden && strings.HasPrefix(filepath.Base(path), ".") {
+				continue
+			}
+			if !seen[path] && !s.except(path) {
+				seen[path] = true
+				paths = append(paths, path)
+			}
+		}
+	}
+	if s.also != "" && !containsFile(paths, s.also) {
+		paths = append(paths, s.also)
+	}
+	return paths, faults
+}
+
+func (s *sources) checkNamed(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !s.builds:
+		return fmt.Errorf("the file %s does not exist", path)
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder, not a data file", filepath.Clean(path))
+	}
+	return nil
+}
+
+// unpattern returns the path that a pattern without wildcards names.
+func unpattern(pattern string) (path string, literal bool) {
+	var b strings.Builder
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; c {
+		case '*', '?', '[':
+			return "", false
+		case '\\':
+			if i++; i < len(pattern) {
+				b.WriteByte(pattern[i])
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String(), true
+}
+
+func sameFile(path, other string) bool {
+	if path == other {
+		return true
+	}
+	a, errA := os.Stat(path)
+	b, errB := os.Stat(other)
+	return errA == nil && errB == nil && os.SameFile(a, b)
+}
+
+// compile returns what is known of a source if that is still true, or else
+// reads it again.
+func (s *sources) compile(ctx context.Context, path string) (c compiledSource, anew bool, err error) {
+	known, ok := s.compiled[path]
+	now, err := durable.StampAt(path)
+	if err != nil {
+		return known, false, fmt.Errorf("source: %w", err)
+	}
+	if ok && known.sure && known.stamp == now {
+		return known, false, nil
+	}
+	for deadline := time.Now().Add(editorPatience); ; pause.For(ctx, glance) {
+		part, at, err := s.compileOnce(path)
+		if err != nil {
+			return known, false, err
+		}
+		if part != nil {
+			sure := at.Old(time.Now()) || s.wrote != nil && s.wrote(at)
+			return compiledSource{at, sure, part}, true, nil
+		}
+		if time.Now().After(deadline) {
+			return known, false, fmt.Errorf("source %s: somebody has it open for writing, or changes it all the time", path)
+		}
+		if err := ctx.Err(); err != nil {
+			return known, false, err
+		}
+	}
+}
+
+// compileOnce returns no part when the file is being written.
+func (s *sources) compileOnce(path string) (*tinydns.Part, durable.Stamp, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
+	}
+	if openForWriting(f) == opened {
+		return nil, durable.Stamp{}, nil
+	}
+	part, err := tinydns.Encode(path, f, s.dialect)
+	if openForWriting(f) == opened {
+		return nil, durable.Stamp{}, nil
+	}
+	if now, statErr := durable.StampAt(path); statErr == nil && now != durable.StampOf(info) {
+		return nil, durable.Stamp{}, nil
+	}
+	return part, durable.StampOf(info), err
+}
+
+// newest is the latest modification of the sources, in Unix seconds.
+func (s *sources) newest() int64 {
+	var newest int64
+	for _, c := range s.compiled {
+		newest = max(newest, int64(c.stamp.Mtime.Sec))
+	}
+	return newest
+}
+
+// stamps tells the versions of all sources, for a builder that does not
+// compile them.
+func (s *sources) stamps() (map[string]durable.Stamp, error) {
+	paths, missing := s.find()
+	if len(missing) > 0 {
+		return nil, missing[0]
+	}
+	stamps := make(map[string]durable.Stamp, len(paths))
+	for _, path := range paths {
+		at, err := durable.StampAt(path)
+		if err != nil {
+			return nil, fmt.Errorf("source: %w", err)
+		}
+		stamps[path] = at
+	}
+	return stamps, nil
+}

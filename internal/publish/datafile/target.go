@@ -1,0 +1,247 @@
+// Package datafile publishes to tinydns: it writes the store's hosts into the
+// operator's data files, in one of four ways, and has data.cdb built of them. It
+// trusts those files to be the operator's, never to be whole.
+package datafile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"dnsgate/internal/durable"
+	"dnsgate/internal/publish"
+	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
+	"dnsgate/internal/watch"
+)
+
+// Target is the publish.Target that writes tinydns data, and has data.cdb built.
+type Target struct {
+	lock    *rootLock
+	sources *sources
+	writer  writer
+	builder builder
+	watcher *watch.Watcher
+	changed chan struct{} // capacity 1
+	closed  chan struct{}
+	closing sync.Once
+
+	mu    sync.Mutex
+	stale []string // files that were written and are not yet built
+	sound bool     // the last round left the database as it is to be
+}
+
+// writer brings dnsgate's lines into the operator's files.
+type writer interface {
+	// write is what publish.Target.Publish is to the files. It returns those that it
+	// wrote, also beside an error.
+	write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error)
+
+	// begun gives away those of the files that are still to be committed.
+	begun() []*durable.File
+
+	// sweep removes what a run that was killed left behind.
+	sweep()
+
+	// close removes what is kept beside the files for the next time.
+	close()
+}
+
+// atOnce is of writers that commit what they write at once.
+type atOnce struct{}
+
+func (atOnce) begun() []*durable.File { return nil }
+func (atOnce) close()                 {}
+
+// builder makes data.cdb of the files.
+type builder interface {
+	// build commits the files that were begun, in any case, and brings
+	// data.cdb up to date. written are the files that were written since it
+	// last was; whole says to make it anew in any case.
+	build(ctx context.Context, written []string, begun []*durable.File, whole bool) error
+
+	// sweep removes what a run that was killed left behind.
+	sweep()
+
+	// close removes what is kept beside the files for the next time.
+	close()
+
+	// cuts are those of data.cdb as it was built last. Any goroutine may call it.
+	cuts() (*tinydns.Cuts, error)
+}
+
+// New makes the target, which holds the lock on its root from then on,
+// so that a second dnsgate fails here. Close gives it back.
+func New(o Options) (*Target, error) {
+	o, err := o.complete()
+	if err != nil {
+		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	if err := o.checkRoot(); err != nil {
+		return nil, err
+	}
+	t := &Target{lock: &rootLock{root: o.Root}}
+	if err := t.assemble(o); err != nil {
+		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	if o.Write == "file" {
+		if err := checkOwned(o.Path); err != nil {
+			return nil, fmt.Errorf("tinydns: %w", err)
+		}
+	}
+	if _, err := t.lock.hold(); err != nil {
+		return nil, fmt.Errorf("tinydns: %w", err)
+	}
+	if o.Write == "hosts" {
+		if err := os.Mkdir(o.Path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			t.lock.close()
+			return nil, fmt.Errorf("tinydns: %w", err)
+		}
+	}
+	t.sweep()
+	watched := slices.Clone(o.Sources)
+	if o.Write == "section" || o.Write == "rewrite" {
+		watched = append(watched, watch.Literal(o.Path))
+	}
+	t.watcher = watch.New(watched...)
+	t.changed, t.closed = make(chan struct{}, 1), make(chan struct{})
+	go t.watch()
+	return t, nil
+}
+
+// glanceInterval is the time between two looks at the database.
+const glanceInterval = 500 * time.Millisecond
+
+// watch tells when the sources changed, or when somebody else took the database
+// away or put another in its place: then it is not published any more what
+// was.
+func (t *Target) watch() {
+	ticker := time.NewTicker(glanceInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.watcher.Changed():
+		case <-ticker.C:
+			if !t.disturbed() {
+				continue
+			}
+		case <-t.closed:
+			return
+		}
+		select {
+		case t.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// disturbed reports, once, that the database that dnsgate compiled is gone. A
+// command's is its own: it may change when it will.
+func (t *Target) disturbed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c, ours := t.builder.(*compiler)
+	if !ours || !t.sound || c.intact() {
+		return false
+	}
+	t.sound = false
+	return true
+}
+
+// assemble chooses the writer and the builder.
+func (t *Target) assemble(o Options) error {
+	form := lineForm{dialect: tinydns.Stock}
+	if o.AAAA == "fefe" {
+		form.dialect = tinydns.Fefe
+	}
+	lines := &tinydns.Builder{Dialect: form.dialect} // those outside of all sources
+	from := &sources{patterns: o.Sources, place: o.Place, dialect: form.dialect, builds: len(o.Rebuild) > 0}
+	from.except = func(string) bool { return false }
+	t.sources = from
+	own := func() string { return o.Path }
+	switch o.Write {
+	case "file":
+		t.writer = newFileWriter(o.Path, form, lines)
+		from.except = func(path string) bool { return sameFile(path, o.Path) }
+	case "section":
+		w := newSectionWriter(o.Path, form, o.Logger)
+		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
+	case "rewrite":
+		w := newRewriteWriter(o.Path, o.Location, o.Logger)
+		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
+	case "hosts":
+		w := newHostsWriter(o.Path, form, lines, len(o.Rebuild) > 0)
+		t.writer, from.except, own = w, w.owns, w.anyFile
+	default:
+		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
+	}
+	if len(o.Rebuild) > 0 {
+		t.builder = &rebuild{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger,
+			database: databaseCuts{path: filepath.Join(o.Root, database)}}
+	} else {
+		t.builder = newCompiler(o.Root, from, lines)
+	}
+	return nil
+}
+
+// Name implements publish.Target.
+func (t *Target) Name() string { return "tinydns" }
+
+// Covers implements publish.Target: tinydns data holds every name.
+func (t *Target) Covers(records.Name) bool { return true }
+
+// Changed implements publish.Watcher.
+func (t *Target) Changed() <-chan struct{} { return t.changed }
+
+// Publish implements publish.Target.
+func (t *Target) Publish(ctx context.Context, hosts []records.Host, whole bool) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sound = false
+	anew, err := t.lock.hold()
+	if err != nil {
+		return err
+	}
+	if anew {
+		t.sweep()
+	}
+	written, err := t.writer.write(ctx, hosts, whole)
+	t.stale = append(t.stale, written...)
+	slices.Sort(t.stale)
+	t.stale = slices.Compact(t.stale)
+	var refused publish.HostErrors
+	if err != nil && !errors.As(err, &refused) {
+		return err
+	}
+	if err := t.builder.build(ctx, t.stale, t.writer.begun(), whole); err != nil {
+		return err
+	}
+	t.stale, t.sound = nil, true
+	return err
+}
+
+func (t *Target) sweep() {
+	t.writer.sweep()
+	t.builder.sweep()
+}
+
+// Close ends the watch of the sources and gives the lock back. Set.Run calls
+// it at its end; calling it again does nothing.
+func (t *Target) Close() (err error) {
+	t.closing.Do(func() {
+		close(t.closed)
+		t.watcher.Close()
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.writer.close()
+		t.builder.close()
+		err = t.lock.close()
+	})
+	return err
+}
