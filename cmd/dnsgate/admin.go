@@ -11,6 +11,7 @@ import (
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/control"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 )
@@ -32,7 +33,7 @@ As the forced command of an account of OpenSSH's sshd it runs what the client se
 			return forced(c, *configFile, "dnsgate admin")
 		}
 		if len(args) == 0 {
-			return &exit{exUsage, errors.New("a command is missing; try: dnsgate admin help")}
+			return &exit{sysexits.Usage, errors.New("a command is missing; try: dnsgate admin help")}
 		}
 		req := control.Request{Forced: "dnsgate admin", Command: strings.Join(args, " ")}
 		return callGateway(c, *configFile, req)
@@ -64,7 +65,7 @@ that [sshd] users names in dnsgate.toml; sshd_config needs "ExposeAuthInfo yes".
 func forced(c *cobra.Command, configFile, command string) error {
 	req, err := control.FromSSHD(command, os.Getenv)
 	if err != nil {
-		return &exit{exNotYours, err}
+		return &exit{sysexits.NoPerm, err}
 	}
 	return callGateway(c, configFile, req)
 }
@@ -78,11 +79,11 @@ func callGateway(c *cobra.Command, configFile string, req control.Request) error
 	status, err := control.Call(c.Context(), path, req, std)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
-		return &exit{exUnavailable, err}
+		return &exit{sysexits.Unavailable, err}
 	case errors.Is(err, fs.ErrPermission):
-		return &exit{exNotYours, err}
+		return &exit{sysexits.NoPerm, err}
 	case err != nil && c.Context().Err() == nil && !errors.Is(err, context.Canceled):
-		return &exit{exTemp, err}
+		return &exit{sysexits.Temp, err}
 	case err != nil || status != 0:
 		return &exit{max(status, 1), nil}
 	}
@@ -97,7 +98,7 @@ func controlSocket(c *cobra.Command, configFile string) (string, error) {
 		return config.SharedControl, nil
 	}
 	if err != nil {
-		return "", &exit{exConfig, err}
+		return "", &exit{sysexits.Config, err}
 	}
 	return cfg.ControlSocket(), nil
 }

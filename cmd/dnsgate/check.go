@@ -16,6 +16,7 @@ import (
 	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
@@ -40,7 +41,7 @@ server here serves.`,
 		}
 		check(*configFile, tell, func(text string) { fmt.Fprintln(c.ErrOrStderr(), text) })
 		if faults > 0 {
-			return &exit{exConfig, nil}
+			return &exit{sysexits.Config, nil}
 		}
 		fmt.Fprintln(c.ErrOrStderr(), "no faults")
 		return nil

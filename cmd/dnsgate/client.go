@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 
+	"dnsgate/internal/sysexits"
+
 	"github.com/spf13/pflag"
 )
 
@@ -24,7 +26,7 @@ const clientHelp = `usage: dnsgate push [OPTIONS] [ADDRESS...]
 // run runs one command line and returns its exit status.
 func run(args []string) int {
 	if len(args) == 0 {
-		return report(&exit{exUsage, errors.New("a command is missing; there is push, version, help")})
+		return report(&exit{sysexits.Usage, errors.New("a command is missing; there is push, version, help")})
 	}
 	switch args[0] {
 	case "push":
@@ -38,7 +40,7 @@ func run(args []string) int {
 		fmt.Print(clientHelp, pushHelp, "\n\n", f.FlagUsages())
 		return 0
 	}
-	return report(&exit{exUsage, fmt.Errorf("there is no command %q; there is push, version, help", args[0])})
+	return report(&exit{sysexits.Usage, fmt.Errorf("there is no command %q; there is push, version, help", args[0])})
 }
 
 func clientPush(args []string) error {
@@ -49,7 +51,7 @@ func clientPush(args []string) error {
 	case errors.Is(err, pflag.ErrHelp):
 		return nil
 	case err != nil:
-		return &exit{exUsage, fmt.Errorf("%w; see dnsgate help", err)}
+		return &exit{sysexits.Usage, fmt.Errorf("%w; see dnsgate help", err)}
 	}
 	return p.run(context.Background(), f, f.Args())
 }

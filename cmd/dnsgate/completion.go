@@ -5,6 +5,8 @@ package main
 import (
 	"fmt"
 
+	"dnsgate/internal/sysexits"
+
 	"github.com/spf13/cobra"
 )
 
@@ -24,7 +26,7 @@ func completionCommand() *cobra.Command {
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(out)
 			}
-			return &exit{exUsage, fmt.Errorf("no completion for %q; there is bash, zsh, fish and powershell", args[0])}
+			return &exit{sysexits.Usage, fmt.Errorf("no completion for %q; there is bash, zsh, fish and powershell", args[0])}
 		},
 	}
 }

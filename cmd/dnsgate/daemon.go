@@ -22,6 +22,7 @@ import (
 	"dnsgate/internal/heard"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
+	"dnsgate/internal/sysexits"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	gossh "golang.org/x/crypto/ssh"
@@ -70,34 +71,34 @@ func newDaemon(configFile string, cfg *config.Config, log *slog.Logger) (*daemon
 func (d *daemon) open() error {
 	hostKeys, err := loadHostKeys(d.config.HostKeys)
 	if err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	for _, text := range idleHostKeys(d.config, hostKeys) {
 		d.log.Info("host key only announced", "why", text)
 	}
 	if d.keys, err = authkeys.Open(d.config.AuthorizedKeys, d.log); err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	revoked, err := d.openRevoked(d.config.RevokedKeys)
 	if err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	d.useRevoked(revoked)
 	d.guard.Keys = d.keys
 	if d.store, err = boltstore.Open(d.config.State, d.log); err != nil {
-		return &exit{exIO, fmt.Errorf("opening the store: %w", err)}
+		return &exit{sysexits.IO, fmt.Errorf("opening the store: %w", err)}
 	}
 	d.leases = running(func(ctx context.Context) { records.EndLeases(ctx, d.store) })
 	d.forbid(d.config)
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	d.remembers()
 	if err := d.assemble(hostKeys); err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	if err := d.listenControl(); err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	return nil
 }
@@ -230,7 +231,7 @@ func (d *daemon) serve(ctx context.Context, listeners []net.Listener) error {
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
-		err = &exit{exUnavailable, err}
+		err = &exit{sysexits.Unavailable, err}
 	}
 	d.log.Info("stopping")
 	sd.SdNotify(false, sd.SdNotifyStopping)

@@ -4,18 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-)
 
-// Exit statuses, of sysexits(3).
-const (
-	exUsage       = 64
-	exData        = 65
-	exUnavailable = 69
-	exBug         = 70
-	exIO          = 74
-	exTemp        = 75
-	exNotYours    = 77
-	exConfig      = 78
+	"dnsgate/internal/sysexits"
 )
 
 // exit is an error with the status that the process is to end with. Without an
@@ -39,7 +29,7 @@ func report(err error) int {
 	if err == nil {
 		return 0
 	}
-	e := &exit{exBug, err}
+	e := &exit{sysexits.Software, err}
 	errors.As(err, &e)
 	if e.err != nil {
 		fmt.Fprintf(os.Stderr, "dnsgate: %v\n", e.err)

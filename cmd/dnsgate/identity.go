@@ -14,6 +14,7 @@ import (
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/records"
+	"dnsgate/internal/sysexits"
 	"dnsgate/internal/tinydns"
 
 	"github.com/spf13/cobra"
@@ -39,7 +40,7 @@ and the SSHFP records for the name server.`,
 		}
 		signers, err := loadHostKeys(cfg.HostKeys)
 		if err != nil {
-			return &exit{exConfig, err}
+			return &exit{sysexits.Config, err}
 		}
 		keys := make([]gossh.PublicKey, len(signers))
 		for i, s := range signers {
@@ -61,23 +62,23 @@ clients learn it, and when they have, it can stand alone.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			content, err := newPrivateKey("dnsgate host key")
 			if err != nil {
-				return &exit{exBug, err}
+				return &exit{sysexits.Software, err}
 			}
 			made, err := makeFile(args[0], content, 0o600)
 			if err == nil && !made {
 				err = fmt.Errorf("%s is there already, and stays as it is", args[0])
 			}
 			if err != nil {
-				return &exit{exIO, err}
+				return &exit{sysexits.IO, err}
 			}
 			if cfg, err := config.Load(*configFile); err == nil {
 				if err := giveToOwner(args[0], cfg.State); err != nil {
-					return &exit{exIO, err}
+					return &exit{sysexits.IO, err}
 				}
 			}
 			signer, err := readHostKey(args[0])
 			if err != nil {
-				return &exit{exIO, fmt.Errorf("%s: %w", args[0], err)}
+				return &exit{sysexits.IO, fmt.Errorf("%s: %w", args[0], err)}
 			}
 			_, err = fmt.Fprintf(c.OutOrStdout(), "made %s %s\n", args[0], gossh.FingerprintSHA256(signer.PublicKey()))
 			return err

@@ -14,6 +14,7 @@ import (
 	"dnsgate/internal/migrate"
 	"dnsgate/internal/publish/rfc2136"
 	"dnsgate/internal/records"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 )
@@ -45,7 +46,7 @@ standard output.`,
 		if *secretFile != "" {
 			var err error
 			if key.Name, key.Algorithm, key.Secret, err = rfc2136.ReadTSIG(*secretFile, *name, *algorithm); err != nil {
-				return &exit{exConfig, err}
+				return &exit{sysexits.Config, err}
 			}
 		}
 		found, err := readSetup(c.Context(), args, key)
@@ -60,12 +61,12 @@ standard output.`,
 func readSetup(ctx context.Context, args []string, key migrate.Key) (*migrate.Setup, error) {
 	kind, source, names := args[0], args[1], args[2:]
 	if len(names) > 0 && kind != "rewrite" && kind != "zone" {
-		return nil, &exit{exUsage, fmt.Errorf("only import rewrite and import zone take hosts")}
+		return nil, &exit{sysexits.Usage, fmt.Errorf("only import rewrite and import zone take hosts")}
 	}
 	var found *migrate.Setup
 	hosts, err := parseNames(names)
 	if err != nil {
-		return nil, &exit{exUsage, err}
+		return nil, &exit{sysexits.Usage, err}
 	}
 	switch kind {
 	case "hosts":
@@ -74,13 +75,13 @@ func readSetup(ctx context.Context, args []string, key migrate.Key) (*migrate.Se
 		found, err = migrate.Section(source)
 	case "rewrite":
 		if len(hosts) == 0 {
-			return nil, &exit{exUsage, fmt.Errorf("import rewrite needs the hosts whose lines are to be read")}
+			return nil, &exit{sysexits.Usage, fmt.Errorf("import rewrite needs the hosts whose lines are to be read")}
 		}
 		found, err = migrate.Lines(source, hosts)
 	case "zone":
 		zone, server, ok := strings.Cut(source, "@")
 		if !ok {
-			return nil, &exit{exUsage, fmt.Errorf("%q is not ZONE@SERVER, such as dyn.example.com@127.0.0.1:53", source)}
+			return nil, &exit{sysexits.Usage, fmt.Errorf("%q is not ZONE@SERVER, such as dyn.example.com@127.0.0.1:53", source)}
 		}
 		if found, err = migrate.Zone(ctx, server, zone, key); err == nil && len(hosts) > 0 {
 			found.Only(hosts, source)
@@ -88,7 +89,7 @@ func readSetup(ctx context.Context, args []string, key migrate.Key) (*migrate.Se
 	case "hostkeys":
 		found, err = migrate.Hostkeys(source)
 	default:
-		return nil, &exit{exUsage, fmt.Errorf("there is no import %s; see dnsgate import --help", kind)}
+		return nil, &exit{sysexits.Usage, fmt.Errorf("there is no import %s; see dnsgate import --help", kind)}
 	}
 	return found, importError(kind, err)
 }
@@ -100,11 +101,11 @@ func importError(kind string, err error) error {
 	case err == nil:
 		return nil
 	case kind == "zone":
-		return &exit{exUnavailable, err}
+		return &exit{sysexits.Unavailable, err}
 	case errors.As(err, &path):
-		return &exit{exIO, err}
+		return &exit{sysexits.IO, err}
 	}
-	return &exit{exData, err}
+	return &exit{sysexits.Data, err}
 }
 
 func parseNames(words []string) (names []records.Name, err error) {

@@ -15,6 +15,7 @@ import (
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/durable"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
@@ -32,7 +33,7 @@ the SSHFP records for the name server.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			s := newSetup(args[0])
 			if err := s.make(c.OutOrStdout()); err != nil {
-				return &exit{exIO, err}
+				return &exit{sysexits.IO, err}
 			}
 			return s.announce(c.OutOrStdout())
 		},
@@ -156,7 +157,7 @@ func (s *setup) announce(out io.Writer) error {
 	}
 	signer, err := loadHostKey(filepath.Join(s.dir, hostKeyName))
 	if err != nil {
-		return &exit{exConfig, err}
+		return &exit{sysexits.Config, err}
 	}
 	fmt.Fprintln(out)
 	writeHostKeys(out, portOf(cfg.Listen), []string{hostKeyName}, []gossh.PublicKey{signer.PublicKey()})

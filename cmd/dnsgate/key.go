@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -56,7 +57,7 @@ and the flags are for all of them. Either all are added or none is.`,
 		}
 		grant, err := grantOf(flags, hosts)
 		if err != nil {
-			return &exit{exUsage, err}
+			return &exit{sysexits.Usage, err}
 		}
 		return addKey(c, *configFile, grant)
 	}
@@ -104,7 +105,7 @@ func addKey(c *cobra.Command, configFile string, grant authkeys.Grant) error {
 	line := authkeys.NewLine{Text: authkeys.FormatLine(grant, key), At: stdin}
 	added, err := authkeys.Add(cfg.AuthorizedKeys, line)
 	if err != nil {
-		return &exit{exData, err}
+		return &exit{sysexits.Data, err}
 	}
 	_, err = fmt.Fprintln(c.OutOrStdout(), describe(added[0]))
 	return err
@@ -117,14 +118,14 @@ const stdin = "standard input"
 func readKey(in io.Reader, name, usage string) (gossh.PublicKey, string, error) {
 	text, err := io.ReadAll(io.LimitReader(in, authkeys.MaxLine))
 	if err != nil {
-		return nil, "", &exit{exIO, fmt.Errorf("reading %s: %w", name, err)}
+		return nil, "", &exit{sysexits.IO, fmt.Errorf("reading %s: %w", name, err)}
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		return nil, "", &exit{exData, fmt.Errorf("%s: it is empty; give the public key: %s", name, usage)}
+		return nil, "", &exit{sysexits.Data, fmt.Errorf("%s: it is empty; give the public key: %s", name, usage)}
 	}
 	key, comment, err := authkeys.ParseKey(string(text))
 	if err != nil {
-		return nil, "", &exit{exData, fmt.Errorf("%s: %w", name, err)}
+		return nil, "", &exit{sysexits.Data, fmt.Errorf("%s: %w", name, err)}
 	}
 	return key, comment, nil
 }
@@ -154,7 +155,7 @@ func keyListCommand(configFile *string) *cobra.Command {
 			}
 			set, faults, err := authkeys.Load(cfg.AuthorizedKeys)
 			if err != nil {
-				return &exit{exConfig, err}
+				return &exit{sysexits.Config, err}
 			}
 			for _, g := range set.Grants() {
 				fmt.Fprintln(c.OutOrStdout(), describe(g))

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,9 +22,9 @@ import (
 func addBatch(c *cobra.Command, configFile string, flags *pflag.FlagSet, hosts []string) error {
 	switch {
 	case len(hosts) > 0:
-		return &exit{exUsage, fmt.Errorf("--batch goes with no host: each line of standard input has its own")}
+		return &exit{sysexits.Usage, fmt.Errorf("--batch goes with no host: each line of standard input has its own")}
 	case flags.Changed("admin") || flags.Changed("monitor"):
-		return &exit{exUsage, errors.New("--batch goes with the flags of allow alone")}
+		return &exit{sysexits.Usage, errors.New("--batch goes with the flags of allow alone")}
 	}
 	cfg, err := loadConfig(configFile)
 	if err != nil {
@@ -37,7 +38,7 @@ func addBatch(c *cobra.Command, configFile string, flags *pflag.FlagSet, hosts [
 	}
 	added, err := authkeys.Add(cfg.AuthorizedKeys, lines...)
 	if err != nil {
-		return &exit{exData, err}
+		return &exit{sysexits.Data, err}
 	}
 	out := bufio.NewWriter(c.OutOrStdout())
 	for _, g := range added {
@@ -72,13 +73,13 @@ func readBatch(in io.Reader, grantOf func(hosts []string) (authkeys.Grant, error
 	case errors.Is(err, bufio.ErrTooLong):
 		faults = append(faults, fmt.Errorf("%s:%d: longer than %d bytes", stdin, number+1, authkeys.MaxLine))
 	case err != nil:
-		return nil, &exit{exIO, fmt.Errorf("reading the keys: %w", err)}
+		return nil, &exit{sysexits.IO, fmt.Errorf("reading the keys: %w", err)}
 	}
 	if len(faults) == 0 && len(lines) == 0 {
 		faults = append(faults, fmt.Errorf("%s: it holds no line; give one for each key: HOST[,HOST...] TYPE BASE64 [COMMENT]", stdin))
 	}
 	if len(faults) > 0 {
-		return nil, &exit{exData, errors.Join(append(faults, errors.New("nothing was added"))...)}
+		return nil, &exit{sysexits.Data, errors.Join(append(faults, errors.New("nothing was added"))...)}
 	}
 	return lines, nil
 }

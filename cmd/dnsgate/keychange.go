@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
@@ -81,7 +82,7 @@ func whichKey(which string) (string, error) {
 		return which, nil // a comment may end so
 	}
 	if err != nil {
-		return "", &exit{exIO, err}
+		return "", &exit{sysexits.IO, err}
 	}
 	defer f.Close()
 	key, _, err := readKey(f, which, which)
@@ -98,7 +99,7 @@ func cannotChange(err error) error {
 	}
 	var file *os.PathError
 	if errors.As(err, &file) {
-		return &exit{exIO, err}
+		return &exit{sysexits.IO, err}
 	}
-	return &exit{exData, err}
+	return &exit{sysexits.Data, err}
 }

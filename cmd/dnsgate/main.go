@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"dnsgate/internal/config"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 )
@@ -26,7 +27,7 @@ func run(args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(context.Background())
 	if !errors.As(err, new(*exit)) && err != nil { // of cobra: no such flag
-		err = &exit{exUsage, fmt.Errorf("%w; see dnsgate --help", err)}
+		err = &exit{sysexits.Usage, fmt.Errorf("%w; see dnsgate --help", err)}
 	}
 	return report(err)
 }
@@ -68,7 +69,7 @@ func noCommand(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		said = fmt.Sprintf("there is no command %q", c.CommandPath()+" "+args[0])
 	}
-	return &exit{exUsage, fmt.Errorf("%s; there is %s; see %s --help", said, strings.Join(names, ", "), c.CommandPath())}
+	return &exit{sysexits.Usage, fmt.Errorf("%s; there is %s; see %s --help", said, strings.Join(names, ", "), c.CommandPath())}
 }
 
 func helpCommand() *cobra.Command {
@@ -102,7 +103,7 @@ func loadConfig(file string) (*config.Config, error) {
 		err = fmt.Errorf("%w; make one with dnsgate init DIR, or name another with --config FILE", err)
 	}
 	if err != nil {
-		return nil, &exit{exConfig, err}
+		return nil, &exit{sysexits.Config, err}
 	}
 	return cfg, nil
 }
@@ -117,7 +118,7 @@ func logFlag(c *cobra.Command) func(io.Writer) (*slog.Logger, error) {
 		case "json":
 			return slog.New(slog.NewJSONHandler(w, nil)), nil
 		}
-		return nil, &exit{exUsage, fmt.Errorf("--log-format is text or json, not %q", *format)}
+		return nil, &exit{sysexits.Usage, fmt.Errorf("--log-format is text or json, not %q", *format)}
 	}
 }
 
@@ -126,9 +127,9 @@ func arguments(least, most int) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return &exit{exUsage, fmt.Errorf("an argument is missing; usage: %s", c.UseLine())}
+			return &exit{sysexits.Usage, fmt.Errorf("an argument is missing; usage: %s", c.UseLine())}
 		case most >= 0 && len(args) > most:
-			return &exit{exUsage, fmt.Errorf("%q is one argument too many; usage: %s", args[most], c.UseLine())}
+			return &exit{sysexits.Usage, fmt.Errorf("%q is one argument too many; usage: %s", args[most], c.UseLine())}
 		}
 		return nil
 	}

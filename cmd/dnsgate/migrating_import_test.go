@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dnsgate/internal/sysexits"
 )
 
 // TestImportRefuses: what cannot be read ends with a status of sysexits(3), names
@@ -33,20 +35,20 @@ func TestImportRefuses(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no source":       {[]string{"hosts"}, exUsage, "an argument is missing"},
-		"no such kind":    {[]string{"bind", data}, exUsage, "there is no import bind"},
-		"hosts of a kind": {[]string{"section", data, "home.example.com"}, exUsage, "only import rewrite and import zone take hosts"},
-		"no hosts":        {[]string{"rewrite", data}, exUsage, "needs the hosts"},
-		"a bad host":      {[]string{"rewrite", data, "home"}, exUsage, `"home" is not a fully qualified hostname`},
-		"no server":       {[]string{"zone", "example.com"}, exUsage, "is not ZONE@SERVER"},
-		"an absent file":  {[]string{"section", absent}, exIO, absent},
-		"no folder":       {[]string{"hosts", data}, exIO, data},
-		"no section":      {[]string{"section", data}, exData, data + ":1: there is no line"},
-		"a folder":        {[]string{"hostkeys", dir}, exData, dir + ": not a regular file"},
-		"no answer":       {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", key}, exUnavailable, "transferring example.com from 127.0.0.1:1"},
-		"an open secret":  {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", open, "--tsig-name", "k"}, exConfig, "chmod 600"},
-		"another key":     {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", key, "--tsig-name", "x"}, exConfig, key + ":1: "},
-		"a torn key":      {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", torn}, exConfig, torn + ":2: "},
+		"no source":       {[]string{"hosts"}, sysexits.Usage, "an argument is missing"},
+		"no such kind":    {[]string{"bind", data}, sysexits.Usage, "there is no import bind"},
+		"hosts of a kind": {[]string{"section", data, "home.example.com"}, sysexits.Usage, "only import rewrite and import zone take hosts"},
+		"no hosts":        {[]string{"rewrite", data}, sysexits.Usage, "needs the hosts"},
+		"a bad host":      {[]string{"rewrite", data, "home"}, sysexits.Usage, `"home" is not a fully qualified hostname`},
+		"no server":       {[]string{"zone", "example.com"}, sysexits.Usage, "is not ZONE@SERVER"},
+		"an absent file":  {[]string{"section", absent}, sysexits.IO, absent},
+		"no folder":       {[]string{"hosts", data}, sysexits.IO, data},
+		"no section":      {[]string{"section", data}, sysexits.Data, data + ":1: there is no line"},
+		"a folder":        {[]string{"hostkeys", dir}, sysexits.Data, dir + ": not a regular file"},
+		"no answer":       {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", key}, sysexits.Unavailable, "transferring example.com from 127.0.0.1:1"},
+		"an open secret":  {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", open, "--tsig-name", "k"}, sysexits.Config, "chmod 600"},
+		"another key":     {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", key, "--tsig-name", "x"}, sysexits.Config, key + ":1: "},
+		"a torn key":      {[]string{"zone", "example.com@127.0.0.1:1", "--tsig-secret-file", torn}, sysexits.Config, torn + ":2: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, about bytes.Buffer

@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"dnsgate/internal/push"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/pflag"
 )
@@ -60,7 +61,7 @@ func (p *pushCall) flags(f *pflag.FlagSet) {
 // run pushes, once f is parsed and args are what stands behind the flags.
 func (p *pushCall) run(ctx context.Context, f *pflag.FlagSet, args []string) error {
 	if err := p.arguments(f, args); err != nil {
-		return &exit{exUsage, err}
+		return &exit{sysexits.Usage, err}
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dnsgate/internal/sysexits"
 )
 
 // TestPushUsage checks what is said of arguments before anything is read, and
@@ -18,30 +20,30 @@ func TestPushUsage(t *testing.T) {
 		args   string
 		status int
 	}{
-		{"", exConfig},
-		{"203.0.113.7", exConfig},
-		{"--now", exUsage},
-		{"--retry", exUsage},
-		{"--retry=", exUsage},
-		{"--on= 203.0.113.7", exUsage},
-		{"203.0.113.7 --force", exUsage},
-		{"--peer --interface eth0", exUsage},
-		{"--peer 203.0.113.7", exUsage},
-		{"--offline 203.0.113.7", exUsage},
-		{"--offline --acme add a.example.com x", exUsage},
-		{"--acme add a.example.com", exUsage},
-		{"--acme add a.example.com x y", exUsage},
-		{"--acme= a.example.com x", exUsage},
-		{"--acme add a.example.com -x", exConfig},
-		{"--watch --detach", exUsage},
-		{"--watch --offline", exUsage},
-		{"--watch --dry-run", exUsage},
-		{"--watch --on eth0", exUsage},
-		{"--watch 203.0.113.7", exUsage},
-		{"--watch --offer 203.0.113.7", exUsage},
-		{"--host home 203.0.113.7", exData},
-		{"--host=", exData},
-		{"--offer=", exData},
+		{"", sysexits.Config},
+		{"203.0.113.7", sysexits.Config},
+		{"--now", sysexits.Usage},
+		{"--retry", sysexits.Usage},
+		{"--retry=", sysexits.Usage},
+		{"--on= 203.0.113.7", sysexits.Usage},
+		{"203.0.113.7 --force", sysexits.Usage},
+		{"--peer --interface eth0", sysexits.Usage},
+		{"--peer 203.0.113.7", sysexits.Usage},
+		{"--offline 203.0.113.7", sysexits.Usage},
+		{"--offline --acme add a.example.com x", sysexits.Usage},
+		{"--acme add a.example.com", sysexits.Usage},
+		{"--acme add a.example.com x y", sysexits.Usage},
+		{"--acme= a.example.com x", sysexits.Usage},
+		{"--acme add a.example.com -x", sysexits.Config},
+		{"--watch --detach", sysexits.Usage},
+		{"--watch --offline", sysexits.Usage},
+		{"--watch --dry-run", sysexits.Usage},
+		{"--watch --on eth0", sysexits.Usage},
+		{"--watch 203.0.113.7", sysexits.Usage},
+		{"--watch --offer 203.0.113.7", sysexits.Usage},
+		{"--host home 203.0.113.7", sysexits.Data},
+		{"--host=", sysexits.Data},
+		{"--offer=", sysexits.Data},
 	}
 	for _, test := range tests {
 		args := append([]string{"push", "-q", "--config", conf}, strings.Fields(test.args)...)
@@ -49,7 +51,7 @@ func TestPushUsage(t *testing.T) {
 			t.Errorf("dnsgate push %s: status %d, want %d", test.args, got, test.status)
 		}
 	}
-	if got := run([]string{"push", "-q", "--config", "push.conf"}); got != exUsage {
+	if got := run([]string{"push", "-q", "--config", "push.conf"}); got != sysexits.Usage {
 		t.Errorf("a relative path: status %d", got)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/sysexits"
 	"dnsgate/internal/tinydns"
 
 	"github.com/spf13/cobra"
@@ -104,13 +105,13 @@ func (q *quickstart) prepare() (gossh.Signer, error) {
 	if _, err := os.Stat(q.path(configName)); errors.Is(err, os.ErrNotExist) {
 		port, err := freePort()
 		if err != nil {
-			return nil, &exit{exUnavailable, err}
+			return nil, &exit{sysexits.Unavailable, err}
 		}
 		listen := fmt.Sprintf(`listen = ["127.0.0.1:%d"]`, port)
 		s.config = bytes.Replace(s.config, []byte(`listen = ["[::]:2222"]`), []byte(listen), 1)
 	}
 	if err := s.make(q.out); err != nil {
-		return nil, &exit{exIO, err}
+		return nil, &exit{sysexits.IO, err}
 	}
 	client, err := q.clientKey()
 	if err != nil {
@@ -118,7 +119,7 @@ func (q *quickstart) prepare() (gossh.Signer, error) {
 	}
 	host, err := loadHostKey(q.path(hostKeyName))
 	if err != nil {
-		return nil, &exit{exConfig, err}
+		return nil, &exit{sysexits.Config, err}
 	}
 	cfg, err := loadConfig(q.path(configName))
 	if err != nil {
@@ -126,7 +127,7 @@ func (q *quickstart) prepare() (gossh.Signer, error) {
 	}
 	known := knownHostsLine("127.0.0.1", portOf(cfg.Listen), host.PublicKey()) + "\n"
 	if err := os.WriteFile(q.path("known_hosts"), []byte(known), 0o644); err != nil {
-		return nil, &exit{exIO, err}
+		return nil, &exit{sysexits.IO, err}
 	}
 	return client, nil
 }
@@ -153,11 +154,11 @@ func (q *quickstart) clientKey() (gossh.Signer, error) {
 	}
 	made, err := makeFile(path, private, 0o600)
 	if err != nil {
-		return nil, &exit{exIO, err}
+		return nil, &exit{sysexits.IO, err}
 	}
 	signer, err := readHostKey(path)
 	if err != nil {
-		return nil, &exit{exConfig, fmt.Errorf("%s: %w", path, err)}
+		return nil, &exit{sysexits.Config, fmt.Errorf("%s: %w", path, err)}
 	}
 	if !made {
 		return signer, nil
@@ -169,7 +170,7 @@ func (q *quickstart) clientKey() (gossh.Signer, error) {
 	}
 	grant.Comment = "quickstart"
 	if _, err := authkeys.Add(q.path(keysName), authkeys.NewLine{Text: authkeys.FormatLine(grant, signer.PublicKey()), At: path}); err != nil {
-		return nil, &exit{exConfig, err}
+		return nil, &exit{sysexits.Config, err}
 	}
 	return signer, nil
 }
@@ -179,11 +180,11 @@ func (q *quickstart) try(address string, client gossh.Signer) error {
 	reply, err := q.update(address, client)
 	q.say("\nSent through SSH:  update %s\nThe gateway said:  %s", quickAddress, strings.TrimSpace(reply))
 	if err != nil {
-		return &exit{exUnavailable, fmt.Errorf("the update failed: %w", err)}
+		return &exit{sysexits.Unavailable, fmt.Errorf("the update failed: %w", err)}
 	}
 	var answer bytes.Buffer
 	if err := tinydns.Get(&answer, q.path("root"), []string{"a", quickHost}, time.Now()); err != nil {
-		return &exit{exIO, fmt.Errorf("reading data.cdb: %w", err)}
+		return &exit{sysexits.IO, fmt.Errorf("reading data.cdb: %w", err)}
 	}
 	for line := range strings.Lines(answer.String()) {
 		if strings.HasPrefix(line, "answer:") {

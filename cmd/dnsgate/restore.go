@@ -8,6 +8,7 @@ import (
 
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
+	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
 )
@@ -32,9 +33,9 @@ func restoreCommand() *cobra.Command {
 		var bad *records.BackupError
 		switch {
 		case errors.As(err, &bad):
-			return &exit{exData, err}
+			return &exit{sysexits.Data, err}
 		case err != nil:
-			return &exit{exIO, err}
+			return &exit{sysexits.IO, err}
 		}
 		_, err = fmt.Fprintf(c.OutOrStdout(), "restored into %s\n", cfg.State)
 		return err

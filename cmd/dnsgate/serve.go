@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"dnsgate/internal/confine"
+	"dnsgate/internal/sysexits"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -65,7 +66,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	defer d.Close()
 	if cfg.Confine {
 		if d.confined, err = confine.Apply(confinement(configFile, cfg), log); err != nil {
-			return &exit{exConfig, err}
+			return &exit{sysexits.Config, err}
 		}
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -120,7 +121,7 @@ func cannotListen(err error, configFile string) error {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		err = fmt.Errorf("%w; this machine does not have it: change listen in %s", err, configFile)
 	}
-	return &exit{exUnavailable, err}
+	return &exit{sysexits.Unavailable, err}
 }
 
 func closeAll(listeners []net.Listener) {

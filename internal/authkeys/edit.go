@@ -233,9 +233,9 @@ func lockFile(path string, create bool) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	if err := durable.Lock(f, durable.Forever); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", path, err)
+		return nil, err
 	}
 	return f, nil
 }

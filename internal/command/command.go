@@ -241,7 +241,7 @@ func (r *run) log(err error, took time.Duration) {
 		attrs = append(attrs, "why", cmp.Or(f.Detail, f.Text))
 	}
 	if code == BadCommand && r.record.verb != "shell" {
-		attrs = append(attrs, "line", clip(r.record.line))
+		attrs = append(attrs, "line", shown(r.record.line))
 	}
 	r.gate.counts.add(r.record.verb, code)
 	attrs = append(attrs, "code", string(code), "duration", took)
@@ -261,12 +261,4 @@ func joinNames(names []records.Name) string {
 		b.WriteString(string(n))
 	}
 	return b.String()
-}
-
-// clip shortens what a client sent, for messages.
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:77] + "..."
-	}
-	return s
 }

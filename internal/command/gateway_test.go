@@ -15,6 +15,7 @@ import (
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
+	"dnsgate/internal/sysexits"
 )
 
 // published is a Publishers that notes what was waited for. A test sets what
@@ -182,7 +183,7 @@ func checkReply(t testing.TB, line, out, err string, status int) {
 		code, why, _ := strings.Cut(l, " ")
 		exit := Code(code).Exit()
 		if strings.Contains(why, "met a bug") {
-			exit = exitBug
+			exit = sysexits.Software
 		}
 		worst = max(worst, exit)
 		for _, word := range []string{"good", "nochg", "OK"} {

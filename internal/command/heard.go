@@ -45,7 +45,7 @@ func parseSilence(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fault(BadCommand, "--silent= takes a duration such as 36h, not %q", clip(text))
+		return 0, fault(BadCommand, "--silent= takes a duration such as 36h, not %q", shown(text))
 	}
 	return d, nil
 }

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"strings"
 
+	"dnsgate/internal/plain"
 	"dnsgate/internal/records"
+	"dnsgate/internal/sysexits"
 )
 
 // Code is the first word of a reply: a return code of the DynDNS2 protocol,
@@ -29,30 +31,21 @@ const (
 	Outage     Code = "911"     // nothing was stored, or that is not known
 )
 
-// Exit statuses of sysexits(3). 255 is ssh's own and never used.
-const (
-	exitUsage    = 64
-	exitData     = 65
-	exitBug      = 70
-	exitTemp     = 75
-	exitNotYours = 77
-)
-
 // Exit is the exit status that goes with c.
 func (c Code) Exit() int {
 	switch c {
 	case Good, NoChange:
 		return 0
 	case BadCommand:
-		return exitUsage
+		return sysexits.Usage
 	case BadAddress, NotFQDN, NumHost:
-		return exitData
+		return sysexits.Data
 	case NoHost:
-		return exitNotYours
+		return sysexits.NoPerm
 	case Abuse, DNSError, Outage:
-		return exitTemp
+		return sysexits.Temp
 	}
-	return exitBug
+	return sysexits.Software
 }
 
 // Fault is an error with a code: why a command, or a line of a batch, was not
@@ -118,7 +111,7 @@ func exitStatus(err error) int {
 	case err == nil:
 		return 0
 	case errors.Is(err, errBug):
-		return exitBug
+		return sysexits.Software
 	}
 	return asFault(err).Code.Exit()
 }
@@ -156,3 +149,6 @@ func values(rs []records.Record) string {
 	}
 	return strings.Join(parts, ",")
 }
+
+// shown is what a client sent, shortened for a message.
+func shown(s string) string { return plain.Short(s, 80) }

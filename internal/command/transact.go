@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/pause"
 	"dnsgate/internal/records"
 )
 
@@ -68,13 +69,6 @@ const (
 	fewConflicts = 5   // how often at once
 )
 
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-}
-
 // transact brings c about: stored durably, then published everywhere. The
 // outcomes are in the order of c's names. They are returned with a DNSError
 // too: then they are stored.
@@ -103,7 +97,7 @@ func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
 func (g *Gateway) settle(ctx context.Context, c change) ([]outcome, error) {
 	for n := range maxConflicts {
 		if n > fewConflicts {
-			sleep(ctx, rand.N(time.Duration(n)*time.Millisecond))
+			pause.For(ctx, rand.N(time.Duration(n)*time.Millisecond))
 		}
 		done, err := g.attempt(ctx, c)
 		var conflict *records.Conflict
@@ -147,7 +141,7 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 			return nil, err
 		}
 		done[i] = outcome{code: NoChange, old: old, new: updated}
-		if !sameValues(old, updated) {
+		if !records.SameValues(old.Records, updated.Records) || old.TTL != updated.TTL && len(updated.Records) > 0 {
 			done[i].code = Good
 		}
 		if !old.Equal(updated) && old.Revision+uint64(len(updated.Records)) > 0 {
@@ -165,19 +159,6 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		return nil, err
 	}
 	return done, g.published(ctx, c, revision)
-}
-
-// sameValues tells a change from a lease that was refreshed.
-func sameValues(a, b records.Host) bool {
-	if len(a.Records) != len(b.Records) || a.TTL != b.TTL && len(a.Records) > 0 {
-		return false
-	}
-	for i := range a.Records {
-		if a.Records[i].Addr != b.Records[i].Addr || a.Records[i].Text != b.Records[i].Text {
-			return false
-		}
-	}
-	return true
 }
 
 // commitTimeout is how long the store may take. A change may not wait for long

@@ -73,7 +73,7 @@ func parseUpdate(words []string) (*addressUpdate, error) {
 	}
 	for _, w := range words[split:] {
 		if !looksLikeAddress(w) {
-			return nil, fault(BadCommand, "%q comes after an address; name the hosts first, then their addresses", clip(w))
+			return nil, fault(BadCommand, "%q comes after an address; name the hosts first, then their addresses", shown(w))
 		}
 		if err := u.addAddress(w); err != nil {
 			return nil, err

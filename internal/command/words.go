@@ -40,7 +40,7 @@ func takeFlags(words []string, known ...string) (flags map[string]bool, rest []s
 	flags = make(map[string]bool)
 	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
 		if !contains(known, words[0]) {
-			return nil, nil, fault(BadCommand, "there is no option %q here; try: help", clip(words[0]))
+			return nil, nil, fault(BadCommand, "there is no option %q here; try: help", shown(words[0]))
 		}
 		flags[words[0]] = true
 		words = words[1:]

@@ -16,6 +16,7 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
+	"dnsgate/internal/sysexits"
 )
 
 // Bounds of what accounts may cost. Root and the gateway's own user have places
@@ -193,11 +194,8 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 func refuse(conn net.Conn, why error) {
 	conn.SetWriteDeadline(time.Now().Add(time.Second))
 	writeFrame(conn, errorText, []byte("dnsgate: "+why.Error()+"\n"))
-	writeFrame(conn, exitStatus, []byte{notPermitted})
+	writeFrame(conn, exitStatus, []byte{sysexits.NoPerm})
 }
-
-// notPermitted is EX_NOPERM of sysexits(3).
-const notPermitted = 77
 
 // admit says who connects, if that one is let in.
 func (s *Server) admit(conn *net.UnixConn) (who, error) {

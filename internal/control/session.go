@@ -10,6 +10,7 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
+	"dnsgate/internal/sysexits"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -21,7 +22,7 @@ func (s *Server) run(ctx context.Context, c *caller, req Request) int {
 	if err != nil {
 		s.o.Log.Warn("control socket: refused", "uid", c.by.uid, "error", err)
 		fmt.Fprintf(errs, "dnsgate: %v\n", err)
-		return notPermitted
+		return sysexits.NoPerm
 	}
 	std := command.Streams{In: &input{from: c}, Out: stream{c, output}, Err: errs}
 	request := command.Parse(req.Command)

@@ -17,7 +17,6 @@
 package durable
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -43,10 +42,6 @@ const (
 	Renamed      = "renamed"
 	FolderSynced = "folder-synced"
 )
-
-// maxBase leaves room, within the 255 bytes of a file's name, for what makes a
-// temporary name of it.
-const maxBase = 255 - len("..XXXXXXXXXX.tmp")
 
 // File is the new content of a file, still under a temporary name. It is
 // written like any os.File, then ends with Commit or Abort.
@@ -82,9 +77,7 @@ func CreateHere(path string, mode fs.FileMode) (*File, error) {
 }
 
 func create(path string, mode fs.FileMode) (*File, error) {
-	base := filepath.Base(path)
-	base = base[:min(len(base), maxBase)]
-	temp := filepath.Join(filepath.Dir(path), "."+base+"."+rand.Text()[:10]+".tmp")
+	temp := tempName(path)
 	flags := os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
 	file, err := os.OpenFile(temp, flags, 0o600)
 	if err != nil {
@@ -236,10 +229,20 @@ func (f *File) Abort() {
 	os.Remove(f.temp)
 }
 
-func (f *File) step(name string) {
+func (f *File) step(name string) { step(name, f.path) }
+
+func step(name, path string) {
 	if Step != nil {
-		Step(name, f.path)
+		Step(name, path)
 	}
+}
+
+// Rename gives a whole and synced file the name path, durably.
+func Rename(temp, path string) error {
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return SyncFolder(filepath.Dir(path))
 }
 
 // WriteFile replaces path's content with data, as Create and Commit do.

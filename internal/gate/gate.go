@@ -21,6 +21,7 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
+	"dnsgate/internal/plain"
 
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -283,12 +284,5 @@ func failure(err error) string {
 	case errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET):
 		return "the client left"
 	}
-	return "the client does not keep to the protocol, or has no algorithm of ours: " + clip(err.Error())
-}
-
-func clip(s string) string {
-	if len(s) > 200 {
-		return s[:197] + "..."
-	}
-	return s
+	return "the client does not keep to the protocol, or has no algorithm of ours: " + plain.Short(err.Error(), 200)
 }

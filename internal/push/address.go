@@ -97,7 +97,7 @@ func (a addresses) accept(word string, privateToo bool) error {
 	case !isPrefix && k != none && k != special && isSubnet(addr):
 		return fmt.Errorf("%s is the address of a subnet; to move its hosts to that prefix, send it with /64", word)
 	case k == none:
-		return fmt.Errorf(`"%s" is not an address`, clip(word))
+		return fmt.Errorf(`"%s" is not an address`, shown(word))
 	case k == special:
 		return fmt.Errorf("%s is a loopback, link-local, multicast or reserved address", word)
 	case k == private && !privateToo:

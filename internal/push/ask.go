@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"strings"
+
+	"dnsgate/internal/sysexits"
 )
 
 // ask sends a command and judges the answer, which must have a line for each of
@@ -15,16 +17,16 @@ import (
 func (p *push) ask(ctx context.Context, way family, hosts []string, words ...string) error {
 	command := strings.Join(words, " ")
 	if len(command) > maxCommand {
-		return fault(exConfig, "the command is longer than %d bytes; use fewer hosts in one file", maxCommand)
+		return fault(sysexits.Config, "the command is longer than %d bytes; use fewer hosts in one file", maxCommand)
 	}
 	gateway, port := p.conf.Gateway, p.conf.Port
 	p.talk.step("sending %q to %s port %d", command, gateway, port)
 	answer, err := p.client.run(ctx, way, command)
 	switch {
 	case errors.Is(err, errHostKey):
-		return fault(exConfig, "%s port %d: the host key is not the one in %s: %s", gateway, port, p.conf.KnownHosts, explain(answer, err))
+		return fault(sysexits.Config, "%s port %d: the host key is not the one in %s: %s", gateway, port, p.conf.KnownHosts, explain(answer, err))
 	case errors.Is(err, errNoLogin):
-		return fault(exNotYours, "%s port %d does not accept the key %s: %s", gateway, port, p.client.keyName(), explain(answer, err))
+		return fault(sysexits.NoPerm, "%s port %d does not accept the key %s: %s", gateway, port, p.client.keyName(), explain(answer, err))
 	case isTimeout(err):
 		return p.passing(ctx, "%s port %d: no answer in time", gateway, port)
 	case errors.Is(err, errNoGateway), errors.Is(err, errTooLong):
@@ -42,7 +44,7 @@ func (p *push) ask(ctx context.Context, way family, hosts []string, words ...str
 		return nil
 	case 64, 65, 69, 70, 74, 77, 78:
 		return fault(answer.status, "%s refused: %s", gateway, explain(answer, nil))
-	case exTemp:
+	case sysexits.Temp:
 		p.insist = true
 		return p.passing(ctx, "%s: %s", gateway, explain(answer, nil))
 	}
@@ -50,7 +52,7 @@ func (p *push) ask(ctx context.Context, way family, hosts []string, words ...str
 }
 
 func (p *push) noGateway(answer reply, err error) error {
-	return fault(exUnavailable, "%s answered as no dnsgate gateway does, with status %d: %q", p.conf.Gateway, answer.status, explain(answer, err))
+	return fault(sysexits.Unavailable, "%s answered as no dnsgate gateway does, with status %d: %q", p.conf.Gateway, answer.status, explain(answer, err))
 }
 
 func (k *client) keyName() string {
@@ -89,11 +91,11 @@ func explain(answer reply, err error) string {
 	last := said[strings.LastIndexByte(said, '\n')+1:]
 	switch {
 	case first != "":
-		return clip(first)
+		return shown(first)
 	case last != "":
-		return clip(last)
+		return shown(last)
 	case err != nil:
-		return clip(strings.TrimPrefix(err.Error(), "ssh: "))
+		return shown(strings.TrimPrefix(err.Error(), "ssh: "))
 	}
 	return "it said nothing"
 }

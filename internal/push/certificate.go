@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 
+	"dnsgate/internal/sysexits"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -22,21 +24,21 @@ func certify(key ssh.Signer, path string) (ssh.Signer, error) {
 	}
 	public, _, _, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
-		return nil, fault(exConfig, "%s: not a certificate as ssh-keygen -s makes it", path)
+		return nil, fault(sysexits.Config, "%s: not a certificate as ssh-keygen -s makes it", path)
 	}
 	cert, ok := public.(*ssh.Certificate)
 	if !ok {
-		return nil, fault(exConfig, "%s: a plain key, not a certificate", path)
+		return nil, fault(sysexits.Config, "%s: a plain key, not a certificate", path)
 	}
 	certified, err := ssh.NewCertSigner(cert, key)
 	if err != nil {
-		return nil, fault(exConfig, "%s: certifies another key", path)
+		return nil, fault(sysexits.Config, "%s: certifies another key", path)
 	}
 	return certified, nil
 }
 
-// plain is key, or the one that it certifies.
-func plain(key ssh.PublicKey) ssh.PublicKey {
+// certifiedKey is key, or the one that it certifies.
+func certifiedKey(key ssh.PublicKey) ssh.PublicKey {
 	if cert, ok := key.(*ssh.Certificate); ok {
 		return cert.Key
 	}
@@ -46,5 +48,5 @@ func plain(key ssh.PublicKey) ssh.PublicKey {
 // isFor reports whether signer has key, or a certificate for it.
 func isFor(signer ssh.Signer, key ssh.PublicKey) bool {
 	has, err := ssh.ParsePublicKey(signer.PublicKey().Marshal()) // an agent's is opaque
-	return err == nil && bytes.Equal(plain(has).Marshal(), key.Marshal())
+	return err == nil && bytes.Equal(certifiedKey(has).Marshal(), key.Marshal())
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dnsgate/internal/sysexits"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -44,7 +46,7 @@ func newClient(c Config, agent bool) (*client, error) {
 	if !agent {
 		k.keys, err = readKeys(c.Key)
 	} else if os.Getenv("SSH_AUTH_SOCK") == "" {
-		err = fault(exConfig, "--agent: SSH_AUTH_SOCK does not say where the agent is")
+		err = fault(sysexits.Config, "--agent: SSH_AUTH_SOCK does not say where the agent is")
 	}
 	return k, err
 }

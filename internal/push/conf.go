@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"dnsgate/internal/idn"
+	"dnsgate/internal/plain"
+	"dnsgate/internal/sysexits"
 )
 
 // Config is what push.conf says; hooks/README.md describes its keys.
@@ -62,7 +64,7 @@ func readConfig(file string) (Config, error) {
 		return Config{}, err
 	}
 	if len(text) > maxFile {
-		return Config{}, fault(exConfig, "%s: longer than %d bytes", file, maxFile)
+		return Config{}, fault(sysexits.Config, "%s: longer than %d bytes", file, maxFile)
 	}
 	return parseConfig(file, string(text))
 }
@@ -76,7 +78,7 @@ func parseConfig(file, text string) (Config, error) {
 	for line := range strings.SplitSeq(text, "\n") {
 		number++
 		if wrong := c.readLine(strings.TrimSuffix(line, "\r"), seen); wrong != "" {
-			return Config{}, fault(exConfig, "%s:%d: %s", file, number, wrong)
+			return Config{}, fault(sysexits.Config, "%s:%d: %s", file, number, wrong)
 		}
 	}
 	return c, nil
@@ -341,16 +343,5 @@ func instead(line string) string {
 	return "; a name with other letters is written in its xn-- form"
 }
 
-// printable replaces the bytes that may not be shown.
-func printable(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c < ' ' || c > '~' {
-			b[i] = '?'
-		}
-	}
-	return string(b)
-}
-
-// clip makes any text fit to be shown: printable, and not long.
-func clip(s string) string { return printable(s[:min(len(s), 200)]) }
+// shown makes any text fit to be shown: printable, and not long.
+func shown(s string) string { return plain.ASCII(plain.Short(s, 200)) }

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"dnsgate/internal/sysexits"
 )
 
 // parentsID is the environment variable by which a push in the background
@@ -22,7 +24,7 @@ func fromParent() (id string, background bool) {
 func detach(id string) error {
 	program, err := os.Executable()
 	if err != nil {
-		return fault(exIO, "going to the background: %w", err)
+		return fault(sysexits.IO, "going to the background: %w", err)
 	}
 	cmd := exec.Command(program, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -30,7 +32,7 @@ func detach(id string) error {
 	cmd.Dir = filepath.VolumeName(program) + string(filepath.Separator)
 	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {
-		return fault(exIO, "going to the background: %w", err)
+		return fault(sysexits.IO, "going to the background: %w", err)
 	}
 	return cmd.Process.Release()
 }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/sysexits"
+
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
@@ -31,11 +33,11 @@ func readPins(c Config) (*pins, error) {
 	}
 	isKey := func(line string) bool { return line != "" && line[0] != '#' }
 	if !slices.ContainsFunc(strings.Split(string(text), "\n"), isKey) {
-		return nil, fault(exConfig, "%s: empty; add the known_hosts line that \"dnsgate init\" printed", c.KnownHosts)
+		return nil, fault(sysexits.Config, "%s: empty; add the known_hosts line that \"dnsgate init\" printed", c.KnownHosts)
 	}
 	known, err := knownhosts.New(c.KnownHosts)
 	if err != nil {
-		return nil, fault(exConfig, "%w", err)
+		return nil, fault(sysexits.Config, "%w", err)
 	}
 	// Port 22 stands for a name without a port, as in ssh(1): an alias has
 	// none, and the gateway's name counts without it too.
@@ -49,7 +51,7 @@ func readPins(c Config) (*pins, error) {
 			return p, nil
 		}
 	}
-	return nil, fault(exConfig, "%s: no key for %s; add the known_hosts line that \"dnsgate init\" printed",
+	return nil, fault(sysexits.Config, "%s: no key for %s; add the known_hosts line that \"dnsgate init\" printed",
 		c.KnownHosts, knownhosts.Normalize(names[0]))
 }
 
@@ -96,20 +98,20 @@ func readKeys(path string) ([]ssh.Signer, error) {
 		return nil, err
 	}
 	if info, err := os.Stat(path); err != nil || othersMay(info, 0o077) {
-		return nil, fault(exConfig, "%s: others may read it; chmod go= %s", path, path)
+		return nil, fault(sysexits.Config, "%s: others may read it; chmod go= %s", path, path)
 	}
 	if !strings.HasPrefix(string(text), "----") {
-		return nil, fault(exConfig, "%s: not a private key in OpenSSH's format", path)
+		return nil, fault(sysexits.Config, "%s: not a private key in OpenSSH's format", path)
 	}
 	signer, err := ssh.ParsePrivateKey(text)
 	if locked := (*ssh.PassphraseMissingError)(nil); errors.As(err, &locked) {
-		return nil, fault(exConfig, "%s: needs a passphrase; use a key without one, or ssh-add it and push with --agent", path)
+		return nil, fault(sysexits.Config, "%s: needs a passphrase; use a key without one, or ssh-add it and push with --agent", path)
 	}
 	if err != nil {
-		return nil, fault(exConfig, "%s: %w", path, err)
+		return nil, fault(sysexits.Config, "%s: %w", path, err)
 	}
 	if signer, err = modern(signer); err != nil {
-		return nil, fault(exConfig, "%s: %w", path, err)
+		return nil, fault(sysexits.Config, "%s: %w", path, err)
 	}
 	certified, err := certify(signer, path)
 	if err != nil || certified == nil {
@@ -126,7 +128,7 @@ func modern(signer ssh.Signer) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch key = plain(key); key.Type() {
+	switch key = certifiedKey(key); key.Type() {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
 		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256:
 		return signer, nil

@@ -10,6 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"dnsgate/internal/pause"
+	"dnsgate/internal/sysexits"
 )
 
 const (
@@ -21,7 +24,7 @@ const (
 // that leads to its holder's process and the time. The error is a *Fault.
 func (s *state) lock(ctx context.Context) error {
 	path := s.lockPath()
-	for end := time.Now().Add(lockTimeout); ; sleep(ctx, time.Second/4) {
+	for end := time.Now().Add(lockTimeout); ; pause.For(ctx, time.Second/4) {
 		holder := fmt.Sprintf("%d.%d", os.Getpid(), time.Now().Unix())
 		err := makeLock(path, holder)
 		if err == nil {
@@ -29,13 +32,13 @@ func (s *state) lock(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return fault(exIO, "%s: cannot be written: %w", s.folder, err)
+			return fault(sysexits.IO, "%s: cannot be written: %w", s.folder, err)
 		}
 		if s.breakStaleLock() {
 			continue
 		}
 		if ctx.Err() != nil || time.Now().After(end) {
-			return &Fault{exTemp, fmt.Errorf("another push holds %s", path)}
+			return &Fault{sysexits.Temp, fmt.Errorf("another push holds %s", path)}
 		}
 	}
 }

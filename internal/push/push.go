@@ -17,6 +17,9 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"dnsgate/internal/pause"
+	"dnsgate/internal/sysexits"
 )
 
 // Fault is why a push failed.
@@ -34,28 +37,17 @@ func (f *Fault) Error() string {
 
 func (f *Fault) Unwrap() error { return f.Err }
 
-// The statuses of a Fault.
-const (
-	exUsage       = 64
-	exData        = 65
-	exUnavailable = 69
-	exIO          = 74
-	exTemp        = 75
-	exNotYours    = 77
-	exConfig      = 78
-)
-
 func fault(status int, format string, args ...any) *Fault {
 	return &Fault{status, fmt.Errorf(format, args...)}
 }
 
 // again is what may go better later, and was told.
-func again() error { return &Fault{Status: exTemp} }
+func again() error { return &Fault{Status: sysexits.Temp} }
 
 // mayPass reports whether trying again can help.
 func mayPass(err error) bool {
 	var f *Fault
-	return errors.As(err, &f) && f.Status == exTemp
+	return errors.As(err, &f) && f.Status == sysexits.Temp
 }
 
 // push is one job: what is to be sent where, and how far that has come.
@@ -155,22 +147,14 @@ func longer(delay time.Duration) time.Duration { return min(2*delay, lastDelay) 
 func shortened(delay time.Duration) time.Duration { return delay - rand.N(delay/2) }
 
 // rest waits, and returns false as soon as a newer push has taken over.
-func (p *push) rest(ctx context.Context, pause time.Duration) bool {
-	for end := time.Now().Add(pause); time.Now().Before(end) && ctx.Err() == nil; {
-		sleep(ctx, min(time.Second, time.Until(end)))
+func (p *push) rest(ctx context.Context, length time.Duration) bool {
+	for end := time.Now().Add(length); time.Now().Before(end) && ctx.Err() == nil; {
+		pause.For(ctx, min(time.Second, time.Until(end)))
 		if p.action != acme && !slices.ContainsFunc(p.left, p.isNewest) {
 			return false
 		}
 	}
 	return true
-}
-
-// sleep waits for d, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // passing tells of a failure that may pass, unless it is our own ending.
@@ -221,8 +205,8 @@ func (p *push) offline(ctx context.Context) error {
 // no address here, or no way to the gateway.
 func (p *push) update(ctx context.Context) error {
 	found, why, err := p.find(ctx)
-	if f := (*Fault)(nil); errors.As(err, &f) && f.Status == exData {
-		return fault(exData, "%w; nothing was sent", f.Err)
+	if f := (*Fault)(nil); errors.As(err, &f) && f.Status == sysexits.Data {
+		return fault(sysexits.Data, "%w; nothing was sent", f.Err)
 	} else if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"dnsgate/internal/sysexits"
 )
 
 const (
@@ -69,12 +71,12 @@ func (j *job) accept(text string) (addresses, error) {
 
 func (j *job) acceptWords(words []string) (addresses, error) {
 	if len(words) > maxAddresses {
-		return nil, fault(exData, "more than %d addresses", maxAddresses)
+		return nil, fault(sysexits.Data, "more than %d addresses", maxAddresses)
 	}
 	found := addresses{}
 	for _, word := range words {
 		if err := found.accept(word, j.conf.Private); err != nil {
-			return nil, &Fault{exData, err}
+			return nil, &Fault{sysexits.Data, err}
 		}
 	}
 	return found, nil
@@ -102,7 +104,7 @@ func readSource(path string) (text, why string) {
 func (j *job) command(ctx context.Context, words []string) (addresses, string, error) {
 	program := words[0]
 	if _, err := exec.LookPath(program); err != nil {
-		return nil, "", fault(exConfig, "%s: not a program", program)
+		return nil, "", fault(sysexits.Config, "%s: not a program", program)
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"dnsgate/internal/plain"
 )
 
 // Talk says who hears what.
@@ -44,14 +46,14 @@ func (t *Talk) step(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.Verbose && !t.Quiet {
-		fmt.Fprintln(t.Err, prefix+printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(t.Err, prefix+plain.ASCII(fmt.Sprintf(format, args...)))
 	}
 }
 
 func (t *Talk) say(urgent, toLog bool, text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text = printable(text)
+	text = plain.ASCII(text)
 	switch {
 	case t.Quiet, t.Service && !t.Verbose && text == t.last:
 	case toLog:

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"dnsgate/internal/pause"
 )
 
 const (
@@ -149,7 +151,7 @@ func (w *watch) await(ctx context.Context) {
 
 // pause lets changes that come together, and storms of them, be one.
 func (w *watch) pause(ctx context.Context) {
-	sleep(ctx, max(settleTime, lookGap-time.Since(w.looked)))
+	pause.For(ctx, max(settleTime, lookGap-time.Since(w.looked)))
 }
 
 func (w *watch) changed() {
@@ -173,7 +175,7 @@ func (w *watch) followAddresses(ctx context.Context) {
 
 // follow tells of changes of what look returns until ctx ends.
 func (w *watch) follow(ctx context.Context, every time.Duration, look func() string) {
-	for before := look(); ctx.Err() == nil; sleep(ctx, every) {
+	for before := look(); ctx.Err() == nil; pause.For(ctx, every) {
 		if now := look(); now != before {
 			before = now
 			w.changed()

@@ -18,6 +18,9 @@ const (
 	AAAA Type = 28
 )
 
+// Types are these, in the order in which a host has its records.
+var Types = []Type{A, AAAA, TXT}
+
 func (t Type) String() string {
 	switch t {
 	case A:
@@ -99,6 +102,12 @@ func (h Host) Addresses() []netip.Addr {
 // and records; lease ends count, revisions do not.
 func (h Host) Equal(o Host) bool {
 	return h.Name == o.Name && h.TTL == o.TTL && slices.Equal(h.Records, o.Records)
+}
+
+// SameValues reports whether a and b, both sorted, differ at most in when their
+// leases end: that a lease was refreshed is no change.
+func SameValues(a, b []Record) bool {
+	return slices.EqualFunc(a, b, func(a, b Record) bool { return a.Addr == b.Addr && a.Text == b.Text })
 }
 
 // Sort puts records into the order that Host asks for.

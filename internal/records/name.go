@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"dnsgate/internal/idn"
+	"dnsgate/internal/plain"
 )
 
 // Name is a DNS owner name in dnsgate's one canonical form: lower case, no
@@ -160,13 +160,4 @@ func checkLabel(label string) error {
 }
 
 // clip keeps error messages short when the input is not.
-func clip(s string) string {
-	if len(s) <= 80 {
-		return s
-	}
-	end := 77
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "..."
-}
+func clip(s string) string { return plain.Short(s, 80) }

@@ -49,7 +49,7 @@ func newCompiler(root string, from *sources, lines *tinydns.Builder) *compiler {
 
 func (c *compiler) path() string { return filepath.Join(c.root, database) }
 
-func (c *compiler) sweep() { sweepTemps(c.path()) }
+func (c *compiler) sweep() { durable.Sweep(c.path()) }
 
 func (c *compiler) close() { c.file.Close() }
 

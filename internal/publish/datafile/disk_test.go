@@ -99,7 +99,7 @@ func snapshot(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
 	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(path, tempSuffix) {
+		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(path, ".tmp") {
 			all.WriteString(path + "\n" + read(t, path) + "\n")
 		}
 		return err

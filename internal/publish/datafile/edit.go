@@ -117,7 +117,7 @@ func (o *operatorFile) recover(ctx context.Context, path string, change func(old
 		return
 	}
 	o.kept = true
-	for _, swap := range append(leftovers(path, swapSuffix), leftovers(path, swapSuffix+oldSuffix)...) {
+	for _, swap := range append(durable.Leftovers(path, swapSuffix), durable.Leftovers(path, swapSuffix+oldSuffix)...) {
 		left, _, err := readSettled(ctx, swap)
 		now, _, nowErr := readSettled(ctx, path)
 		if err == nil && nowErr == nil {
@@ -213,16 +213,10 @@ func prepare(path string, next []byte) (swap string, err error) {
 		return "", err
 	}
 	defer f.Abort()
-	if _, err := f.Write(next); err != nil {
-		return "", fmt.Errorf("replacing %s: %w", path, err)
+	if _, err = f.Write(next); err == nil {
+		swap, err = f.Keep(swapSuffix)
 	}
-	step(durable.Written, path)
-	if err := f.Sync(); err != nil {
-		return "", fmt.Errorf("replacing %s: %w", path, err)
-	}
-	step(durable.Synced, path)
-	swap = strings.TrimSuffix(f.Name(), tempSuffix) + swapSuffix
-	if err := os.Rename(f.Name(), swap); err != nil {
+	if err != nil {
 		return "", fmt.Errorf("replacing %s: %w", path, err)
 	}
 	step(Prepared, path)

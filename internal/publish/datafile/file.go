@@ -28,7 +28,7 @@ func newFileWriter(path string, form lineForm, lines *tinydns.Builder) *fileWrit
 	return &fileWriter{path: path, file: durable.NewPair(path, 0o644), form: form, lines: lines}
 }
 
-func (w *fileWriter) sweep() { sweepTemps(w.path) }
+func (w *fileWriter) sweep() { durable.Sweep(w.path) }
 
 func (w *fileWriter) close() { w.file.Close() }
 

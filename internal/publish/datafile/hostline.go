@@ -7,43 +7,21 @@ import (
 	"dnsgate/internal/tinydns"
 )
 
-// family is what kind of record a line holds.
-type family int
-
-const (
-	ipv4 family = iota
-	ipv6
-	text
-	families
-)
-
-func (f family) String() string { return [families]string{"A", "AAAA", "TXT"}[f] }
-
-func familyOf(r records.Record) family { return familyOfType(uint16(r.Type())) }
-
-func familyOfType(kind uint16) family {
-	switch kind {
-	case tinydns.A:
-		return ipv4
-	case tinydns.AAAA:
-		return ipv6
-	}
-	return text
-}
-
 // hostLine is a line of the operator's that holds an address or a text.
 type hostLine struct {
 	tinydns.HostLine
 	start, end int // in the file, without the newline
-	family     family
 	host       *rewritten
 	group      int // of host
 	keeps      int // which of the host's values; -1: none that it has
 }
 
+// recordType is the type of the record that the line holds.
+func (l *hostLine) recordType() records.Type { return records.Type(l.Type) }
+
 // has reports whether r is in the line.
 func (l *hostLine) has(data []byte, r records.Record) bool {
-	if l.family == text {
+	if l.recordType() == records.TXT {
 		return string(l.Value.In(data[l.start:l.end])) == r.Text
 	}
 	return l.Addr == r.Addr

@@ -1,25 +1,23 @@
 package datafile
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"maps"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
-
-	"golang.org/x/sys/unix"
 )
-
-// manyFiles is from how many host files on one sync of the file system costs
-// less than one of each file.
-const manyFiles = 32
 
 // hostsWriter owns one file per hostname in a folder, and in it the lines of
 // the hostname, of its wildcard and of its challenge name. Other files there
@@ -46,11 +44,11 @@ func newHostsWriter(folder string, form lineForm, lines *tinydns.Builder, empty 
 
 // sweep removes temporary files of any hostname, and of the ledger.
 func (w *hostsWriter) sweep() {
-	sweepFolder(w.folder, func(base string) bool {
+	durable.SweepFolder(w.folder, func(base string) bool {
 		name, err := records.ParseName(base)
 		return err == nil && string(name) == base
 	})
-	sweepTemps(w.written.path)
+	durable.Sweep(w.written.path)
 }
 
 // owns reports whether the file at path holds lines of this writer.
@@ -83,12 +81,6 @@ func (w *hostsWriter) write(ctx context.Context, hosts []records.Host, whole boo
 		return nil, err
 	}
 	written, refused, err := w.writeFiles(ctx, touched, whole && w.again)
-	if len(written) > 0 {
-		if syncErr := durable.SyncFolder(w.folder); err == nil {
-			err = syncErr
-		}
-		step(durable.FolderSynced, w.folder)
-	}
 	if err != nil {
 		return written, err
 	}
@@ -139,74 +131,58 @@ func (w *hostsWriter) claim(touched map[records.Name]bool, whole bool) error {
 	return nil
 }
 
-// writeFiles brings the files of the hostnames up to date, but for the sync of
-// the folder.
-func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]bool, again bool) ([]string, publish.HostErrors, error) {
-	all := slices.Collect(maps.Keys(names))
-	changed, errs := make([]bool, len(all)), make([]error, len(all))
-	if len(all) > manyFiles {
-		w.writeMany(ctx, all, again, changed, errs)
-	} else {
-		for i, name := range all {
-			changed[i], errs[i] = w.writeOne(name, again)
+// writeFiles brings the files of the hostnames up to date.
+func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]bool, again bool) (written []string, refused publish.HostErrors, err error) {
+	batch := durable.NewBatch(w.folder)
+	defer batch.Abort()
+	refused = make(publish.HostErrors)
+	var changed []records.Name
+	for name := range names {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		begun, err := w.begin(batch, name, again)
+		switch {
+		case err != nil:
+			refused[name] = err
+		case begun:
+			changed = append(changed, name)
 		}
 	}
-	var written []string
-	refused := make(publish.HostErrors)
-	for i, name := range all {
-		if errs[i] != nil {
-			refused[name] = errs[i]
-		} else if changed[i] {
+	failed, err := batch.Commit()
+	for _, name := range changed {
+		if failure := failed[string(name)]; failure != nil {
+			refused[name] = failure
+		} else {
 			written = append(written, filepath.Join(w.folder, string(name)))
 		}
 	}
-	if len(refused) == len(names) && len(names) > 1 {
-		return written, nil, fmt.Errorf("no file could be written: %w", refused)
+	if err == nil && len(refused) == len(names) && len(names) > 1 {
+		err = fmt.Errorf("no file could be written: %w", refused)
 	}
-	return written, refused, ctx.Err()
+	return written, refused, err
 }
 
-// writeMany is writeOne for many names: all new files are made durable by one
-// syncfs(2) instead of an fsync(2) each, before the first of them is renamed.
-func (w *hostsWriter) writeMany(ctx context.Context, names []records.Name, again bool, changed []bool, errs []error) {
-	news := make([]*newHostFile, len(names))
-	for i, name := range names {
-		if errs[i] = ctx.Err(); errs[i] == nil {
-			news[i], errs[i] = w.prepare(name, again)
-		}
+// begin begins the new file of a hostname, or its removal, unless it is right as
+// it is.
+func (w *hostsWriter) begin(batch *durable.Batch, name records.Name, again bool) (begun bool, err error) {
+	var content []byte
+	for _, h := range w.hosts[name] {
+		content = w.form.append(content, h)
 	}
-	folder, err := os.Open(w.folder)
-	if err == nil {
-		err = unix.Syncfs(int(folder.Fd()))
-		folder.Close()
-	}
-	for i, n := range news {
-		if n == nil {
-			continue
-		}
-		if err != nil {
-			n.abort()
-			errs[i] = err
-			continue
-		}
-		step(durable.Synced, n.path)
-		changed[i], errs[i] = true, n.rename()
-	}
-}
-
-// writeOne brings the file of one hostname up to date, but for the sync of the
-// folder.
-func (w *hostsWriter) writeOne(name records.Name, again bool) (changed bool, err error) {
-	n, err := w.prepare(name, again)
-	if n == nil || err != nil {
+	same, missing, err := hasContent(filepath.Join(w.folder, string(name)), content)
+	switch {
+	case err != nil:
 		return false, err
+	case len(content) == 0 && missing:
+		return false, nil
+	case len(content) == 0 && !w.empty:
+		batch.Remove(string(name))
+		return true, nil
+	case same && !again:
+		return false, nil
 	}
-	defer n.abort()
-	if err := n.sync(); err != nil {
-		return false, err
-	}
-	step(durable.Synced, n.path)
-	return true, n.rename()
+	return true, batch.Replace(string(name), content, 0o644)
 }
 
 // apply gives the compiler the lines of the hosts whose files have them.
@@ -231,4 +207,27 @@ func (w *hostsWriter) apply(hosts []records.Host, touched map[records.Name]bool,
 		return w.written.keep(func(word string) bool { return w.hosts[records.Name(word)] != nil })
 	}
 	return nil
+}
+
+// hasContent reports whether the file at path has this content. What is no
+// regular file of its own, such as a link or a FIFO, is an error: somebody put
+// it there to have another file replaced, or to be waited for.
+func hasContent(path string, content []byte) (same, missing bool, err error) {
+	f, err := durable.OpenRegular(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, true, nil
+	case errors.Is(err, syscall.ELOOP):
+		return false, false, fmt.Errorf("%s is a symbolic link, which a hosts folder may not have; remove it", path)
+	case err != nil:
+		return false, false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() != int64(len(content)) {
+		return false, false, err
+	}
+	old := make([]byte, len(content))
+	_, err = io.ReadFull(f, old)
+	return bytes.Equal(old, content), false, err
 }

@@ -36,12 +36,12 @@ func (l *rootLock) hold() (anew bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("locking: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := durable.Lock(file, 0); err != nil {
 		defer file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
+		if errors.Is(err, durable.ErrLocked) {
 			return false, fmt.Errorf("another dnsgate%s writes to %s; stop it first", holder(file), l.root)
 		}
-		return false, fmt.Errorf("locking %s: %w", path, err)
+		return false, err
 	}
 	l.close()
 	l.file = file

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
@@ -28,7 +29,7 @@ import (
 // wrong one.
 //
 // Once a host's addresses are gone its lines are turned off, with the "-" that
-// tinydns-data ignores, and on again when there is one. So is one family if it
+// tinydns-data ignores, and on again when there is one. So is one type if it
 // ever had a value from dnsgate; otherwise its lines are the operator's. Lines
 // that an operator turned off stay off while others of their kind are on. Of
 // TXT lines only those at challenge names are dnsgate's.
@@ -37,7 +38,7 @@ type rewriteWriter struct {
 	file  operatorFile
 	only  *[2]byte // the location whose lines are dnsgate's; nil: any
 	hosts map[records.Name]*rewritten
-	given ledger     // hosts and families that had a value
+	given ledger     // hosts and types that had a value
 	found []hostLine // scratch of change
 	pass  uint       // of change
 
@@ -74,7 +75,7 @@ func (g *group) nextValue(n int) int {
 
 type groupKey struct {
 	wildcard bool // the lines of "*.name", though the host is name
-	family   family
+	kind     records.Type
 }
 
 // newRewriteWriter takes the location as dnsgate.toml has it: "" for any, and
@@ -94,7 +95,7 @@ func newRewriteWriter(path, location string, log *slog.Logger) *rewriteWriter {
 	}
 }
 
-func (w *rewriteWriter) sweep() { sweepTemps(w.file.path) }
+func (w *rewriteWriter) sweep() { durable.Sweep(w.file.path) }
 
 func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
 	if whole {
@@ -118,20 +119,20 @@ func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole b
 	return written, nil
 }
 
-// remember notes which families of hosts have had a value from dnsgate.
+// remember notes which types of hosts have had a value from dnsgate.
 func (w *rewriteWriter) remember(hosts []records.Host) error {
 	var given []string
 	for _, h := range hosts {
-		for f := range families {
-			if len(valuesOf(h, f)) > 0 {
-				given = append(given, givenKey(h.Name, f))
+		for _, t := range records.Types {
+			if len(valuesOf(h, t)) > 0 {
+				given = append(given, givenKey(h.Name, t))
 			}
 		}
 	}
 	return w.given.add(given)
 }
 
-func givenKey(name records.Name, f family) string { return string(name) + " " + f.String() }
+func givenKey(name records.Name, t records.Type) string { return string(name) + " " + t.String() }
 
 // change puts the hosts' values into the lines of data.
 func (w *rewriteWriter) change(data []byte) ([]byte, error) {
@@ -148,9 +149,9 @@ func (w *rewriteWriter) change(data []byte) ([]byte, error) {
 		}
 		line := data[l.start:l.end]
 		g := &l.host.groups[l.group]
-		values := valuesOf(l.host.host, l.family)
+		values := valuesOf(l.host.host, l.recordType())
 		on := len(values) > 0 && (!l.Off || g.on == 0)
-		if !on && (l.Off || !w.ours(l.host.host, l.family)) {
+		if !on && (l.Off || !w.ours(l.host.host, l.recordType())) {
 			continue
 		}
 		out = append(out, data[done:l.start]...)
@@ -180,7 +181,7 @@ func (w *rewriteWriter) keep(data []byte) {
 		if l.Off && g.on > 0 {
 			continue
 		}
-		for v, r := range valuesOf(l.host.host, l.family) {
+		for v, r := range valuesOf(l.host.host, l.recordType()) {
 			if v < 64 && g.kept>>v&1 == 0 && l.has(data, r) {
 				g.kept |= 1 << v
 				l.keeps = v
@@ -191,8 +192,8 @@ func (w *rewriteWriter) keep(data []byte) {
 }
 
 // ours reports whether lines of h without a value are to be turned off.
-func (w *rewriteWriter) ours(h records.Host, f family) bool {
-	return len(h.Records) == 0 || w.given.has(givenKey(h.Name, f))
+func (w *rewriteWriter) ours(h records.Host, t records.Type) bool {
+	return len(h.Records) == 0 || w.given.has(givenKey(h.Name, t))
 }
 
 // find collects the lines of all hosts into w.found.
@@ -214,10 +215,9 @@ func (w *rewriteWriter) find(data []byte) {
 			continue
 		}
 		name = l.AppendOwner(name[:0], data[l.start:l.end])
-		l.family = familyOfType(l.Type)
 		var wildcard bool
-		if l.host, wildcard = w.owner(name, l.family); l.host != nil {
-			l.group = w.group(l.host, groupKey{wildcard, l.family}, l.Off)
+		if l.host, wildcard = w.owner(name, l.recordType()); l.host != nil {
+			l.group = w.group(l.host, groupKey{wildcard, l.recordType()}, l.Off)
 			l.host.views.See(number, l.View)
 			w.found = append(w.found, l)
 		}
@@ -243,28 +243,28 @@ func (w *rewriteWriter) group(h *rewritten, key groupKey, off bool) int {
 }
 
 // owner returns the host that a line of a name belongs to, or nil.
-func (w *rewriteWriter) owner(name []byte, f family) (host *rewritten, wildcard bool) {
+func (w *rewriteWriter) owner(name []byte, t records.Type) (host *rewritten, wildcard bool) {
 	if h := w.hosts[records.Name(name)]; h != nil {
-		if f == text && !h.host.Name.IsChallenge() {
+		if t == records.TXT && !h.host.Name.IsChallenge() {
 			return nil, false
 		}
 		return h, false
 	}
 	base, ok := bytes.CutPrefix(name, []byte("*."))
-	if !ok || f == text {
+	if !ok || t == records.TXT {
 		return nil, false
 	}
 	return w.hosts[records.Name(base)], true
 }
 
-// valuesOf are the records of h that lines of family f hold.
-func valuesOf(h records.Host, f family) []records.Record {
+// valuesOf are the records of h that lines of type t hold.
+func valuesOf(h records.Host, t records.Type) []records.Record {
 	first := 0
-	for first < len(h.Records) && familyOf(h.Records[first]) != f {
+	for first < len(h.Records) && h.Records[first].Type() != t {
 		first++
 	}
 	end := first
-	for end < len(h.Records) && familyOf(h.Records[end]) == f {
+	for end < len(h.Records) && h.Records[end].Type() == t {
 		end++
 	}
 	return h.Records[first:end]

@@ -44,18 +44,18 @@ func (w *rewriteWriter) missing(h *rewritten) error {
 	if h.pass == w.pass && h.views.Differ() {
 		return h.views.Error(w.file.path, string(h.host.Name))
 	}
-	for f := range families {
-		n := len(valuesOf(h.host, f))
+	for _, t := range records.Types {
+		n := len(valuesOf(h.host, t))
 		places := 0
 		if n > 0 && h.pass == w.pass {
-			places = h.places(f)
+			places = h.places(t)
 		}
 		switch {
 		case n <= places:
 		case places == 0:
-			return fmt.Errorf("%s has no line for its %s record, and none is ever added", w.file.path, f)
+			return fmt.Errorf("%s has no line for its %s record, and none is ever added", w.file.path, t)
 		default:
-			return fmt.Errorf("%s has lines for %d of its %d %s records", w.file.path, places, n, f)
+			return fmt.Errorf("%s has lines for %d of its %d %s records", w.file.path, places, n, t)
 		}
 	}
 	return nil
@@ -76,9 +76,9 @@ func (w *rewriteWriter) differing(data []byte, names []records.Name) (wrong []*t
 	return wrong
 }
 
-// places is how many values of a family the host's lines can hold.
-func (h *rewritten) places(f family) int {
-	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == groupKey{false, f} })
+// places is how many values of a type the host's lines can hold.
+func (h *rewritten) places(t records.Type) int {
+	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == groupKey{false, t} })
 	if at < 0 {
 		return 0
 	}

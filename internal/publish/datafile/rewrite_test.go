@@ -335,7 +335,7 @@ func FuzzHostLineOnAndOff(f *testing.F) {
 		if slices.Contains(line, '\n') || !ok || err != nil {
 			return
 		}
-		want := r[familyOfType(l.Type)]
+		want := r[slices.Index(records.Types, records.Type(l.Type))]
 		on := appendOn(nil, &l, line, want)
 		again, ok := tinydns.ReadHostLine(on)
 		if !ok || again.Off || again.Kind != l.Kind || again.Addr != want.Addr || again.View != l.View || string(again.AppendOwner(nil, on)) != string(owner) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
 )
@@ -29,7 +30,7 @@ func newSectionWriter(path string, form lineForm, log *slog.Logger) *sectionWrit
 	return &sectionWriter{atOnce{}, operatorFile{path: path, log: log}, form, new(tinydns.Builder)}
 }
 
-func (w *sectionWriter) sweep() { sweepTemps(w.file.path) }
+func (w *sectionWriter) sweep() { durable.Sweep(w.file.path) }
 
 func (w *sectionWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
 	if whole {

@@ -165,7 +165,7 @@ func (r *Target) Publish(ctx context.Context, hosts []records.Host, whole bool) 
 	}
 	p := publication{target: r, key: key, hosts: withTypes(hosts), refused: publish.HostErrors{}}
 	err = p.sendAll(ctx, p.hosts, p.refuse)
-	for _, t := range ourTypes {
+	for _, t := range records.Types {
 		if err == nil {
 			err = p.sendAll(ctx, p.removals(hosts, t), p.mayNot)
 		}

@@ -68,7 +68,7 @@ func zoneHost(label string, values ...string) records.Host {
 		h.Records = append(h.Records, records.Record{Addr: addr})
 	}
 	records.Sort(h.Records)
-	for _, t := range ourTypes {
+	for _, t := range records.Types {
 		h.Had = h.Had.Add(t)
 	}
 	return h

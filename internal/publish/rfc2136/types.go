@@ -7,9 +7,6 @@ import (
 	"dnsgate/internal/records"
 )
 
-// ourTypes are those whose record sets dnsgate ever touches.
-var ourTypes = []records.Type{records.A, records.AAAA, records.TXT}
-
 // manages reports whether the record set of type t at name belongs to dnsgate.
 // A TXT record at a hostname is somebody else's.
 func manages(name records.Name, t records.Type) bool {
@@ -20,7 +17,7 @@ func manages(name records.Name, t records.Type) bool {
 // a server refuses it whole if its key may not change one of them.
 func typesOf(host records.Host) (has []records.Type) {
 	had := host.Had.With(host.Records)
-	for _, t := range ourTypes {
+	for _, t := range records.Types {
 		if manages(host.Name, t) && had.Has(t) {
 			has = append(has, t)
 		}

@@ -179,10 +179,7 @@ func create(folder, path string) error {
 	if err := errors.Join(err, db.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return durable.SyncFolder(folder)
+	return durable.Rename(temp, path)
 }
 
 // state is what the meta bucket says of the other two.

@@ -159,7 +159,7 @@ func (s *Store) stage(d *draft, c *commit) error {
 // change makes h of what it was.
 func (d *draft) change(was memory.Entry, h records.Host, revision uint64, by records.Cause) {
 	logged := was.Logged
-	if !slices.EqualFunc(was.Records, h.Records, sameValue) || was.TTL != h.TTL {
+	if !records.SameValues(was.Records, h.Records) || was.TTL != h.TTL {
 		d.lines = append(d.lines, line{records.Change{
 			Revision: revision, Time: by.Time.UTC().Truncate(time.Second), Name: h.Name,
 			Old: was.Records, New: h.Records, TTL: h.TTL, Key: by.Key, Source: by.Source,
@@ -172,9 +172,6 @@ func (d *draft) change(was memory.Entry, h records.Host, revision uint64, by rec
 	}
 	d.hosts[h.Name] = memory.Entry{Host: h, Logged: logged}
 }
-
-// sameValue compares without the lease: that it was refreshed is no history.
-func sameValue(a, b records.Record) bool { return a.Addr == b.Addr && a.Text == b.Text }
 
 func (s *Store) current(d *draft, name records.Name) memory.Entry {
 	if e, ok := d.hosts[name]; ok {

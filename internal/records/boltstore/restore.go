@@ -48,10 +48,7 @@ func Restore(folder string, backup io.Reader) error {
 	if err := giveTo(temp, folder); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return durable.SyncFolder(folder)
+	return durable.Rename(temp, path)
 }
 
 // giveTo gives the file, which root has made, to the owner of the folder.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"dnsgate/internal/durable"
@@ -54,17 +53,21 @@ func settle(f *os.File) error {
 
 // lockFile waits a moment for a process that is about to end.
 func lockFile(f *os.File) error {
-	for deadline := time.Now().Add(time.Second); ; time.Sleep(50 * time.Millisecond) {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, syscall.EWOULDBLOCK):
-			return fmt.Errorf("locking: %w", err)
-		case time.Now().After(deadline):
-			return errors.New("in use by another dnsgate; stop that one first")
-		}
+	err := durable.Lock(f, time.Second)
+	if errors.Is(err, durable.ErrLocked) {
+		return errors.New("in use by another dnsgate; stop that one first")
 	}
+	return err
+}
+
+// lockFolder keeps two processes from making the store's file at once. The
+// lock ends with Close, or with the process.
+func lockFolder(folder string) (*os.File, error) {
+	f, err := durable.LockFolder(folder)
+	if errors.Is(err, durable.ErrLocked) {
+		return nil, fmt.Errorf("locking %s: another dnsgate is at work in this folder", folder)
+	}
+	return f, err
 }
 
 // syncNames makes the names of the store's file and of its folder durable. The
