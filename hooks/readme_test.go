@@ -32,7 +32,7 @@ func TestReadme(t *testing.T) {
 
 	_, words, _ := strings.Cut(string(script), "\nset_value() {")
 	words, _, _ = strings.Cut(words, "\n}\n\nset_source()")
-	known := []string{"address", "address6", "hosts"}
+	known := []string{"acme_alias", "address", "address6", "hosts"}
 	for _, arm := range regexp.MustCompile(`(?m)^\t([a-z0-9_]+)\) ([a-z0-9_]+)=`).FindAllStringSubmatch(words, -1) {
 		known = append(known, arm[1])
 	}
