@@ -55,6 +55,12 @@ func uses(configFile string, cfg *config.Config) []use {
 			use{"tinydns.path", confine.Rules{Write: []string{folderOf(below(t.Root, t.Path))}}},
 			use{"tinydns.sources", confine.Rules{Read: foldersOfSources(t)}},
 			use{"tinydns.rebuild", confine.Rules{Commands: t.Rebuild != nil}})
+		if len(t.After) > 0 {
+			all = append(all, use{"tinydns.after", confine.Rules{Commands: true}})
+		}
+		for _, secondary := range t.Notify {
+			all = append(all, use{"tinydns.notify", server(secondary)})
+		}
 		if t.Verify != "" {
 			all = append(all, use{"tinydns.verify", server(t.Verify)})
 		}

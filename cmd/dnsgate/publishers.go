@@ -111,6 +111,7 @@ func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *sl
 	return datafile.Options{
 		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
 		Rebuild: t.Rebuild, Timeout: t.Timeout, AAAA: string(t.AAAA), Location: t.Location,
+		After: t.After, Notify: t.Notify,
 		Place: place, Logger: log,
 	}
 }

@@ -56,13 +56,27 @@ type Publisher struct {
 	Publications  uint64    `json:"rounds"`
 	Failures      uint64    `json:"failed_rounds"`
 	LastDuration  float64   `json:"last_round_seconds"`
+	Errands       []Errand  `json:"errands,omitempty"`
+}
+
+// Errand is records.Errand in words of JSON.
+type Errand struct {
+	Name          string    `json:"name"`
+	LastDone      time.Time `json:"last_done,omitzero"`
+	LastError     string    `json:"last_error,omitempty"`
+	LastErrorTime time.Time `json:"last_error_time,omitzero"`
+	NextTry       time.Time `json:"next_try,omitzero"`
 }
 
 func publisher(p records.Progress) Publisher {
+	var errands []Errand
+	for _, e := range p.Errands {
+		errands = append(errands, Errand(e))
+	}
 	return Publisher{
 		Name: p.Name, Revision: p.Revision, Known: p.Known, Pending: p.Pending, Failed: p.Failed,
 		PendingSince: p.PendingSince, LastError: p.LastError, LastErrorTime: p.LastErrorTime, NextTry: p.NextTry,
-		Publications: p.Publications, Failures: p.Failures, LastDuration: p.LastDuration.Seconds(),
+		Publications: p.Publications, Failures: p.Failures, LastDuration: p.LastDuration.Seconds(), Errands: errands,
 	}
 }
 
@@ -153,6 +167,20 @@ func writeProgress(w io.Writer, p Publisher, revision uint64) {
 	}
 	if !p.NextTry.IsZero() {
 		fmt.Fprintf(w, "  next try: %s\n", p.NextTry.UTC().Format(time.RFC3339))
+	}
+	for _, e := range p.Errands {
+		writeErrand(w, e)
+	}
+}
+
+func writeErrand(w io.Writer, e Errand) {
+	done := "never yet"
+	if !e.LastDone.IsZero() {
+		done = "last " + e.LastDone.UTC().Format(time.RFC3339)
+	}
+	fmt.Fprintf(w, "  %s: %s\n", e.Name, done)
+	if e.LastError != "" {
+		fmt.Fprintf(w, "    last error (%s): %s\n", e.LastErrorTime.UTC().Format(time.RFC3339), oneLine(e.LastError))
 	}
 }
 

@@ -77,6 +77,9 @@ type TinyDNS struct {
 	AAAA    AAAAFormat    //
 	Verify  string        // "HOST:PORT" of the server asked before answering good; empty: none
 
+	After  []string // a command that is run in Root when data.cdb was replaced; empty: none
+	Notify []string // "HOST:PORT" of secondaries that get a NOTIFY
+
 	// Location is the one whose lines WriteRewrite takes for dnsgate's; "-":
 	// lines without one; empty: any.
 	Location string
@@ -171,6 +174,8 @@ func defaultTinyDNS() *TinyDNS {
 		Sources: []string{"data"},
 		Timeout: 10 * time.Second,
 		AAAA:    AAAAGeneric,
+		After:   []string{},
+		Notify:  []string{},
 	}
 }
 

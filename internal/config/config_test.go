@@ -81,7 +81,7 @@ func TestTemplateShowsEveryKey(t *testing.T) {
 			t.Errorf("%s left out: not its default", key)
 		}
 	}
-	if keys != 10+14+9+5+1 {
+	if keys != 10+14+11+5+1 {
 		t.Errorf("the template has %d keys", keys)
 	}
 }
@@ -146,6 +146,7 @@ tsig_secret_file = "secret"
 	want.TinyDNS = &TinyDNS{
 		Root: "/etc/tinydns/root", Write: WriteRewrite, Path: "data", Sources: []string{},
 		Rebuild: []string{"make", "-s", ""}, Timeout: 10 * time.Second, AAAA: AAAAFefe, Verify: "ns.example.com:53", Location: "in",
+		After: []string{}, Notify: []string{},
 	}
 	want.RFC2136 = []RFC2136{
 		{Server: "192.0.2.1:53", Zone: "example.com"},

@@ -124,6 +124,8 @@ func (d *TinyDNS) read(t *table) {
 	t.list("sources", &d.Sources, distinct(checkPattern))
 	t.command("rebuild", &d.Rebuild)
 	t.duration("timeout", &d.Timeout, 100*time.Millisecond, time.Hour)
+	t.list("after", &d.After, checkWord)
+	t.list("notify", &d.Notify, distinct(checkServer))
 	choice(t, "aaaa", &d.AAAA, AAAAGeneric, AAAAFefe)
 	t.text("verify", &d.Verify, optional(checkServer))
 	t.text("location", &d.Location, func(s string) error {

@@ -251,5 +251,8 @@ func (r *runner) progress() records.Progress {
 	if r.lastErr != nil {
 		p.LastError = r.lastErr.Error()
 	}
+	if t, ok := r.target.(Errander); ok {
+		p.Errands = t.Errands()
+	}
 	return p
 }

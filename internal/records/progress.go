@@ -16,4 +16,14 @@ type Progress struct {
 	Publications  uint64        // rounds that ended without a failure
 	Failures      uint64        // rounds that failed, even in part
 	LastDuration  time.Duration // of the last round
+	Errands       []Errand      // what follows a publication, and nobody waits for
+}
+
+// Errand is how something went that a target does after it has published.
+type Errand struct {
+	Name          string    // "after ./to-secondaries", "notify 192.0.2.53:53"
+	LastDone      time.Time // zero: never yet
+	LastError     string    // "" once it is done
+	LastErrorTime time.Time // zero: never
+	NextTry       time.Time // zero: not before it is wanted again
 }

@@ -138,6 +138,42 @@ func (c *Cuts) Authority(name string, now time.Time) (delegated string, ok bool)
 	return delegated, false
 }
 
+// Zone returns the zone in which tinydns answers some client with authority for
+// name now.
+func (c *Cuts) Zone(name string, now time.Time) (zone string, ok bool) {
+	wire, err := appendName(nil, []byte(strings.ToLower(name)))
+	if err != nil {
+		return "", false
+	}
+	levels := c.above(string(wire))
+	for _, location := range locations(levels) {
+		for _, l := range levels {
+			ns, soa := l.has(location, now)
+			if ns && soa {
+				return dotted([]byte(l.name)), true
+			}
+			if ns {
+				break
+			}
+		}
+	}
+	return "", false
+}
+
+// Zones returns those in which tinydns answers some client with authority now, in
+// order.
+func (c *Cuts) Zones(now time.Time) (zones []string) {
+	for name := range c.names {
+		if zone := dotted([]byte(name)); zone != "" {
+			if found, ok := c.Zone(zone, now); ok && found == zone {
+				zones = append(zones, zone)
+			}
+		}
+	}
+	slices.Sort(zones)
+	return zones
+}
+
 // Below reports whether there is a zone below name.
 func (c *Cuts) Below(name string, now time.Time) bool {
 	for below := range c.names {

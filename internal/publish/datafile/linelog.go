@@ -15,6 +15,7 @@ const (
 // lineLog logs what a command prints, line by line.
 type lineLog struct {
 	log     *slog.Logger
+	what    string // the option that names the command
 	command string
 	line    []byte
 	lines   int
@@ -48,7 +49,7 @@ func (l *lineLog) end() {
 	l.last = append(l.last, line)
 	switch l.lines++; {
 	case l.lines <= maxOutputLines:
-		l.log.Info("rebuild", "command", l.command, "output", line)
+		l.log.Info(l.what, "command", l.command, "output", line)
 	case l.lines == maxOutputLines+1:
 		l.log.Warn("rebuild prints too much; the rest is left out", "command", l.command)
 	}

@@ -22,6 +22,8 @@ type Options struct {
 	Rebuild []string      // command and arguments; none: dnsgate compiles
 	Timeout time.Duration // of the command
 	AAAA    string        // "generic" or "fefe"
+	After   []string      // command and arguments, run when data.cdb was replaced; none: nothing
+	Notify  []string      // "HOST:PORT" of secondaries that are told of zones that changed
 
 	// Location, with Write "rewrite", is the one whose lines are dnsgate's;
 	// "-": lines without one; "": any, if those of a host do not differ by it.

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"dnsgate/internal/durable"
@@ -20,15 +16,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// rebuild builds data.cdb by a command of the operator's, such as make. It is
-// run without a shell, in the root, with a small fixed environment.
+// rebuild builds data.cdb by a command of the operator's, such as make.
 type rebuild struct {
-	root    string
-	argv    []string
-	timeout time.Duration
+	command
 	sources *sources
 	own     func() string // a file that dnsgate writes; "" if there is none
-	log     *slog.Logger
 
 	database databaseCuts
 
@@ -36,13 +28,6 @@ type rebuild struct {
 	ended    time.Time                // the last run
 	seen     map[string]durable.Stamp // the sources after it
 	products map[string]struct{}      // sources that the command itself changes
-}
-
-// environment is all that the command finds there.
-var environment = []string{
-	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-	"HOME=/",
-	"LC_ALL=C",
 }
 
 func (r *rebuild) sweep() {}
@@ -179,52 +164,4 @@ func touchAfter(ctx context.Context, path string, newest time.Time) error {
 		pause.For(ctx, glance)
 	}
 	return ctx.Err()
-}
-
-// run runs the command once. If it takes too long, its process group is
-// killed.
-func (r *rebuild) run(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, r.argv[0], r.argv[1:]...)
-	if !strings.Contains(r.argv[0], "/") {
-		path, err := findProgram(r.argv[0])
-		if err != nil {
-			return fmt.Errorf("rebuild: %w", err)
-		}
-		cmd.Path, cmd.Err = path, nil
-	}
-	cmd.Dir, cmd.Env = r.root, environment
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = time.Second
-	out := &lineLog{log: r.log, command: filepath.Base(r.argv[0])}
-	cmd.Stdout, cmd.Stderr = out, out
-	err := cmd.Run()
-	out.end()
-	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it left a process behind that has our pipe
-	}
-	if err == nil {
-		return nil
-	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		err = fmt.Errorf("killed after %v", r.timeout)
-	}
-	if len(out.last) > 0 {
-		return fmt.Errorf("rebuild: %s: %w: %s", r.argv[0], err, strings.Join(out.last, "; "))
-	}
-	return fmt.Errorf("rebuild: %s: %w", r.argv[0], err)
-}
-
-// findProgram looks where the command's own PATH does.
-func findProgram(name string) (string, error) {
-	path := strings.TrimPrefix(environment[0], "PATH=")
-	for _, dir := range filepath.SplitList(path) {
-		found := filepath.Join(dir, name)
-		if info, err := os.Stat(found); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			return found, nil
-		}
-	}
-	return "", fmt.Errorf("%s is in none of the folders %s", name, path)
 }

@@ -23,14 +23,15 @@ import (
 
 // Target is the publish.Target that writes tinydns data, and has data.cdb built.
 type Target struct {
-	lock    *rootLock
-	sources *sources
-	writer  writer
-	builder builder
-	watcher *watch.Watcher
-	changed chan struct{} // capacity 1
-	closed  chan struct{}
-	closing sync.Once
+	lock       *rootLock
+	sources    *sources
+	writer     writer
+	builder    builder
+	watcher    *watch.Watcher
+	changed    chan struct{} // capacity 1
+	afterwards *afterwards
+	closed     chan struct{}
+	closing    sync.Once
 
 	mu    sync.Mutex
 	stale []string // files that were written and are not yet built
@@ -110,6 +111,7 @@ func New(o Options) (*Target, error) {
 		watched = append(watched, watch.Literal(o.Path))
 	}
 	t.watcher = watch.New(watched...)
+	t.afterwards = newAfterwards(o)
 	t.changed, t.closed = make(chan struct{}, 1), make(chan struct{})
 	go t.watch()
 	return t, nil
@@ -182,7 +184,7 @@ func (t *Target) assemble(o Options) error {
 		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
 	}
 	if len(o.Rebuild) > 0 {
-		t.builder = &rebuild{root: o.Root, argv: o.Rebuild, timeout: o.Timeout, sources: from, own: own, log: o.Logger,
+		t.builder = &rebuild{command: command{what: "rebuild", root: o.Root, argv: o.Rebuild, timeout: o.Timeout, log: o.Logger}, sources: from, own: own,
 			database: databaseCuts{path: filepath.Join(o.Root, database)}}
 	} else {
 		t.builder = newCompiler(o.Root, from, lines)
@@ -223,6 +225,7 @@ func (t *Target) Publish(ctx context.Context, hosts []records.Host, whole bool) 
 		return err
 	}
 	t.stale, t.sound = nil, true
+	t.afterwards.published(hosts, whole, t.builder.cuts)
 	return err
 }
 
@@ -237,6 +240,7 @@ func (t *Target) Close() (err error) {
 	t.closing.Do(func() {
 		close(t.closed)
 		t.watcher.Close()
+		t.afterwards.close()
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.writer.close()
