@@ -52,7 +52,7 @@ server here serves.`,
 // check tells every fault, and warns of what is none and still not meant.
 func check(configFile string, tell func(any), warn func(string)) {
 	cfg, err := loadConfig(configFile)
-	var faults config.Faults
+	var faults config.Problems
 	switch {
 	case errors.As(err, &faults):
 		for _, f := range faults {
@@ -60,7 +60,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 		}
 		return
 	case err != nil:
-		tell(fileFault(configFile, err))
+		tell(whyUnreadable(configFile, err))
 		return
 	}
 	checkHostKeys(cfg, tell, warn)
@@ -69,14 +69,14 @@ func check(configFile string, tell func(any), warn func(string)) {
 	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)
 	if err != nil {
-		tell(fileFault(cfg.AuthorizedKeys, err))
+		tell(whyUnreadable(cfg.AuthorizedKeys, err))
 	}
 	for _, f := range lines {
 		tell(f)
 	}
 	if cfg.RevokedKeys != "" {
 		if err := authkeys.LoadRevoked(cfg.RevokedKeys); err != nil {
-			tell(fileFault(cfg.RevokedKeys, err))
+			tell(whyUnreadable(cfg.RevokedKeys, err))
 		}
 	}
 	var grants []authkeys.Grant
@@ -98,7 +98,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 
 // fileFault says why the file at path cannot be read as a whole. One that names
 // the path itself gets a line as every fault of a file; a folder has none.
-func fileFault(path string, err error) string {
+func whyUnreadable(path string, err error) string {
 	text := err.Error()
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return path + ": this is a folder, not a file"

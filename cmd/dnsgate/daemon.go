@@ -46,7 +46,7 @@ type daemon struct {
 	leases     func() // stops what ends them
 	publishers *publishers
 	gate       *gate.Gate
-	commands   *command.Gateway
+	commands   *command.Interpreter
 	control    *control.Server
 	heard      *heard.Book
 	remember   func() // ends the keeping of heard
@@ -138,7 +138,7 @@ func (d *daemon) forbid(cfg *config.Config) {
 }
 
 func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
-	d.commands = &command.Gateway{
+	d.commands = &command.Interpreter{
 		Store:          d.store,
 		Publishers:     d.publishers,
 		Rates:          command.NewRates(d.config.Limits.UpdatesPerMinute),
@@ -152,8 +152,8 @@ func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 		IdleTimeout:    d.idleTimeout,
 		PublishTimeout: publishTimeout,
 		Reload:         d.reload,
-		Keys: func() ([]authkeys.Grant, []authkeys.Fault) {
-			return d.keys.Set().Grants(), d.keys.Faults()
+		Keys: func() ([]authkeys.Grant, []authkeys.Problem) {
+			return d.keys.Set().Grants(), d.keys.Problems()
 		},
 		KeysFailure: d.keysFailure,
 		Heard:       d.heard,

@@ -20,7 +20,7 @@ var mayImport = map[string]string{
 	"internal/plain":               "",
 	"internal/sysexits":            "",
 	"internal/tinydns":             "",
-	"internal/watch":               "",
+	"internal/watch":               "internal/durable",
 	"internal/push":                "internal/idn internal/pause internal/plain internal/sysexits",
 	"internal/config":              "internal/durable internal/idn",
 	"internal/records":             "internal/idn internal/plain",

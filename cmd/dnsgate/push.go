@@ -69,7 +69,7 @@ func (p *pushCall) run(ctx context.Context, f *pflag.FlagSet, args []string) err
 	p.talk.Service = p.options.Watch
 	p.talk.Verbose = p.talk.Verbose || !p.options.Watch && isTerminal(os.Stderr)
 	err := push.Run(ctx, p.options, &p.talk)
-	var failed *push.Fault
+	var failed *push.Failure
 	if !errors.As(err, &failed) {
 		return err
 	}

@@ -33,7 +33,7 @@ type File struct {
 
 type content struct {
 	set    *Set
-	faults []Fault
+	faults []Problem
 }
 
 // Open reads the file at path, logs each of its faults, and watches it. The
@@ -132,4 +132,4 @@ func (f *File) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Gran
 func (f *File) Set() *Set { return f.current.Load().set }
 
 // Faults returns what was wrong with the lines when the current keys were read.
-func (f *File) Faults() []Fault { return f.current.Load().faults }
+func (f *File) Problems() []Problem { return f.current.Load().faults }

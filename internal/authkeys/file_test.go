@@ -68,8 +68,8 @@ func TestFileFollowsChanges(t *testing.T) {
 	must(t, os.WriteFile(path, []byte(header+keyB+"\nsesame "+keyA+"\n"), 0o644))
 	eventually(t, "written in place", func() bool { return f.has(t, keyB) && !f.has(t, keyA) })
 	eventually(t, "the refused line is logged", func() bool { return j.count("authorized_keys:2: unknown option") > 0 })
-	if n := j.count("authorized_keys:2: unknown option"); n != 1 || len(f.Faults()) != 1 {
-		t.Errorf("the refused line was logged %d times; faults %v", n, f.Faults())
+	if n := j.count("authorized_keys:2: unknown option"); n != 1 || len(f.Problems()) != 1 {
+		t.Errorf("the refused line was logged %d times; faults %v", n, f.Problems())
 	}
 	must(t, os.WriteFile(path+".new", []byte(header+keyA+"\n"), 0o644))
 	must(t, os.Rename(path+".new", path))

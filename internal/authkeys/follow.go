@@ -60,15 +60,15 @@ func (f *follower) run(do following) {
 		case <-f.stop:
 			return
 		case <-f.watcher.Changed():
-			f.settle(do)
+			f.awaitStillness(do)
 		case <-retry:
 			do.read()
 		}
 	}
 }
 
-// settle reads a file that has begun to change, until it is still.
-func (f *follower) settle(do following) {
+// awaitStillness reads a file that has begun to change once it is still.
+func (f *follower) awaitStillness(do following) {
 	last, _ := durable.StampAt(f.path) // one that is missing is zero
 	do.seen(last)
 	defer do.still()

@@ -31,27 +31,27 @@ type Set struct {
 	index  map[string]int32 // by fingerprint
 }
 
-// Fault is something wrong with one line.
-type Fault struct {
+// Problem is something wrong with one line.
+type Problem struct {
 	File    string
 	Line    int // from 1
 	Msg     string
 	Warning bool // the line is not refused, but will not do what it seems to
 }
 
-func (f Fault) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
+func (f Problem) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
 
 // Parse reads the content of an authorized_keys file. A line that is not
-// understood whole is refused, and a fault of the file of that name; the others
+// understood whole is refused, and a Problem of the file of that name; the others
 // work. now decides which keys are warned of as expired.
-func Parse(file string, content []byte, now time.Time) (*Set, []Fault) {
+func Parse(file string, content []byte, now time.Time) (*Set, []Problem) {
 	p := parser{file: file, now: now, set: &Set{index: make(map[string]int32)}}
 	for line := range bytes.Lines(content) {
 		p.number++
 		p.line(line)
 	}
 	if more := p.refused - maxFaults; more > 0 {
-		p.faults = append(p.faults, Fault{file, p.number, fmt.Sprintf("and %d more lines with faults", more), false})
+		p.faults = append(p.faults, Problem{file, p.number, fmt.Sprintf("and %d more lines with faults", more), false})
 	}
 	return p.set, p.faults
 }
@@ -61,13 +61,13 @@ type parser struct {
 	now     time.Time
 	number  int
 	set     *Set
-	faults  []Fault
+	faults  []Problem
 	refused int
 }
 
 func (p *parser) fault(warning bool, format string, args ...any) {
 	if p.refused++; p.refused <= maxFaults {
-		p.faults = append(p.faults, Fault{p.file, p.number, fmt.Sprintf(format, args...), warning})
+		p.faults = append(p.faults, Problem{p.file, p.number, fmt.Sprintf(format, args...), warning})
 	}
 }
 

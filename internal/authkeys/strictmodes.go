@@ -19,7 +19,7 @@ const maxLinks = 40
 // Load reads the authorized_keys file at path and says what is wrong with its
 // lines. The error is of the whole file: it cannot be read, or somebody other
 // than root and this process's user could have written it.
-func Load(path string) (*Set, []Fault, error) {
+func Load(path string) (*Set, []Problem, error) {
 	content, err := read(path)
 	if err != nil {
 		return nil, nil, err

@@ -15,7 +15,7 @@ const (
 // acme runs "acme add HOST VALUE" and "acme del HOST VALUE".
 func (r *run) acme(words []string) error {
 	if len(words) != 3 || words[0] != "add" && words[0] != "del" {
-		return fault(BadCommand, "usage: acme add HOST VALUE, or acme del HOST VALUE")
+		return refusal(BadCommand, "usage: acme add HOST VALUE, or acme del HOST VALUE")
 	}
 	name, err := r.challenge(words[1])
 	if err != nil {
@@ -23,15 +23,15 @@ func (r *run) acme(words []string) error {
 	}
 	value := words[2]
 	if err := records.CheckText(value); err != nil {
-		return fault(BadCommand, "%v", err)
+		return refusal(BadCommand, "%v", err)
 	}
-	c := r.gate.change(r.session, r.grant)
+	c := r.interp.change(r.session, r.grant)
 	c.names = []records.Name{name}
 	c.edit = func(h records.Host, now time.Time) (records.Host, error) {
 		rs := slices.DeleteFunc(slices.Clone(h.Records), func(rec records.Record) bool { return rec.Text == value })
 		if words[0] == "add" {
 			if len(rs) >= records.MaxTexts {
-				return h, fault(Abuse, "%s has %d values already; take some away, or wait until they leave", name, len(rs))
+				return h, refusal(Abuse, "%s has %d values already; take some away, or wait until they leave", name, len(rs))
 			}
 			h.TTL = c.ttl
 			rs = append(rs, records.Record{Text: value, Expires: now.Add(challengeLife).Unix()})
@@ -56,23 +56,23 @@ func (r *run) acme(words []string) error {
 func (r *run) challenge(word string) (records.Name, error) {
 	name, err := records.ParseStored(word)
 	if err != nil {
-		return "", fault(NotFQDN, "%v", err)
+		return "", refusal(NotFQDN, "%v", err)
 	}
 	if name.IsWildcard() {
-		return "", fault(NotFQDN, "a wildcard is proven at its host: acme add %s VALUE", name.Host())
+		return "", refusal(NotFQDN, "a wildcard is proven at its host: acme add %s VALUE", name.Host())
 	}
 	host := name.Host()
 	if !r.grant.Covers(host) {
-		return "", fault(NoHost, "%s is not this key's", host)
+		return "", refusal(NoHost, "%s is not this key's", host)
 	}
 	if !r.grant.ACME {
-		return "", fault(NoHost, "this key has no --acme, so it may not set TXT records")
+		return "", refusal(NoHost, "this key has no --acme, so it may not set TXT records")
 	}
 	if err := writable(r.grant); err != nil {
 		return "", err
 	}
 	if name, err = host.Challenge(); err != nil {
-		return "", fault(NotFQDN, "%v", err)
+		return "", refusal(NotFQDN, "%v", err)
 	}
 	return name, nil
 }

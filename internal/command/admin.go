@@ -15,7 +15,7 @@ import (
 func jsonFlag(words []string, most int) (bool, []string, error) {
 	flags, words, err := takeFlags(words, "--json")
 	if err == nil && len(words) > most {
-		err = fault(BadCommand, "too many words; try: help")
+		err = refusal(BadCommand, "too many words; try: help")
 	}
 	return flags["--json"], words, err
 }
@@ -80,25 +80,25 @@ func publisher(p records.Progress) Publisher {
 	}
 }
 
-func (g *Gateway) state() Status {
-	grants, faults := g.Keys()
+func (in *Interpreter) state() Status {
+	grants, faults := in.Keys()
 	st := Status{
-		Version:     g.Version,
-		Started:     g.Started.UTC().Truncate(time.Second),
-		Revision:    g.Store.Revision(),
-		Hosts:       g.Store.Len(),
+		Version:     in.Version,
+		Started:     in.Started.UTC().Truncate(time.Second),
+		Revision:    in.Store.Revision(),
+		Hosts:       in.Store.Len(),
 		Keys:        len(grants),
 		Refused:     []string{},
-		Connections: g.Connections(),
+		Connections: in.Connections(),
 		Publishers:  []Publisher{},
 	}
-	for _, p := range g.Publishers.Progress() {
+	for _, p := range in.Publishers.Progress() {
 		st.Publishers = append(st.Publishers, publisher(p))
 	}
 	for _, f := range faults {
 		st.Refused = append(st.Refused, f.String())
 	}
-	st.KeysFailure = g.keysFailure()
+	st.KeysFailure = in.keysFailure()
 	return st
 }
 
@@ -110,11 +110,11 @@ type KeysFailure struct {
 }
 
 // keysFailure is nil if the file can be read.
-func (g *Gateway) keysFailure() *KeysFailure {
-	if g.KeysFailure == nil {
+func (in *Interpreter) keysFailure() *KeysFailure {
+	if in.KeysFailure == nil {
 		return nil
 	}
-	why, since := g.KeysFailure()
+	why, since := in.KeysFailure()
 	if why == "" {
 		return nil
 	}
@@ -132,7 +132,7 @@ func (r *run) status(words []string) error {
 	if err != nil {
 		return err
 	}
-	st := r.gate.state()
+	st := r.interp.state()
 	if asJSON {
 		return writeJSON(r.out, st)
 	}
@@ -210,8 +210,8 @@ func (r *run) hosts(words []string) error {
 		of.Glob = strings.ToLower(words[0])
 	}
 	now, list := time.Now(), []jsonHost{}
-	err = r.gate.eachHost(r.ctx, of, func(h records.Host) {
-		seen := r.gate.seen(h)
+	err = r.interp.eachHost(r.ctx, of, func(h records.Host) {
+		seen := r.interp.seen(h)
 		switch {
 		case onlySilent && (seen.IsZero() || now.Sub(seen) < silent):
 		case asJSON:
@@ -262,7 +262,7 @@ func (r *run) keys(words []string) error {
 	if err != nil {
 		return err
 	}
-	grants, faults := r.gate.Keys()
+	grants, faults := r.interp.Keys()
 	type key struct {
 		Fingerprint  string   `json:"fingerprint"`
 		Comment      string   `json:"comment"`
@@ -292,7 +292,7 @@ func (r *run) keys(words []string) error {
 	for _, f := range faults {
 		fmt.Fprintln(r.out, f)
 	}
-	r.gate.keysFailure().write(r.out)
+	r.interp.keysFailure().write(r.out)
 	return nil
 }
 
@@ -339,9 +339,9 @@ func (r *run) reload(words []string) error {
 	if err := noWords("reload", words); err != nil {
 		return err
 	}
-	restart, err := r.gate.Reload(r.ctx)
+	restart, err := r.interp.Reload(r.ctx)
 	if err != nil {
-		return fault(Outage, "%v", err)
+		return refusal(Outage, "%v", err)
 	}
 	r.out.WriteString("reloaded")
 	if len(restart) > 0 {
@@ -355,8 +355,8 @@ func (r *run) rebuild(words []string) error {
 	if err := noWords("rebuild", words); err != nil {
 		return err
 	}
-	if err := r.gate.Publishers.Rebuild(r.ctx); err != nil {
-		return fault(DNSError, "%v; the gateway goes on trying", err)
+	if err := r.interp.Publishers.Rebuild(r.ctx); err != nil {
+		return refusal(DNSError, "%v; the gateway goes on trying", err)
 	}
 	r.out.WriteString("rebuilt\n")
 	return nil
@@ -366,8 +366,8 @@ func (r *run) backup(words []string) error {
 	if err := noWords("backup", words); err != nil {
 		return err
 	}
-	if err := r.gate.Store.Backup(r.ctx, r.out); err != nil {
-		return fault(Outage, "the backup is not whole: %v", err)
+	if err := r.interp.Store.Backup(r.ctx, r.out); err != nil {
+		return refusal(Outage, "the backup is not whole: %v", err)
 	}
 	return nil
 }

@@ -24,9 +24,9 @@ func decode[T any](t *testing.T, c *client, line string) T {
 
 func TestStatus(t *testing.T) {
 	g, _ := newGateway(t)
-	g.Keys = func() ([]authkeys.Grant, []authkeys.Fault) {
+	g.Keys = func() ([]authkeys.Grant, []authkeys.Problem) {
 		return []authkeys.Grant{allow(t, "allow --ttl=5 a.example.com .b.example.com"), allow(t, "admin")},
-			[]authkeys.Fault{{File: "authorized_keys", Line: 3, Msg: "no"}}
+			[]authkeys.Problem{{File: "authorized_keys", Line: 3, Msg: "no"}}
 	}
 	g.Connections = func() Connections {
 		return Connections{Unauthenticated: 1, Authenticated: 2, Sessions: 3, Accepted: 4, Refused: 5}

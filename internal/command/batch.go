@@ -28,11 +28,11 @@ func isBatch(words []string) bool {
 // batch runs "update -": each line of standard input is an update of its own,
 // answered in order as it becomes durable and published.
 func (r *run) batch(dryRun bool) error {
-	place, err := r.gate.batches.begin(r.grant.Fingerprint, time.Now())
+	place, err := r.interp.batches.begin(r.grant.Fingerprint, time.Now())
 	if err != nil {
 		return err
 	}
-	defer r.gate.batches.end(place)
+	defer r.interp.batches.end(place)
 	b := &batch{run: r, place: place, dryRun: dryRun, busy: make(map[records.Name]*batchLine),
 		own: make(chan struct{}, ownLines), unanswered: make(chan struct{}, ownLines+sharedLines)}
 	waiting := make(chan *batchLine, ownLines+sharedLines)
@@ -86,7 +86,7 @@ func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
 			case <-stop:
 				return
 			}
-			var f *Fault
+			var f *Refusal
 			if err != nil && !errors.As(err, &f) {
 				return
 			}
@@ -108,9 +108,9 @@ func (b *batch) read(waiting chan<- *batchLine) error {
 		if l.err == io.EOF {
 			return nil
 		}
-		var f *Fault
+		var f *Refusal
 		if l.err != nil && !errors.As(l.err, &f) {
-			return fault(Outage, "reading the batch: %v", l.err)
+			return refusal(Outage, "reading the batch: %v", l.err)
 		}
 		if l.err == nil && strings.Trim(l.text, " \t") == "" {
 			continue
@@ -119,7 +119,7 @@ func (b *batch) read(waiting chan<- *batchLine) error {
 		select {
 		case waiting <- b.start(l.text, l.err):
 		case <-b.run.ctx.Done():
-			return fault(Outage, "the session ended before the batch did")
+			return refusal(Outage, "the session ended before the batch did")
 		}
 	}
 }
@@ -136,29 +136,29 @@ func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
 		return l, nil
 	default:
 	}
-	all := &b.run.gate.batches
+	all := &b.run.interp.batches
 	all.waits(b.place, time.Now())
 	defer all.waits(b.place, time.Time{})
 	var late <-chan time.Time
 	patience := time.Duration(0)
-	if b.run.gate.IdleTimeout != nil {
-		patience = b.run.gate.IdleTimeout()
+	if b.run.interp.IdleTimeout != nil {
+		patience = b.run.interp.IdleTimeout()
 		late = time.After(patience)
 	}
 	select {
 	case l := <-lines:
 		return l, nil
 	case <-late:
-		return inputLine{}, fault(Abuse, "no line came for %s, so the batch ends", patience)
+		return inputLine{}, refusal(Abuse, "no line came for %s, so the batch ends", patience)
 	case <-b.place.evicted:
 		return inputLine{}, errEvicted
 	case <-b.run.ctx.Done():
-		return inputLine{}, fault(Outage, "the session ended before the batch did")
+		return inputLine{}, refusal(Outage, "the session ended before the batch did")
 	}
 }
 
 // readLine returns a line without its end. A line that is too long is skipped
-// and a Fault.
+// and a Refusal.
 func readLine(r *bufio.Reader) (string, error) {
 	text, err := r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {
@@ -168,7 +168,7 @@ func readLine(r *bufio.Reader) (string, error) {
 		if err != nil && err != io.EOF {
 			return "", err
 		}
-		return "", fault(BadCommand, "longer than %d bytes", maxLine)
+		return "", refusal(BadCommand, "longer than %d bytes", maxLine)
 	}
 	if err == io.EOF && len(text) > 0 {
 		err = nil
@@ -240,7 +240,7 @@ func (b *batch) admit(l *batchLine) (leave func(), err error) {
 // returns what gives them back. Waiting with some of them is safe: a line has
 // fewer hosts than its batch has places of its own, and those come back.
 func (b *batch) room(hosts int) (leave func(), err error) {
-	own, others, shared := 0, 0, b.run.gate.sharedPlaces()
+	own, others, shared := 0, 0, b.run.interp.sharedPlaces()
 	leave = func() {
 		for range others {
 			<-shared
@@ -270,9 +270,9 @@ func (b *batch) room(hosts int) (leave func(), err error) {
 }
 
 // sharedPlaces are for lines of all batches.
-func (g *Gateway) sharedPlaces() chan struct{} {
-	g.sharing.Do(func() { g.lines = make(chan struct{}, sharedLines) })
-	return g.lines
+func (in *Interpreter) sharedPlaces() chan struct{} {
+	in.sharing.Do(func() { in.lines = make(chan struct{}, sharedLines) })
+	return in.lines
 }
 
 // awaitEarlier waits for the lines in flight of l's hosts, and reports whether
@@ -310,7 +310,7 @@ func (b *batch) prepare(l *batchLine, text string) (change, error) {
 	if err != nil {
 		return change{}, err
 	}
-	if err := b.run.gate.drain.refusal(); err != nil {
+	if err := b.run.interp.drain.refusal(); err != nil {
 		return change{}, err
 	}
 	grant, err := b.run.session.Grant()
@@ -324,7 +324,7 @@ func (b *batch) prepare(l *batchLine, text string) (change, error) {
 	if err := l.update.authorize(grant, b.run.session.Source); err != nil {
 		return change{}, err
 	}
-	return l.update.change(b.run.gate.change(b.run.session, grant)), nil
+	return l.update.change(b.run.interp.change(b.run.session, grant)), nil
 }
 
 // answer writes the replies in order, and flushes when there is a pause.
@@ -336,19 +336,19 @@ func (b *batch) answer(waiting <-chan *batchLine) {
 			if !more {
 				return
 			}
-			b.settle(l)
+			b.answerLine(l)
 		default:
 			out.Flush()
 			l, more := <-waiting
 			if !more {
 				return
 			}
-			b.settle(l)
+			b.answerLine(l)
 		}
 	}
 }
 
-func (b *batch) settle(l *batchLine) {
+func (b *batch) answerLine(l *batchLine) {
 	select {
 	case <-l.done:
 	default:
@@ -364,7 +364,7 @@ func (b *batch) settle(l *batchLine) {
 	if l.err != nil {
 		explain(b.run.out, io.Discard, l.err)
 		if exit := exitStatus(l.err); exit > b.run.worst {
-			b.run.worst, b.run.record.code = exit, asFault(l.err).Code
+			b.run.worst, b.run.record.code = exit, asRefusal(l.err).Code
 		}
 		return
 	}

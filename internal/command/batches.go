@@ -34,7 +34,7 @@ type batchPlace struct {
 	gone    bool          // and that is so
 }
 
-var errEvicted = fault(Abuse, "another key needs the place, so the batch ends")
+var errEvicted = refusal(Abuse, "another key needs the place, so the batch ends")
 
 // begin takes a place for a batch of key.
 func (b *batches) begin(key string, now time.Time) (*batchPlace, error) {
@@ -45,10 +45,10 @@ func (b *batches) begin(key string, now time.Time) (*batchPlace, error) {
 		of[p.key]++
 	}
 	if of[key] >= maxKeyBatches {
-		return nil, fault(Abuse, "this key has %d batches already; try again in a minute", maxKeyBatches)
+		return nil, refusal(Abuse, "this key has %d batches already; try again in a minute", maxKeyBatches)
 	}
 	if len(b.running) >= maxBatches && !b.evict(of, of[key], now) {
-		return nil, fault(Abuse, "too many batches run already; try again in a minute")
+		return nil, refusal(Abuse, "too many batches run already; try again in a minute")
 	}
 	p := &batchPlace{key: key, idle: now, evicted: make(chan struct{})}
 	b.running = append(b.running, p)

@@ -51,7 +51,7 @@ func TestWhoseBatchGoes(t *testing.T) {
 	}
 	var b batches
 	places := take(t, &b, now, maxKeyBatches, eight...)
-	if _, err := b.begin("key0", later); asFault(err).Code != Abuse {
+	if _, err := b.begin("key0", later); asRefusal(err).Code != Abuse {
 		t.Errorf("a fifth batch of one key: %v", err)
 	}
 	for _, p := range places {
@@ -72,7 +72,7 @@ func TestWhoseBatchGoes(t *testing.T) {
 	b = batches{}
 	places = take(t, &b, now, 1, all...)
 	take(t, &b, now, 1, "one more")
-	if _, err := b.begin("one more", now); asFault(err).Code != Abuse {
+	if _, err := b.begin("one more", now); asRefusal(err).Code != Abuse {
 		t.Errorf("a key takes the place of one that has no more than it: %v", err)
 	}
 	if gone := evicted(places); !slices.Equal(gone, []int{0}) {
@@ -80,7 +80,7 @@ func TestWhoseBatchGoes(t *testing.T) {
 	}
 	for i := range maxEvicted {
 		_, err := b.begin(fmt.Sprint("new", i), now)
-		if i < maxEvicted-1 && err != nil || i == maxEvicted-1 && asFault(err).Code != Abuse {
+		if i < maxEvicted-1 && err != nil || i == maxEvicted-1 && asRefusal(err).Code != Abuse {
 			t.Errorf("new key %d: %v", i, err)
 		}
 	}

@@ -24,9 +24,9 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Gateway runs commands. Its fields are set before the first Run and not
+// Interpreter runs commands. Its fields are set before the first Run and not
 // changed after; Run may be called concurrently.
-type Gateway struct {
+type Interpreter struct {
 	Store      records.Store
 	Publishers Publishers
 	Rates      *Rates
@@ -58,7 +58,7 @@ type Gateway struct {
 	// Reload reads keys and configuration again. Restart are the keys of the
 	// configuration whose new values need one.
 	Reload      func(context.Context) (restart []string, err error)
-	Keys        func() ([]authkeys.Grant, []authkeys.Fault)
+	Keys        func() ([]authkeys.Grant, []authkeys.Problem)
 	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections
 	Heard       Heard // nil: nobody remembers
@@ -127,10 +127,10 @@ type Streams struct {
 
 // Run runs one command, in the context that Begin gave, and returns its exit
 // status.
-func (g *Gateway) Run(ctx context.Context, s *Session, q Request, std Streams) int {
+func (in *Interpreter) Run(ctx context.Context, s *Session, q Request, std Streams) int {
 	began := time.Now()
 	r := &run{
-		gate: g, session: s, ctx: ctx, in: std.In,
+		interp: in, session: s, ctx: ctx, in: std.In,
 		out:    bufio.NewWriter(std.Out),
 		record: record{line: q.line, verb: "unknown"},
 	}
@@ -149,7 +149,7 @@ func (g *Gateway) Run(ctx context.Context, s *Session, q Request, std Streams) i
 func (r *run) survive(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.gate.Log.Error("bug: panic", "command", r.record.verb, "panic", p, "stack", string(debug.Stack()))
+			r.interp.Log.Error("bug: panic", "command", r.record.verb, "panic", p, "stack", string(debug.Stack()))
 			err = errBug
 		}
 	}()
@@ -158,7 +158,7 @@ func (r *run) survive(f func() error) (err error) {
 
 // run is one command on its way.
 type run struct {
-	gate    *Gateway
+	interp  *Interpreter
 	session *Session
 	ctx     context.Context
 	in      io.Reader
@@ -180,7 +180,7 @@ func (r *run) dispatch(q Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	err := r.gate.drain.refusal()
+	err := r.interp.drain.refusal()
 	if err != nil {
 		return err
 	}
@@ -188,7 +188,7 @@ func (r *run) dispatch(q Request) error {
 		return noGrant(err)
 	}
 	if len(q.words) == 0 {
-		return fault(BadCommand, "no command; try: help")
+		return refusal(BadCommand, "no command; try: help")
 	}
 	if v := find(q.words[0], roleOf(r.grant)); v != nil {
 		r.record.verb = v.name
@@ -197,12 +197,12 @@ func (r *run) dispatch(q Request) error {
 	if is := roleOf(r.grant); is != allowKey {
 		switch q.words[0] {
 		case "update":
-			return fault(NoHost, "this key runs the admin commands and updates nothing")
+			return refusal(NoHost, "this key runs the admin commands and updates nothing")
 		case "offline", "reload", "rebuild", "backup":
-			return fault(NoHost, "this key may look, and no more")
+			return refusal(NoHost, "this key may look, and no more")
 		}
 	}
-	return fault(BadCommand, "there is no command %q; try: help", q.words[0])
+	return refusal(BadCommand, "there is no command %q; try: help", q.words[0])
 }
 
 // record is what the log says of a command.
@@ -235,7 +235,7 @@ func (r *run) log(err error, took time.Duration) {
 	if r.record.lines > 0 {
 		attrs = append(attrs, "lines", r.record.lines, "worst", r.worst)
 	}
-	var f *Fault
+	var f *Refusal
 	if errors.As(err, &f) {
 		code = f.Code
 		attrs = append(attrs, "why", cmp.Or(f.Detail, f.Text))
@@ -243,13 +243,13 @@ func (r *run) log(err error, took time.Duration) {
 	if code == BadCommand && r.record.verb != "shell" {
 		attrs = append(attrs, "line", shown(r.record.line))
 	}
-	r.gate.counts.add(r.record.verb, code)
+	r.interp.counts.add(r.record.verb, code)
 	attrs = append(attrs, "code", string(code), "duration", took)
 	message := "command"
 	if r.record.verb == "update" {
 		message = "update"
 	}
-	r.gate.Log.Info(message, attrs...)
+	r.interp.Log.Info(message, attrs...)
 }
 
 func joinNames(names []records.Name) string {

@@ -33,7 +33,7 @@ func (d *drain) stopping() chan struct{} {
 func (d *drain) refusal() error {
 	select {
 	case <-d.stopping():
-		return fault(Outage, "the gateway is stopping; try again in a minute")
+		return refusal(Outage, "the gateway is stopping; try again in a minute")
 	default:
 		return nil
 	}
@@ -43,9 +43,9 @@ func (d *drain) refusal() error {
 // it with. The door calls end once the client has its exit status; a drain
 // waits for that. ctx is the connection's: a command outlives it, because what
 // it was asked for is done even if the client has gone, but not the drain.
-func (g *Gateway) Begin(ctx context.Context) (running context.Context, end func()) {
+func (in *Interpreter) Begin(ctx context.Context) (running context.Context, end func()) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	d := &g.drain
+	d := &in.drain
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.begun {
@@ -87,11 +87,11 @@ func (d *drain) cancel() {
 // Drain lets the commands that run finish until ctx ends, then ends them, and
 // leaves them a moment to say so. Each door calls it once it accepts nobody any
 // more; then it closes its connections, and calls Wait.
-func (g *Gateway) Drain(ctx context.Context) {
-	g.drain.begin()
+func (in *Interpreter) Drain(ctx context.Context) {
+	in.drain.begin()
 	ended := make(chan struct{})
 	go func() {
-		g.Wait()
+		in.Wait()
 		close(ended)
 	}()
 	select {
@@ -99,8 +99,8 @@ func (g *Gateway) Drain(ctx context.Context) {
 		return
 	case <-ctx.Done():
 	}
-	g.Log.Warn("commands are still running; ending them")
-	g.drain.cancel()
+	in.Log.Warn("commands are still running; ending them")
+	in.drain.cancel()
 	select {
 	case <-ended:
 	case <-time.After(lastWords):
@@ -108,4 +108,4 @@ func (g *Gateway) Drain(ctx context.Context) {
 }
 
 // Wait returns when the commands that Drain found running have ended.
-func (g *Gateway) Wait() { g.drain.ended.Wait() }
+func (in *Interpreter) Wait() { in.drain.ended.Wait() }

@@ -13,14 +13,14 @@ import (
 // draining is a gateway in a bubble of synctest that is being drained.
 type draining struct {
 	*testing.T
-	gate *Gateway
+	gate *Interpreter
 	log  bytes.Buffer
 	over chan time.Duration // how long Drain took, once it has returned
 }
 
-func drainOf(t *testing.T, allowed time.Duration, begun func(g *Gateway)) *draining {
+func drainOf(t *testing.T, allowed time.Duration, begun func(g *Interpreter)) *draining {
 	d := &draining{T: t, over: make(chan time.Duration, 1)}
-	d.gate = &Gateway{Log: slog.New(slog.NewTextHandler(&d.log, nil))}
+	d.gate = &Interpreter{Log: slog.New(slog.NewTextHandler(&d.log, nil))}
 	begun(d.gate)
 	go func() {
 		ctx, cancel := context.WithTimeout(t.Context(), allowed)
@@ -48,7 +48,7 @@ func (d *draining) took(want time.Duration) {
 func TestDrainWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ends []func()
-		d := drainOf(t, time.Minute, func(g *Gateway) {
+		d := drainOf(t, time.Minute, func(g *Interpreter) {
 			for range 2 {
 				_, end := g.Begin(t.Context())
 				ends = append(ends, end)
@@ -78,7 +78,7 @@ func TestDrainEndsCommands(t *testing.T) {
 		connection, closed := context.WithCancel(t.Context())
 		var prompt, stuck context.Context
 		var ends [2]func()
-		d := drainOf(t, time.Minute, func(g *Gateway) {
+		d := drainOf(t, time.Minute, func(g *Interpreter) {
 			prompt, ends[0] = g.Begin(connection)
 			stuck, ends[1] = g.Begin(connection)
 		})
@@ -100,7 +100,7 @@ func TestDrainEndsCommands(t *testing.T) {
 // A verb that lasts as long as its client hears of the drain when it begins.
 func TestLastingVerbsEndByThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := drainOf(t, time.Minute, func(g *Gateway) {
+		d := drainOf(t, time.Minute, func(g *Interpreter) {
 			_, end := g.Begin(t.Context())
 			go func() {
 				<-g.drain.stopping()

@@ -31,7 +31,7 @@ var fuzzPeers = []string{"203.0.113.1", "2001:db8::1", "10.0.0.1", "127.0.0.1", 
 // become large.
 type fuzzed struct {
 	dir     string
-	gate    *Gateway
+	gate    *Interpreter
 	clients []*client // by grant
 }
 

@@ -24,18 +24,18 @@ type Heard interface {
 }
 
 // hear notes who has been heard of.
-func (g *Gateway) hear(c change) {
-	if g.Heard != nil && c.heard && !c.dryRun {
-		g.Heard.Hear(c.names, time.Now())
+func (in *Interpreter) hear(c change) {
+	if in.Heard != nil && c.heard && !c.dryRun {
+		in.Heard.Hear(c.names, time.Now())
 	}
 }
 
 // seen is zero where nobody remembers, and of what is no host.
-func (g *Gateway) seen(h records.Host) time.Time {
-	if g.Heard == nil || h.Name.IsChallenge() || len(h.Records) == 0 {
+func (in *Interpreter) seen(h records.Host) time.Time {
+	if in.Heard == nil || h.Name.IsChallenge() || len(h.Records) == 0 {
 		return time.Time{}
 	}
-	return g.Heard.Seen(h).UTC().Truncate(time.Second)
+	return in.Heard.Seen(h).UTC().Truncate(time.Second)
 }
 
 // parseSilence reads the value of --silent: Go's syntax, or seconds.
@@ -45,7 +45,7 @@ func parseSilence(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fault(BadCommand, "--silent= takes a duration such as 36h, not %q", shown(text))
+		return 0, refusal(BadCommand, "--silent= takes a duration such as 36h, not %q", shown(text))
 	}
 	return d, nil
 }
@@ -70,7 +70,7 @@ type silentHost struct {
 }
 
 // longest are the hosts silent for the longest, those first.
-func (s *silence) longest(ctx context.Context, g *Gateway) ([]silentHost, error) {
+func (s *silence) longest(ctx context.Context, g *Interpreter) ([]silentHost, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.taken) < silenceAge {
@@ -111,11 +111,11 @@ func (l *latestFirst) Pop() any {
 	return last
 }
 
-func (g *Gateway) writeSilence(ctx context.Context, w io.Writer) error {
-	if g.Heard == nil {
+func (in *Interpreter) writeSilence(ctx context.Context, w io.Writer) error {
+	if in.Heard == nil {
 		return nil
 	}
-	hosts, err := g.silence.longest(ctx, g)
+	hosts, err := in.silence.longest(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -127,13 +127,13 @@ func (g *Gateway) writeSilence(ctx context.Context, w io.Writer) error {
 }
 
 // eachHost passes the selected hosts on by name, some at a time.
-func (g *Gateway) eachHost(ctx context.Context, of records.Selection, do func(records.Host)) error {
-	names, err := g.Store.Find(ctx, of)
+func (in *Interpreter) eachHost(ctx context.Context, of records.Selection, do func(records.Host)) error {
+	names, err := in.Store.Find(ctx, of)
 	if err != nil {
 		return err
 	}
 	for some := range slices.Chunk(names, 1000) {
-		hosts, err := g.Store.Hosts(ctx, some)
+		hosts, err := in.Store.Hosts(ctx, some)
 		if err != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (r *run) metrics(words []string) error {
 	if err := noWords("metrics", words); err != nil {
 		return err
 	}
-	if err := r.gate.WriteMetrics(r.ctx, r.out); err != nil {
+	if err := r.interp.WriteMetrics(r.ctx, r.out); err != nil {
 		return unreadable(err)
 	}
 	return nil
@@ -44,8 +44,8 @@ func (r *run) metrics(words []string) error {
 
 // WriteMetrics writes what "metrics" shows: the text format of Prometheus,
 // version 0.0.4. The error is the store's; w is asked for its own by the caller.
-func (g *Gateway) WriteMetrics(ctx context.Context, w io.Writer) error {
-	st, by := g.state(), g.counts.copy()
+func (in *Interpreter) WriteMetrics(ctx context.Context, w io.Writer) error {
+	st, by := in.state(), in.counts.copy()
 	family(w, "dnsgate_commands_total", "counter", "Commands run, by name and reply code.")
 	keys := slices.SortedFunc(maps.Keys(by), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
 	for _, k := range keys {
@@ -75,7 +75,7 @@ func (g *Gateway) WriteMetrics(ctx context.Context, w io.Writer) error {
 	counter("dnsgate_connections_accepted_total", "Connections accepted.", st.Connections.Accepted)
 	counter("dnsgate_connections_refused_total", "Connections over a limit, or without a good key.", st.Connections.Refused)
 	writePublisherMetrics(w, st)
-	return g.writeSilence(ctx, w)
+	return in.writeSilence(ctx, w)
 }
 
 func writePublisherMetrics(w io.Writer, st Status) {

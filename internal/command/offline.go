@@ -30,7 +30,7 @@ func (r *run) offline(words []string) error {
 // adminOffline runs the operator's "offline HOST".
 func (r *run) adminOffline(words []string) error {
 	if len(words) != 1 {
-		return fault(BadCommand, "offline takes one host")
+		return refusal(BadCommand, "offline takes one host")
 	}
 	hosts, err := parseHosts(words)
 	if err != nil {
@@ -41,7 +41,7 @@ func (r *run) adminOffline(words []string) error {
 
 func (r *run) takeOffline(hosts []records.Name, families map[string]bool, admin bool) error {
 	r.record.hosts = hosts
-	c := r.gate.change(r.session, r.grant)
+	c := r.interp.change(r.session, r.grant)
 	c.names, c.unrated = hosts, admin
 	if admin {
 		c.check = known
@@ -69,7 +69,7 @@ func (r *run) takeOffline(hosts []records.Name, families map[string]bool, admin 
 func known(hosts []records.Host) error {
 	for _, h := range hosts {
 		if h.Revision == 0 {
-			return fault(NoHost, "there is no host %s", h.Name)
+			return refusal(NoHost, "there is no host %s", h.Name)
 		}
 	}
 	return nil

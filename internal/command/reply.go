@@ -48,24 +48,24 @@ func (c Code) Exit() int {
 	return sysexits.Software
 }
 
-// Fault is an error with a code: why a command, or a line of a batch, was not
+// Refusal is an error with a code: why a command, or a line of a batch, was not
 // done.
-type Fault struct {
+type Refusal struct {
 	Code   Code
 	Text   string // what the client is told
 	Detail string // what the log says instead, if it knows more
 }
 
-func (f *Fault) Error() string { return string(f.Code) + " " + f.Text }
+func (f *Refusal) Error() string { return string(f.Code) + " " + f.Text }
 
-func fault(code Code, format string, args ...any) error {
-	return &Fault{Code: code, Text: soften(fmt.Sprintf(format, args...))}
+func refusal(code Code, format string, args ...any) error {
+	return &Refusal{Code: code, Text: soften(fmt.Sprintf(format, args...))}
 }
 
-// inside is a fault whose cause is of no concern to clients: an error may name
+// inside is a refusal whose cause is of no concern to clients: an error may name
 // the operator's files, lines and programs, or other hosts. The log has it.
 func inside(code Code, cause error, format string, args ...any) error {
-	return &Fault{Code: code, Text: soften(fmt.Sprintf(format, args...)), Detail: fmt.Sprintf("%s: %v", fmt.Sprintf(format, args...), cause)}
+	return &Refusal{Code: code, Text: soften(fmt.Sprintf(format, args...)), Detail: fmt.Sprintf("%s: %v", fmt.Sprintf(format, args...), cause)}
 }
 
 // forClient is what a client is told of why a name was not published: what the
@@ -79,7 +79,7 @@ func forClient(err error) string {
 }
 
 // errBug is what a panic becomes.
-var errBug = fault(Outage, "the gateway met a bug, and its log says more; please tell its operator")
+var errBug = refusal(Outage, "the gateway met a bug, and its log says more; please tell its operator")
 
 // successWords are what clients search replies for, some with strstr.
 var successWords = regexp.MustCompile(`(?i:good|nochg)|OK|\b(?i:ok)\b`)
@@ -96,9 +96,9 @@ func soften(text string) string {
 	return successWords.ReplaceAllString(text, "***")
 }
 
-// asFault makes any error a Fault: what has no code is an outage.
-func asFault(err error) *Fault {
-	var f *Fault
+// asRefusal makes any error a Refusal: what has no code is an outage.
+func asRefusal(err error) *Refusal {
+	var f *Refusal
 	if errors.As(err, &f) {
 		return f
 	}
@@ -113,12 +113,12 @@ func exitStatus(err error) int {
 	case errors.Is(err, errBug):
 		return sysexits.Software
 	}
-	return asFault(err).Code.Exit()
+	return asRefusal(err).Code.Exit()
 }
 
 // explain tells err to the program that reads out, and to the person at w.
 func explain(out, w io.Writer, err error) {
-	f := asFault(err)
+	f := asRefusal(err)
 	fmt.Fprintln(out, f)
 	fmt.Fprintln(w, f)
 }

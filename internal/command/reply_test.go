@@ -18,7 +18,7 @@ func TestExitStatuses(t *testing.T) {
 	}
 	for err, want := range map[error]int{
 		nil: 0, errBug: 70, errors.New("any"): 75,
-		fmt.Errorf("wrapped: %w", fault(NoHost, "x")): 77,
+		fmt.Errorf("wrapped: %w", refusal(NoHost, "x")): 77,
 	} {
 		if got := exitStatus(err); got != want {
 			t.Errorf("%v: %d, want %d", err, got, want)
@@ -41,7 +41,7 @@ func TestExplanations(t *testing.T) {
 			t.Errorf("%q: %q, want %q", text, got, want)
 		}
 	}
-	if got := asFault(errors.New("/var/lib/dnsgate: disk full")); got.Text != "the gateway failed; its log says why" || !strings.Contains(got.Detail, "disk full") {
+	if got := asRefusal(errors.New("/var/lib/dnsgate: disk full")); got.Text != "the gateway failed; its log says why" || !strings.Contains(got.Detail, "disk full") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -13,36 +13,36 @@ import (
 // forgotten when they are in the way. The names that a key's line spells out can
 // always be had: there are no more of them than the operator wrote. maker is
 // who made the name, if a pattern did.
-func (g *Gateway) room(ctx context.Context, grant authkeys.Grant, old records.Host) (maker uint64, err error) {
+func (in *Interpreter) room(ctx context.Context, grant authkeys.Grant, old records.Host) (maker uint64, err error) {
 	if slices.Contains(grant.Hosts, old.Name) || slices.Contains(grant.Hosts, old.Name.Host()) {
 		return 0, nil
 	}
 	maker = records.Maker(grant.Fingerprint)
-	if g.MaxKeyHosts != nil {
-		if most := g.MaxKeyHosts(); g.Store.Made(maker) >= most {
-			return 0, fault(Outage, "%s would be a new name, and this key's patterns have made as many as they may, %d; take some offline, or the operator can raise max_hosts_per_key", old.Name, most)
+	if in.MaxKeyHosts != nil {
+		if most := in.MaxKeyHosts(); in.Store.Made(maker) >= most {
+			return 0, refusal(Outage, "%s would be a new name, and this key's patterns have made as many as they may, %d; take some offline, or the operator can raise max_hosts_per_key", old.Name, most)
 		}
 	}
-	if g.MaxHosts == nil {
+	if in.MaxHosts == nil {
 		return maker, nil
 	}
-	most := g.MaxHosts()
-	if old.Revision == 0 && g.Store.Names() >= most {
-		if err := g.forget(ctx); err != nil {
+	most := in.MaxHosts()
+	if old.Revision == 0 && in.Store.Names() >= most {
+		if err := in.forget(ctx); err != nil {
 			return 0, err
 		}
 	}
-	if g.Store.Len() >= most || old.Revision == 0 && g.Store.Names() >= most {
-		return 0, fault(Outage, "%s would be a new name, and the gateway has as many as it may, %d; its operator can raise max_hosts", old.Name, most)
+	if in.Store.Len() >= most || old.Revision == 0 && in.Store.Names() >= most {
+		return 0, refusal(Outage, "%s would be a new name, and the gateway has as many as it may, %d; its operator can raise max_hosts", old.Name, most)
 	}
 	return maker, nil
 }
 
 // forget has the store forget names without records that no publisher has to
 // take away any more.
-func (g *Gateway) forget(ctx context.Context) error {
-	reached := g.Store.Revision()
-	for _, p := range g.Publishers.Progress() {
+func (in *Interpreter) forget(ctx context.Context) error {
+	reached := in.Store.Revision()
+	for _, p := range in.Publishers.Progress() {
 		if p.Failed > 0 {
 			return nil // one of them may be such a name
 		}
@@ -51,7 +51,7 @@ func (g *Gateway) forget(ctx context.Context) error {
 	if reached == 0 {
 		return nil
 	}
-	if err := g.Store.Forget(ctx, reached); err != nil {
+	if err := in.Store.Forget(ctx, reached); err != nil {
 		return inside(Outage, err, "nothing was stored; try again later")
 	}
 	return nil

@@ -43,7 +43,7 @@ func TestRoomComesBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	const most = 20
-	limit := func(g *Gateway) { g.MaxHosts = func() int { return most } }
+	limit := func(g *Interpreter) { g.MaxHosts = func() int { return most } }
 	limit(g)
 	greedy := newClient(t, g, "allow .greedy.example.com")
 	for round := range 5 {

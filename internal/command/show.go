@@ -31,7 +31,7 @@ func (r *run) readable(words []string) ([]records.Host, error) {
 	}
 	for _, name := range names {
 		if !r.grant.Covers(name) {
-			return nil, fault(NoHost, "%s is not this key's", name)
+			return nil, refusal(NoHost, "%s is not this key's", name)
 		}
 	}
 	r.record.hosts = names
@@ -40,18 +40,18 @@ func (r *run) readable(words []string) ([]records.Host, error) {
 	}
 	all := withChallenges(names)
 	if len(r.record.hosts) == 0 && len(r.grant.Suffixes) > 0 {
-		if all, err = r.gate.Store.Find(r.ctx, r.mine()); err != nil {
+		if all, err = r.interp.Store.Find(r.ctx, r.mine()); err != nil {
 			return nil, unreadable(err)
 		}
 	}
-	hosts, err := r.gate.Store.Hosts(r.ctx, all)
+	hosts, err := r.interp.Store.Hosts(r.ctx, all)
 	if err != nil {
 		return nil, unreadable(err)
 	}
 	return hosts, nil
 }
 
-// unreadable is the fault of a store that cannot be read.
+// unreadable is the refusal of a store that cannot be read.
 func unreadable(err error) error {
 	return inside(Outage, err, "the store cannot be read; try again later")
 }
@@ -98,10 +98,10 @@ func (r *run) history(words []string) error {
 		return err
 	}
 	if len(names) > 1 {
-		return fault(BadCommand, "history takes one host, or none for all")
+		return refusal(BadCommand, "history takes one host, or none for all")
 	}
 	if len(names) == 1 && !r.grant.Covers(names[0]) {
-		return fault(NoHost, "%s is not this key's", names[0])
+		return refusal(NoHost, "%s is not this key's", names[0])
 	}
 	r.record.hosts = names
 	of := r.mine()
@@ -118,7 +118,7 @@ func (r *run) history(words []string) error {
 
 // changes returns the last changes of what is selected, oldest first.
 func (r *run) changes(of records.Selection) ([]records.Change, error) {
-	changes, err := r.gate.Store.History(r.ctx, of, maxHistory)
+	changes, err := r.interp.Store.History(r.ctx, of, maxHistory)
 	if err != nil {
 		return nil, inside(Outage, err, "the history cannot be read; try again later")
 	}
@@ -162,6 +162,6 @@ func (r *run) version(words []string) error {
 	if err := noWords("version", words); err != nil {
 		return err
 	}
-	fmt.Fprintf(r.out, "dnsgate %s\n", r.gate.Version)
+	fmt.Fprintf(r.out, "dnsgate %s\n", r.interp.Version)
 	return nil
 }

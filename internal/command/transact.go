@@ -28,8 +28,8 @@ type change struct {
 }
 
 // change begins a change of s by the grant.
-func (g *Gateway) change(s *Session, grant authkeys.Grant) change {
-	ttl := g.TTL()
+func (in *Interpreter) change(s *Session, grant authkeys.Grant) change {
+	ttl := in.TTL()
 	if grant.HasTTL {
 		ttl = grant.TTL
 	}
@@ -73,48 +73,47 @@ const (
 // outcomes are in the order of c's names. They are returned with a DNSError
 // too: then they are stored.
 func (r *run) transact(c change) ([]outcome, error) {
-	return r.gate.transact(r.ctx, c)
+	return r.interp.transact(r.ctx, c)
 }
 
-func (g *Gateway) transact(ctx context.Context, c change) ([]outcome, error) {
-	g.hear(c)
+func (in *Interpreter) transact(ctx context.Context, c change) ([]outcome, error) {
+	in.hear(c)
 	if !c.dryRun && !c.unrated {
-		if wait, name := g.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
-			return nil, fault(Abuse, "too many updates of %s; try again in %s", name, seconds(int(wait.Seconds())+1))
+		if wait, name := in.Rates.take(c.grant.Fingerprint, c.names); wait > 0 {
+			return nil, refusal(Abuse, "too many updates of %s; try again in %s", name, seconds(int(wait.Seconds())+1))
 		}
 	}
-	done, err := g.settle(ctx, c)
-	if err != nil && asFault(err).Code == Outage && !c.dryRun && !c.unrated {
-		g.Rates.giveBack(c.grant.Fingerprint, c.names)
+	done, err := in.attemptRepeatedly(ctx, c)
+	if err != nil && asRefusal(err).Code == Outage && !c.dryRun && !c.unrated {
+		in.Rates.giveBack(c.grant.Fingerprint, c.names)
 	}
 	return done, err
 }
 
-// settle attempts c until nobody else is in the way. A conflict is never
-// overwritten blindly: an older session loses to a newer one. Who was unlucky a
-// few times stands back for a moment, a longer one each time, or he might be
-// for ever.
-func (g *Gateway) settle(ctx context.Context, c change) ([]outcome, error) {
+// attemptRepeatedly attempts c until nobody else is in the way. A conflict is
+// never overwritten blindly: an older session loses to a newer one. After a few
+// conflicts it backs off, a little longer each time.
+func (in *Interpreter) attemptRepeatedly(ctx context.Context, c change) ([]outcome, error) {
 	for n := range maxConflicts {
 		if n > fewConflicts {
 			pause.For(ctx, rand.N(time.Duration(n)*time.Millisecond))
 		}
-		done, err := g.attempt(ctx, c)
+		done, err := in.attempt(ctx, c)
 		var conflict *records.Conflict
 		if !errors.As(err, &conflict) {
 			return done, err
 		}
 		if conflict.Current.Session > c.session {
-			return nil, fault(Outage, "a newer connection changed %s meanwhile, and stays; nothing was stored", conflict.Current.Name)
+			return nil, refusal(Outage, "a newer connection changed %s meanwhile, and stays; nothing was stored", conflict.Current.Name)
 		}
 	}
-	return nil, fault(Outage, "others change the same hosts all the time; nothing was stored")
+	return nil, refusal(Outage, "others change the same hosts all the time; nothing was stored")
 }
 
 // attempt reads, edits, commits and waits for the publishers, once. What is so
 // already is committed too: that stores nothing, but an answer rests on it.
-func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
-	hosts, err := g.Store.Hosts(ctx, c.names)
+func (in *Interpreter) attempt(ctx context.Context, c change) ([]outcome, error) {
+	hosts, err := in.Store.Hosts(ctx, c.names)
 	if err != nil {
 		return nil, inside(Outage, err, "the store cannot be read; nothing was stored; try again later")
 	}
@@ -130,11 +129,11 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 	for i, old := range hosts {
 		updated, err := c.edit(old, now)
 		if err == nil && len(old.Records) == 0 && len(updated.Records) > 0 {
-			updated.MadeBy, err = g.room(ctx, c.grant, old)
+			updated.MadeBy, err = in.room(ctx, c.grant, old)
 		}
-		if err == nil && g.Fits != nil && len(updated.Records) > len(old.Records) {
-			if why := g.Fits(updated); why != nil {
-				err = fault(Abuse, "%v; nothing was stored", why)
+		if err == nil && in.Fits != nil && len(updated.Records) > len(old.Records) {
+			if why := in.Fits(updated); why != nil {
+				err = refusal(Abuse, "%v; nothing was stored", why)
 			}
 		}
 		if err != nil {
@@ -149,28 +148,28 @@ func (g *Gateway) attempt(ctx context.Context, c change) ([]outcome, error) {
 		}
 	}
 	if c.dryRun {
-		return done, g.published(ctx, c, 0)
+		return done, in.published(ctx, c, 0)
 	}
 	if changes {
-		defer g.together.join(ctx)()
+		defer in.together.join(ctx)()
 	}
-	revision, err := g.commit(ctx, c, now, write)
+	revision, err := in.commit(ctx, c, now, write)
 	if err != nil {
 		return nil, err
 	}
-	return done, g.published(ctx, c, revision)
+	return done, in.published(ctx, c, revision)
 }
 
 // commitTimeout is how long the store may take. A change may not wait for long
 // between the last look at what its key may do and the disk.
 const commitTimeout = 10 * time.Second
 
-// noGrant is the fault of a key that may do nothing.
+// noGrant is the refusal of a key that may do nothing.
 func noGrant(err error) error {
 	if errors.Is(err, authkeys.ErrChanging) {
-		return fault(Outage, "%v", err)
+		return refusal(Outage, "%v", err)
 	}
-	return fault(NoHost, "%v", err)
+	return refusal(NoHost, "%v", err)
 }
 
 // stillGranted is an error if the key may no longer do what c is made by. A
@@ -182,19 +181,19 @@ func (c *change) stillGranted() error {
 		return noGrant(err)
 	}
 	if !now.Same(c.grant) {
-		return fault(Outage, "what this key may do has changed meanwhile; nothing was stored; send it again")
+		return refusal(Outage, "what this key may do has changed meanwhile; nothing was stored; send it again")
 	}
 	return nil
 }
 
-func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []records.Host) (uint64, error) {
+func (in *Interpreter) commit(ctx context.Context, c change, now time.Time, write []records.Host) (uint64, error) {
 	if err := c.stillGranted(); err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
 	by := records.Cause{Time: now, Session: c.session, Key: c.grant.Key(), Source: c.source}
-	revision, err := g.Store.Commit(ctx, records.Txn{Cause: by, Hosts: write})
+	revision, err := in.Store.Commit(ctx, records.Txn{Cause: by, Hosts: write})
 	var conflict *records.Conflict
 	switch {
 	case err == nil || errors.As(err, &conflict):
@@ -207,10 +206,10 @@ func (g *Gateway) commit(ctx context.Context, c change, now time.Time, write []r
 
 // published waits until the names of c, as of revision, are served. Revision 0
 // asks only if a name server serves them at all: nothing is stored then.
-func (g *Gateway) published(ctx context.Context, c change, revision uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, g.PublishTimeout)
+func (in *Interpreter) published(ctx context.Context, c change, revision uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, in.PublishTimeout)
 	defer cancel()
-	err := g.Publishers.Wait(ctx, c.names, revision)
+	err := in.Publishers.Wait(ctx, c.names, revision)
 	if err == nil {
 		return nil
 	}
@@ -222,9 +221,9 @@ func (g *Gateway) published(ctx context.Context, c change, revision uint64) erro
 	case revision == 0:
 		return inside(DNSError, err, "%s", why)
 	case errors.Is(ctx.Err(), context.Canceled):
-		return fault(DNSError, "stored, but the gateway stopped before it was published; that follows when it is back")
+		return refusal(DNSError, "stored, but the gateway stopped before it was published; that follows when it is back")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fault(DNSError, "stored, but not published within %s; the gateway goes on trying", g.PublishTimeout)
+		return refusal(DNSError, "stored, but not published within %s; the gateway goes on trying", in.PublishTimeout)
 	}
 	return inside(DNSError, err, "stored, but not published: %s; the gateway goes on trying", why)
 }

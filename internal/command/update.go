@@ -29,7 +29,7 @@ func (r *run) update(words []string) error {
 		return err
 	}
 	r.record.hosts = u.hosts
-	done, err := r.transact(u.change(r.gate.change(r.session, r.grant)))
+	done, err := r.transact(u.change(r.interp.change(r.session, r.grant)))
 	r.record.note(done)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func parseUpdate(words []string) (*addressUpdate, error) {
 	}
 	for _, w := range words[split:] {
 		if !looksLikeAddress(w) {
-			return nil, fault(BadCommand, "%q comes after an address; name the hosts first, then their addresses", shown(w))
+			return nil, refusal(BadCommand, "%q comes after an address; name the hosts first, then their addresses", shown(w))
 		}
 		if err := u.addAddress(w); err != nil {
 			return nil, err
@@ -88,7 +88,7 @@ func (u *addressUpdate) addAddress(word string) error {
 	}
 	addr, err := records.ParseAddress(word)
 	if err != nil {
-		return fault(BadAddress, "%v", err)
+		return refusal(BadAddress, "%v", err)
 	}
 	set := &u.v6
 	if addr.Is4() {
@@ -103,13 +103,13 @@ func (u *addressUpdate) addAddress(word string) error {
 func (u *addressUpdate) setPrefix(word string, p netip.Prefix) error {
 	switch {
 	case p.Addr().Is4() || p.Addr().Is4In6():
-		return fault(BadAddress, "%s: only an IPv6 prefix can be moved; give the IPv4 address alone", word)
+		return refusal(BadAddress, "%s: only an IPv6 prefix can be moved; give the IPv4 address alone", word)
 	case u.prefix.IsValid():
-		return fault(BadAddress, "%s: there is a prefix already", word)
+		return refusal(BadAddress, "%s: there is a prefix already", word)
 	case p.Bits() < 1 || p.Bits() > 127:
-		return fault(BadAddress, "%s: the length of a prefix is 1 to 127", word)
+		return refusal(BadAddress, "%s: the length of a prefix is 1 to 127", word)
 	case p.Masked().Addr() != p.Addr():
-		return fault(BadAddress, "%s: it has host bits; to move the prefix send %s, to set an address leave the length off",
+		return refusal(BadAddress, "%s: it has host bits; to move the prefix send %s, to set an address leave the length off",
 			word, p.Masked())
 	}
 	u.prefix = p
@@ -118,10 +118,10 @@ func (u *addressUpdate) setPrefix(word string, p netip.Prefix) error {
 
 func (u *addressUpdate) checkSets() error {
 	if len(u.v4) > records.MaxAddresses || len(u.v6) > records.MaxAddresses {
-		return fault(BadAddress, "more than %d addresses of one family", records.MaxAddresses)
+		return refusal(BadAddress, "more than %d addresses of one family", records.MaxAddresses)
 	}
 	if u.prefix.IsValid() && len(u.v6) > 0 {
-		return fault(BadAddress, "either IPv6 addresses or a prefix, not both")
+		return refusal(BadAddress, "either IPv6 addresses or a prefix, not both")
 	}
 	slices.SortFunc(u.v4, netip.Addr.Compare)
 	slices.SortFunc(u.v6, netip.Addr.Compare)
@@ -151,9 +151,9 @@ func (u *addressUpdate) authorize(g authkeys.Grant, peer netip.Addr) error {
 	for _, addr := range slices.Concat(u.v4, u.v6) {
 		if err := records.CheckAddress(addr, g.Private); err != nil {
 			if own {
-				return fault(BadAddress, "%v; it is what this connection comes from, so name the address: update ADDRESS", err)
+				return refusal(BadAddress, "%v; it is what this connection comes from, so name the address: update ADDRESS", err)
 			}
-			return fault(BadAddress, "%v", err)
+			return refusal(BadAddress, "%v", err)
 		}
 	}
 	return nil
@@ -163,12 +163,12 @@ func (u *addressUpdate) authorize(g authkeys.Grant, peer netip.Addr) error {
 func (u *addressUpdate) matches(peer netip.Addr) error {
 	for _, addr := range slices.Concat(u.v4, u.v6) {
 		if addr != peer.Unmap() {
-			return fault(BadAddress, "%s is not the address that this connection comes from, %s, and this key may publish only that",
+			return refusal(BadAddress, "%s is not the address that this connection comes from, %s, and this key may publish only that",
 				addr, peer.Unmap())
 		}
 	}
 	if u.prefix.IsValid() {
-		return fault(BadAddress, "this key may publish only the address that it comes from, %s, and move no prefix", peer.Unmap())
+		return refusal(BadAddress, "this key may publish only the address that it comes from, %s, and move no prefix", peer.Unmap())
 	}
 	return nil
 }
@@ -219,7 +219,7 @@ func (u *addressUpdate) moved(h records.Host, private bool) ([]netip.Addr, error
 		}
 		addr := withPrefix(old, u.prefix)
 		if err := records.CheckAddress(addr, private); err != nil {
-			return nil, fault(BadAddress, "%v", err)
+			return nil, refusal(BadAddress, "%v", err)
 		}
 		addrs = append(addrs, addr)
 	}
@@ -235,9 +235,9 @@ func anyIPv6(hosts []records.Host) error {
 		}
 	}
 	if len(hosts) == 1 {
-		return fault(BadAddress, "%s has no IPv6 address whose host part could be kept; send the whole address once", hosts[0].Name)
+		return refusal(BadAddress, "%s has no IPv6 address whose host part could be kept; send the whole address once", hosts[0].Name)
 	}
-	return fault(BadAddress, "none of these hosts has an IPv6 address whose host part could be kept; send their whole addresses once")
+	return refusal(BadAddress, "none of these hosts has an IPv6 address whose host part could be kept; send their whole addresses once")
 }
 
 func withPrefix(addr netip.Addr, prefix netip.Prefix) netip.Addr {
@@ -276,23 +276,23 @@ func (u *addressUpdate) reply(d outcome) string {
 func authorizedHosts(g authkeys.Grant, named []records.Name) ([]records.Name, error) {
 	for _, name := range named {
 		if !g.Covers(name) {
-			return nil, fault(NoHost, "%s is not this key's", name)
+			return nil, refusal(NoHost, "%s is not this key's", name)
 		}
 	}
 	switch {
 	case len(named) > 0:
 		return named, nil
 	case len(g.Hosts) == 0:
-		return nil, fault(BadCommand, "this key has no host of its own, only patterns; name the host")
+		return nil, refusal(BadCommand, "this key has no host of its own, only patterns; name the host")
 	case len(g.Hosts) > maxHosts:
-		return nil, fault(NumHost, "this key has %d hosts, and one command takes %d at most; name them", len(g.Hosts), maxHosts)
+		return nil, refusal(NumHost, "this key has %d hosts, and one command takes %d at most; name them", len(g.Hosts), maxHosts)
 	}
 	return g.Hosts, nil
 }
 
 func writable(g authkeys.Grant) error {
 	if g.ReadOnly {
-		return fault(NoHost, "this key may read only")
+		return refusal(NoHost, "this key may read only")
 	}
 	return nil
 }

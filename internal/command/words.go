@@ -14,7 +14,7 @@ const forbidden = "\"'`\\$&|;<>(){}[]!~#"
 // split cuts a command into words at spaces and tabs.
 func split(line string) ([]string, error) {
 	if len(line) > maxLine {
-		return nil, fault(BadCommand, "longer than %d bytes", maxLine)
+		return nil, refusal(BadCommand, "longer than %d bytes", maxLine)
 	}
 	for i := range len(line) {
 		c := line[i]
@@ -23,12 +23,12 @@ func split(line string) ([]string, error) {
 		}
 		if c < ' ' || c > '~' {
 			if why := idn.At(line, i); why != "" {
-				return nil, fault(BadCommand, "byte %d is not printable ASCII: %s", i+1, why)
+				return nil, refusal(BadCommand, "byte %d is not printable ASCII: %s", i+1, why)
 			}
-			return nil, fault(BadCommand, "byte %d is not printable ASCII", i+1)
+			return nil, refusal(BadCommand, "byte %d is not printable ASCII", i+1)
 		}
 		if strings.IndexByte(forbidden, c) >= 0 {
-			return nil, fault(BadCommand, "character %d, %q, has no place in a command; there is no quoting", i+1, c)
+			return nil, refusal(BadCommand, "character %d, %q, has no place in a command; there is no quoting", i+1, c)
 		}
 	}
 	return strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' }), nil
@@ -40,7 +40,7 @@ func takeFlags(words []string, known ...string) (flags map[string]bool, rest []s
 	flags = make(map[string]bool)
 	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
 		if !contains(known, words[0]) {
-			return nil, nil, fault(BadCommand, "there is no option %q here; try: help", shown(words[0]))
+			return nil, nil, refusal(BadCommand, "there is no option %q here; try: help", shown(words[0]))
 		}
 		flags[words[0]] = true
 		words = words[1:]
@@ -51,7 +51,7 @@ func takeFlags(words []string, known ...string) (flags map[string]bool, rest []s
 // noWords refuses words after a command that takes none.
 func noWords(verb string, words []string) error {
 	if len(words) > 0 {
-		return fault(BadCommand, "%s takes no words", verb)
+		return refusal(BadCommand, "%s takes no words", verb)
 	}
 	return nil
 }
@@ -77,14 +77,14 @@ const maxHosts = 100
 // parseHosts reads HOST words; one that is given twice counts once.
 func parseHosts(words []string) ([]records.Name, error) {
 	if len(words) > maxHosts {
-		return nil, fault(NumHost, "%d hosts; one command takes %d at most", len(words), maxHosts)
+		return nil, refusal(NumHost, "%d hosts; one command takes %d at most", len(words), maxHosts)
 	}
 	var hosts []records.Name
 	seen := make(map[records.Name]bool, len(words))
 	for _, w := range words {
 		name, err := records.ParseOwner(w)
 		if err != nil {
-			return nil, fault(NotFQDN, "%v", err)
+			return nil, refusal(NotFQDN, "%v", err)
 		}
 		if !seen[name] {
 			seen[name] = true

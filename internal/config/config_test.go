@@ -316,7 +316,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		var faults Faults
+		var faults Problems
 		if !errors.As(err, &faults) || len(faults) == 0 {
 			t.Fatalf("not faults: %v", err)
 		}

@@ -10,20 +10,20 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// Fault is something wrong at one place of a configuration file.
-type Fault struct {
+// Problem is something wrong at one place of a configuration file.
+type Problem struct {
 	File string
 	Line int // from 1
 	Msg  string
 }
 
-func (f Fault) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
+func (f Problem) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
 
 // Faults are all that is wrong with a file, in the order of its lines. As an
 // error it is one line of text for each.
-type Faults []Fault
+type Problems []Problem
 
-func (f Faults) Error() string {
+func (f Problems) Error() string {
 	var lines []string
 	for _, fault := range f {
 		lines = append(lines, fault.String())
@@ -36,7 +36,7 @@ type document struct {
 	file   string
 	values map[string]any
 	lines  map[string]int // by path, such as "limits.max_startups" or "rfc2136[1].zone"
-	faults Faults
+	faults Problems
 }
 
 // parseDocument reads TOML 1.0. What is against its grammar, a key given twice
@@ -44,16 +44,16 @@ type document struct {
 func parseDocument(file string, content []byte) (*document, error) {
 	d := &document{file: file}
 	if why := wrongEncoding(content); why != "" {
-		return nil, Faults{{file, 1, why}}
+		return nil, Problems{{file, 1, why}}
 	}
 	err := toml.Unmarshal(content, &d.values)
 	if bad := (*toml.DecodeError)(nil); errors.As(err, &bad) {
 		line, column := bad.Position()
 		why := strings.TrimPrefix(bad.Error(), "toml: ")
-		return nil, Faults{{file, line, cmp.Or(oddCharacter(content, line, column), why)}}
+		return nil, Problems{{file, line, cmp.Or(oddCharacter(content, line, column), why)}}
 	}
 	if err != nil {
-		return nil, Faults{{file, 1, err.Error()}}
+		return nil, Problems{{file, 1, err.Error()}}
 	}
 	d.lines = locate(content)
 	return d, nil
@@ -61,7 +61,7 @@ func parseDocument(file string, content []byte) (*document, error) {
 
 // fault notes what is wrong with the value at path.
 func (d *document) fault(path, format string, args ...any) {
-	d.faults = append(d.faults, Fault{d.file, d.line(path), fmt.Sprintf(format, args...)})
+	d.faults = append(d.faults, Problem{d.file, d.line(path), fmt.Sprintf(format, args...)})
 }
 
 // line is where path stands, or else what it is part of.
@@ -80,7 +80,7 @@ func lineOf(lines map[string]int, path string) int {
 	}
 }
 
-func (d *document) sortedFaults() Faults {
-	slices.SortStableFunc(d.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
+func (d *document) sortedFaults() Problems {
+	slices.SortStableFunc(d.faults, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 	return d.faults
 }

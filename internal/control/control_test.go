@@ -25,7 +25,7 @@ func serve(t *testing.T, folder string, change func(*Options)) string {
 	t.Helper()
 	path := filepath.Join(folder, "control")
 	o := Options{
-		Commands: &command.Gateway{Log: slog.New(slog.DiscardHandler)},
+		Commands: &command.Interpreter{Log: slog.New(slog.DiscardHandler)},
 		Limits:   func() Limits { return Limits{IdleTimeout: 200 * time.Millisecond, MaxConnection: time.Minute} },
 		Log:      slog.New(slog.DiscardHandler),
 	}
@@ -158,7 +158,7 @@ func TestHostileCallers(t *testing.T) {
 // TestDrain: a command that runs when the gateway stops is ended and tells so; a
 // client that does not read, or has not said what it wants, is not waited for.
 func TestDrain(t *testing.T) {
-	commands := &command.Gateway{Log: slog.New(slog.DiscardHandler), TTL: func() uint32 { return 300 }}
+	commands := &command.Interpreter{Log: slog.New(slog.DiscardHandler), TTL: func() uint32 { return 300 }}
 	s, err := Listen(filepath.Join(t.TempDir(), "control"), false, Options{
 		Commands: commands, Log: commands.Log,
 		Limits: func() Limits { return Limits{IdleTimeout: 5 * time.Minute, MaxConnection: time.Hour} },

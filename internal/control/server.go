@@ -31,7 +31,7 @@ const (
 
 // Options are what a Server needs.
 type Options struct {
-	Commands *command.Gateway
+	Commands *command.Interpreter
 	Accounts Accounts                   // that are let in beside root and this user
 	Refuse   func(authkeys.Grant) error // why a key may nothing, whatever its line says; nil: none is refused
 	Limits   func() Limits

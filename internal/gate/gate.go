@@ -31,7 +31,7 @@ import (
 type Options struct {
 	HostKeys []gossh.Signer // at least one; of each type, the first proves the gateway
 	Keys     Keys
-	Commands *command.Gateway
+	Commands *command.Interpreter
 	Limits   Limits
 	Log      *slog.Logger
 
@@ -49,7 +49,7 @@ type Keys interface {
 // Shutdown.
 type Gate struct {
 	keys     Keys
-	commands *command.Gateway
+	commands *command.Interpreter
 	log      *slog.Logger
 	server   *ssh.Server
 	limits   atomic.Pointer[Limits]

@@ -105,7 +105,7 @@ func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 	return g
 }
 
-func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
+func (g *gateway) commands(folder string, log *slog.Logger) *command.Interpreter {
 	store, err := boltstore.Open(filepath.Join(folder, "state"), log)
 	if err != nil {
 		g.Fatal(err)
@@ -128,11 +128,11 @@ func (g *gateway) commands(folder string, log *slog.Logger) *command.Gateway {
 	done := make(chan struct{})
 	go func() { set.Run(ctx); close(done) }()
 	g.Cleanup(func() { stop(); <-done; store.Close() })
-	return &command.Gateway{
+	return &command.Interpreter{
 		Store: store, Publishers: set, Rates: command.NewRates(1_000_000), Log: log,
 		Version: "test", Started: time.Now(), TTL: func() uint32 { return 300 }, PublishTimeout: 15 * time.Second,
 		Reload: func(context.Context) ([]string, error) { return nil, g.keys.Reload() },
-		Keys:   func() ([]authkeys.Grant, []authkeys.Fault) { return g.keys.Set().Grants(), g.keys.Faults() },
+		Keys:   func() ([]authkeys.Grant, []authkeys.Problem) { return g.keys.Set().Grants(), g.keys.Problems() },
 	}
 }
 

@@ -318,7 +318,7 @@ func TestWeakKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.authorize(grant(weak, "weak.example.com"), grant(good, "good.example.com"), grant(ecdsaKey, "ecdsa.example.com"))
-	if faults := g.keys.Faults(); len(faults) != 1 {
+	if faults := g.keys.Problems(); len(faults) != 1 {
 		t.Errorf("faults: %v", faults)
 	}
 	only := func(key gossh.Signer, algorithm string) gossh.Signer {

@@ -13,20 +13,20 @@ import (
 // ask sends a command and judges the answer, which must have a line for each of
 // hosts, in their order; with none, for any number of the gateway's choice, each
 // once. It returns nil when each of them is good or
-// nochg, what mayPass when it may go better later, and another *Fault for good.
+// nochg, what mayPass when it may go better later, and another *Failure for good.
 func (p *push) ask(ctx context.Context, way family, hosts []string, words ...string) error {
 	command := strings.Join(words, " ")
 	if len(command) > maxCommand {
-		return fault(sysexits.Config, "the command is longer than %d bytes; use fewer hosts in one file", maxCommand)
+		return failure(sysexits.Config, "the command is longer than %d bytes; use fewer hosts in one file", maxCommand)
 	}
 	gateway, port := p.conf.Gateway, p.conf.Port
 	p.talk.step("sending %q to %s port %d", command, gateway, port)
 	answer, err := p.client.run(ctx, way, command)
 	switch {
 	case errors.Is(err, errHostKey):
-		return fault(sysexits.Config, "%s port %d: the host key is not the one in %s: %s", gateway, port, p.conf.KnownHosts, explain(answer, err))
+		return failure(sysexits.Config, "%s port %d: the host key is not the one in %s: %s", gateway, port, p.conf.KnownHosts, explain(answer, err))
 	case errors.Is(err, errNoLogin):
-		return fault(sysexits.NoPerm, "%s port %d does not accept the key %s: %s", gateway, port, p.client.keyName(), explain(answer, err))
+		return failure(sysexits.NoPerm, "%s port %d does not accept the key %s: %s", gateway, port, p.client.keyName(), explain(answer, err))
 	case isTimeout(err):
 		return p.passing(ctx, "%s port %d: no answer in time", gateway, port)
 	case errors.Is(err, errNoGateway), errors.Is(err, errTooLong):
@@ -43,7 +43,7 @@ func (p *push) ask(ctx context.Context, way family, hosts []string, words ...str
 		p.talk.reply(acknowledged)
 		return nil
 	case 64, 65, 69, 70, 74, 77, 78:
-		return fault(answer.status, "%s refused: %s", gateway, explain(answer, nil))
+		return failure(answer.status, "%s refused: %s", gateway, explain(answer, nil))
 	case sysexits.Temp:
 		p.insist = true
 		return p.passing(ctx, "%s: %s", gateway, explain(answer, nil))
@@ -52,7 +52,7 @@ func (p *push) ask(ctx context.Context, way family, hosts []string, words ...str
 }
 
 func (p *push) noGateway(answer reply, err error) error {
-	return fault(sysexits.Unavailable, "%s answered as no dnsgate gateway does, with status %d: %q", p.conf.Gateway, answer.status, explain(answer, err))
+	return failure(sysexits.Unavailable, "%s answered as no dnsgate gateway does, with status %d: %q", p.conf.Gateway, answer.status, explain(answer, err))
 }
 
 func (k *client) keyName() string {

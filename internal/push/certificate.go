@@ -24,15 +24,15 @@ func certify(key ssh.Signer, path string) (ssh.Signer, error) {
 	}
 	public, _, _, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
-		return nil, fault(sysexits.Config, "%s: not a certificate as ssh-keygen -s makes it", path)
+		return nil, failure(sysexits.Config, "%s: not a certificate as ssh-keygen -s makes it", path)
 	}
 	cert, ok := public.(*ssh.Certificate)
 	if !ok {
-		return nil, fault(sysexits.Config, "%s: a plain key, not a certificate", path)
+		return nil, failure(sysexits.Config, "%s: a plain key, not a certificate", path)
 	}
 	certified, err := ssh.NewCertSigner(cert, key)
 	if err != nil {
-		return nil, fault(sysexits.Config, "%s: certifies another key", path)
+		return nil, failure(sysexits.Config, "%s: certifies another key", path)
 	}
 	return certified, nil
 }

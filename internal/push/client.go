@@ -36,7 +36,7 @@ type client struct {
 	agent bool
 }
 
-// newClient reads known_hosts and the key. The error is a *Fault.
+// newClient reads known_hosts and the key. The error is a *Failure.
 func newClient(c Config, agent bool) (*client, error) {
 	pins, err := readPins(c)
 	if err != nil {
@@ -46,7 +46,7 @@ func newClient(c Config, agent bool) (*client, error) {
 	if !agent {
 		k.keys, err = readKeys(c.Key)
 	} else if os.Getenv("SSH_AUTH_SOCK") == "" {
-		err = fault(sysexits.Config, "--agent: SSH_AUTH_SOCK does not say where the agent is")
+		err = failure(sysexits.Config, "--agent: SSH_AUTH_SOCK does not say where the agent is")
 	}
 	return k, err
 }

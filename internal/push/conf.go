@@ -64,7 +64,7 @@ func readConfig(file string) (Config, error) {
 		return Config{}, err
 	}
 	if len(text) > maxFile {
-		return Config{}, fault(sysexits.Config, "%s: longer than %d bytes", file, maxFile)
+		return Config{}, failure(sysexits.Config, "%s: longer than %d bytes", file, maxFile)
 	}
 	return parseConfig(file, string(text))
 }
@@ -78,7 +78,7 @@ func parseConfig(file, text string) (Config, error) {
 	for line := range strings.SplitSeq(text, "\n") {
 		number++
 		if wrong := c.readLine(strings.TrimSuffix(line, "\r"), seen); wrong != "" {
-			return Config{}, fault(sysexits.Config, "%s:%d: %s", file, number, wrong)
+			return Config{}, failure(sysexits.Config, "%s:%d: %s", file, number, wrong)
 		}
 	}
 	return c, nil

@@ -253,7 +253,7 @@ func TestUntrustedFiles(t *testing.T) {
 			defer os.RemoveAll(config)
 			test.do()
 			_, err := readConfig(config)
-			if f, ok := err.(*Fault); !ok || f.Status != sysexits.Config || !strings.Contains(err.Error(), test.want) {
+			if f, ok := err.(*Failure); !ok || f.Status != sysexits.Config || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v", err)
 			}
 		})

@@ -24,7 +24,7 @@ func fromParent() (id string, background bool) {
 func detach(id string) error {
 	program, err := os.Executable()
 	if err != nil {
-		return fault(sysexits.IO, "going to the background: %w", err)
+		return failure(sysexits.IO, "going to the background: %w", err)
 	}
 	cmd := exec.Command(program, os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
@@ -32,7 +32,7 @@ func detach(id string) error {
 	cmd.Dir = filepath.VolumeName(program) + string(filepath.Separator)
 	cmd.SysProcAttr = ownSession()
 	if err := cmd.Start(); err != nil {
-		return fault(sysexits.IO, "going to the background: %w", err)
+		return failure(sysexits.IO, "going to the background: %w", err)
 	}
 	return cmd.Process.Release()
 }

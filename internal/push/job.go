@@ -62,11 +62,11 @@ func newJob(o Options) (job, error) {
 	}
 	j := job{conf: conf, force: o.Force, dryRun: o.DryRun}
 	if conf.Gateway == "" {
-		return job{}, fault(sysexits.Config, "%s: no gateway is given; add a line such as: gateway gate.example.com", o.Config)
+		return job{}, failure(sysexits.Config, "%s: no gateway is given; add a line such as: gateway gate.example.com", o.Config)
 	}
 	j.override(o)
 	if len(j.conf.Hosts) > maxHosts {
-		return job{}, fault(sysexits.Config, "%s: more than %d hosts; use one file for each %d", o.Config, maxHosts, maxHosts)
+		return job{}, failure(sysexits.Config, "%s: more than %d hosts; use one file for each %d", o.Config, maxHosts, maxHosts)
 	}
 	switch {
 	case o.Offline:
@@ -91,29 +91,29 @@ func checkOptions(o Options) error {
 	hasSource := o.Peer || o.Interface != "" || o.File != "" || len(o.Addresses) > 0
 	switch {
 	case !isPath(o.Config):
-		return fault(sysexits.Usage, "the configuration's path %q is not absolute, or has odd characters", shown(o.Config))
+		return failure(sysexits.Usage, "the configuration's path %q is not absolute, or has odd characters", shown(o.Config))
 	case o.Interface != "" && !isInterface(o.Interface):
-		return fault(sysexits.Usage, "%q is not an interface's name", shown(o.Interface))
+		return failure(sysexits.Usage, "%q is not an interface's name", shown(o.Interface))
 	case o.On != "" && !isInterface(o.On):
-		return fault(sysexits.Usage, "%q is not an interface's name", shown(o.On))
+		return failure(sysexits.Usage, "%q is not an interface's name", shown(o.On))
 	case o.File != "" && !isPath(o.File):
-		return fault(sysexits.Usage, "--file needs an absolute path")
+		return failure(sysexits.Usage, "--file needs an absolute path")
 	case o.Retry != "" && !isNumber(o.Retry, 0, 86400):
-		return fault(sysexits.Usage, "--retry needs a number of seconds up to 86400")
+		return failure(sysexits.Usage, "--retry needs a number of seconds up to 86400")
 	case len(o.Addresses) > 0 && (o.Peer || o.Interface != "" || o.File != ""):
-		return fault(sysexits.Usage, "addresses are given, and told to be found")
+		return failure(sysexits.Usage, "addresses are given, and told to be found")
 	case !isUpdate && (hasSource || o.DryRun):
-		return fault(sysexits.Usage, "--offline and --acme take no address and no --dry-run")
+		return failure(sysexits.Usage, "--offline and --acme take no address and no --dry-run")
 	case o.Watch && (!isUpdate || o.DryRun || o.Detach || len(o.Addresses)+len(o.Offers) > 0 || o.On != ""):
-		return fault(sysexits.Usage, "--watch finds the addresses itself, and goes with no other task")
+		return failure(sysexits.Usage, "--watch finds the addresses itself, and goes with no other task")
 	}
 	for _, host := range o.Hosts {
 		if !isHostname(strings.TrimPrefix(strings.TrimSuffix(host, "."), "*.")) {
-			return fault(sysexits.Data, "%q is not a hostname%s", shown(host), instead(host))
+			return failure(sysexits.Data, "%q is not a hostname%s", shown(host), instead(host))
 		}
 	}
 	if slices.Contains(o.Addresses, "") || slices.Contains(o.Offers, "") {
-		return fault(sysexits.Data, "an address is empty")
+		return failure(sysexits.Data, "an address is empty")
 	}
 	return nil
 }
@@ -164,7 +164,7 @@ func (j *job) checkGiven(o Options) error {
 	}
 	if len(j.given) == 0 {
 		if o.On == "" {
-			return fault(sysexits.Usage, "%s says \"address argument\", and no address was given", o.Config)
+			return failure(sysexits.Usage, "%s says \"address argument\", and no address was given", o.Config)
 		}
 		j.families = nil
 	}
@@ -192,16 +192,16 @@ func (j *job) narrow(on string) {
 func challenge(words []string, aliases map[string]string) ([]string, error) {
 	do, name, value := words[0], words[1], words[2]
 	if do != "add" && do != "del" {
-		return nil, fault(sysexits.Usage, "--acme needs add or del")
+		return nil, failure(sysexits.Usage, "--acme needs add or del")
 	}
 	name = challenged(name)
 	switch {
 	case !isHostname(name):
-		return nil, fault(sysexits.Data, "%q is not a hostname%s", shown(name), instead(name))
+		return nil, failure(sysexits.Data, "%q is not a hostname%s", shown(name), instead(name))
 	case value == "" || !consistsOf(value, "-_.=+/"):
-		return nil, fault(sysexits.Data, "the challenge's value is empty or has odd characters")
+		return nil, failure(sysexits.Data, "the challenge's value is empty or has odd characters")
 	case len(value) > 255:
-		return nil, fault(sysexits.Data, "the challenge's value is longer than 255 bytes")
+		return nil, failure(sysexits.Data, "the challenge's value is longer than 255 bytes")
 	}
 	if target, ok := aliases[strings.ToLower(name)]; ok {
 		name = target

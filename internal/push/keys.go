@@ -33,11 +33,11 @@ func readPins(c Config) (*pins, error) {
 	}
 	isKey := func(line string) bool { return line != "" && line[0] != '#' }
 	if !slices.ContainsFunc(strings.Split(string(text), "\n"), isKey) {
-		return nil, fault(sysexits.Config, "%s: empty; add the known_hosts line that \"dnsgate init\" printed", c.KnownHosts)
+		return nil, failure(sysexits.Config, "%s: empty; add the known_hosts line that \"dnsgate init\" printed", c.KnownHosts)
 	}
 	known, err := knownhosts.New(c.KnownHosts)
 	if err != nil {
-		return nil, fault(sysexits.Config, "%w", err)
+		return nil, failure(sysexits.Config, "%w", err)
 	}
 	// Port 22 stands for a name without a port, as in ssh(1): an alias has
 	// none, and the gateway's name counts without it too.
@@ -51,7 +51,7 @@ func readPins(c Config) (*pins, error) {
 			return p, nil
 		}
 	}
-	return nil, fault(sysexits.Config, "%s: no key for %s; add the known_hosts line that \"dnsgate init\" printed",
+	return nil, failure(sysexits.Config, "%s: no key for %s; add the known_hosts line that \"dnsgate init\" printed",
 		c.KnownHosts, knownhosts.Normalize(names[0]))
 }
 
@@ -98,20 +98,20 @@ func readKeys(path string) ([]ssh.Signer, error) {
 		return nil, err
 	}
 	if info, err := os.Stat(path); err != nil || othersMay(info, 0o077) {
-		return nil, fault(sysexits.Config, "%s: others may read it; chmod go= %s", path, path)
+		return nil, failure(sysexits.Config, "%s: others may read it; chmod go= %s", path, path)
 	}
 	if !strings.HasPrefix(string(text), "----") {
-		return nil, fault(sysexits.Config, "%s: not a private key in OpenSSH's format", path)
+		return nil, failure(sysexits.Config, "%s: not a private key in OpenSSH's format", path)
 	}
 	signer, err := ssh.ParsePrivateKey(text)
 	if locked := (*ssh.PassphraseMissingError)(nil); errors.As(err, &locked) {
-		return nil, fault(sysexits.Config, "%s: needs a passphrase; use a key without one, or ssh-add it and push with --agent", path)
+		return nil, failure(sysexits.Config, "%s: needs a passphrase; use a key without one, or ssh-add it and push with --agent", path)
 	}
 	if err != nil {
-		return nil, fault(sysexits.Config, "%s: %w", path, err)
+		return nil, failure(sysexits.Config, "%s: %w", path, err)
 	}
 	if signer, err = modern(signer); err != nil {
-		return nil, fault(sysexits.Config, "%s: %w", path, err)
+		return nil, failure(sysexits.Config, "%s: %w", path, err)
 	}
 	certified, err := certify(signer, path)
 	if err != nil || certified == nil {

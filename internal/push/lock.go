@@ -21,7 +21,7 @@ const (
 )
 
 // lock waits for the lock: a name that is made at once or not at all, and
-// that leads to its holder's process and the time. The error is a *Fault.
+// that leads to its holder's process and the time. The error is a *Failure.
 func (s *state) lock(ctx context.Context) error {
 	path := s.lockPath()
 	for end := time.Now().Add(lockTimeout); ; pause.For(ctx, time.Second/4) {
@@ -32,13 +32,13 @@ func (s *state) lock(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
-			return fault(sysexits.IO, "%s: cannot be written: %w", s.folder, err)
+			return failure(sysexits.IO, "%s: cannot be written: %w", s.folder, err)
 		}
 		if s.breakStaleLock() {
 			continue
 		}
 		if ctx.Err() != nil || time.Now().After(end) {
-			return &Fault{sysexits.Temp, fmt.Errorf("another push holds %s", path)}
+			return &Failure{sysexits.Temp, fmt.Errorf("another push holds %s", path)}
 		}
 	}
 }

@@ -22,31 +22,31 @@ import (
 	"dnsgate/internal/sysexits"
 )
 
-// Fault is why a push failed.
-type Fault struct {
+// Failure is why a push failed.
+type Failure struct {
 	Status int   // of sysexits(3), as hooks/README.md lists them
 	Err    error // nil: all has been said
 }
 
-func (f *Fault) Error() string {
+func (f *Failure) Error() string {
 	if f.Err == nil {
 		return fmt.Sprintf("exit status %d", f.Status)
 	}
 	return f.Err.Error()
 }
 
-func (f *Fault) Unwrap() error { return f.Err }
+func (f *Failure) Unwrap() error { return f.Err }
 
-func fault(status int, format string, args ...any) *Fault {
-	return &Fault{status, fmt.Errorf(format, args...)}
+func failure(status int, format string, args ...any) *Failure {
+	return &Failure{status, fmt.Errorf(format, args...)}
 }
 
 // again is what may go better later, and was told.
-func again() error { return &Fault{Status: sysexits.Temp} }
+func again() error { return &Failure{Status: sysexits.Temp} }
 
 // mayPass reports whether trying again can help.
 func mayPass(err error) bool {
-	var f *Fault
+	var f *Failure
 	return errors.As(err, &f) && f.Status == sysexits.Temp
 }
 
@@ -63,9 +63,9 @@ type push struct {
 	insist  bool      // the gateway itself asked to try again
 }
 
-// Run does what o asks for, tells talk of it, and returns nil or a *Fault. It
+// Run does what o asks for, tells talk of it, and returns nil or a *Failure. It
 // ends early when ctx does, with status 75; with o.Watch that is the only
-// end, and no fault.
+// end, and no failure.
 func Run(ctx context.Context, o Options, talk *Talk) error {
 	id, background := fromParent()
 	if background {
@@ -205,8 +205,8 @@ func (p *push) offline(ctx context.Context) error {
 // no address here, or no way to the gateway.
 func (p *push) update(ctx context.Context) error {
 	found, why, err := p.find(ctx)
-	if f := (*Fault)(nil); errors.As(err, &f) && f.Status == sysexits.Data {
-		return fault(sysexits.Data, "%w; nothing was sent", f.Err)
+	if f := (*Failure)(nil); errors.As(err, &f) && f.Status == sysexits.Data {
+		return failure(sysexits.Data, "%w; nothing was sent", f.Err)
 	} else if err != nil {
 		return err
 	}

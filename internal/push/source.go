@@ -23,7 +23,7 @@ const (
 )
 
 // find returns the addresses to send. Where there is none, why tells the
-// reason. The error is a *Fault.
+// reason. The error is a *Failure.
 func (j *job) find(ctx context.Context) (found addresses, why string, err error) {
 	if found, why, err = j.collect(ctx, j.conf.Address); err != nil || j.conf.Address6.Kind == "" {
 		return found, why, err
@@ -71,12 +71,12 @@ func (j *job) accept(text string) (addresses, error) {
 
 func (j *job) acceptWords(words []string) (addresses, error) {
 	if len(words) > maxAddresses {
-		return nil, fault(sysexits.Data, "more than %d addresses", maxAddresses)
+		return nil, failure(sysexits.Data, "more than %d addresses", maxAddresses)
 	}
 	found := addresses{}
 	for _, word := range words {
 		if err := found.accept(word, j.conf.Private); err != nil {
-			return nil, &Fault{sysexits.Data, err}
+			return nil, &Failure{sysexits.Data, err}
 		}
 	}
 	return found, nil
@@ -104,7 +104,7 @@ func readSource(path string) (text, why string) {
 func (j *job) command(ctx context.Context, words []string) (addresses, string, error) {
 	program := words[0]
 	if _, err := exec.LookPath(program); err != nil {
-		return nil, "", fault(sysexits.Config, "%s: not a program", program)
+		return nil, "", failure(sysexits.Config, "%s: not a program", program)
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()

@@ -39,7 +39,7 @@ func openState(c Config, id string) (*state, error) {
 	}
 	s.target = filepath.Join(s.folder, filepath.Join(below...))
 	if err := os.MkdirAll(s.target, 0o700); err != nil {
-		return nil, fault(sysexits.IO, "%s: cannot be made or written; name another folder with \"state\" in %s: %w", s.folder, c.file, err)
+		return nil, failure(sysexits.IO, "%s: cannot be made or written; name another folder with \"state\" in %s: %w", s.folder, c.file, err)
 	}
 	return s, trustFolder(s.folder)
 }
@@ -83,7 +83,7 @@ func (s *state) acknowledged(f family) (at time.Time, what string) {
 func (s *state) forget(families []family) error {
 	for _, f := range families {
 		if err := os.Remove(s.file("acked", f)); err != nil && !os.IsNotExist(err) {
-			return fault(sysexits.IO, "%s: cannot be written: %w", s.target, err)
+			return failure(sysexits.IO, "%s: cannot be written: %w", s.target, err)
 		}
 	}
 	return nil
@@ -110,7 +110,7 @@ func (s *state) save(name string, f family, line string) error {
 	}
 	if err != nil {
 		os.Remove(temporary)
-		return fault(sysexits.IO, "%s: cannot be written: %w", s.target, err)
+		return failure(sysexits.IO, "%s: cannot be written: %w", s.target, err)
 	}
 	return nil
 }

@@ -13,19 +13,19 @@ import (
 func readTrusted(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fault(sysexits.Config, "%s: is not there, or its folder cannot be read", path)
+		return nil, failure(sysexits.Config, "%s: is not there, or its folder cannot be read", path)
 	}
 	if err := trust(path, info, info.Mode().IsRegular()); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fault(sysexits.Config, "%s: may not be read by this user", path)
+		return nil, failure(sysexits.Config, "%s: may not be read by this user", path)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, 1<<20))
 	if err != nil {
-		return nil, fault(sysexits.Config, "%s: cannot be read: %w", path, err)
+		return nil, failure(sysexits.Config, "%s: cannot be read: %w", path, err)
 	}
 	return text, nil
 }
@@ -33,7 +33,7 @@ func readTrusted(path string) ([]byte, error) {
 func trustFolder(path string) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fault(sysexits.Config, "%s: is not there, or its folder cannot be read", path)
+		return failure(sysexits.Config, "%s: is not there, or its folder cannot be read", path)
 	}
 	return trust(path, info, info.IsDir())
 }
@@ -41,11 +41,11 @@ func trustFolder(path string) error {
 func trust(path string, info fs.FileInfo, rightType bool) error {
 	switch {
 	case !rightType:
-		return fault(sysexits.Config, "%s: not a file, or not a folder, as it should be", path)
+		return failure(sysexits.Config, "%s: not a file, or not a folder, as it should be", path)
 	case othersMay(info, 0o022):
-		return fault(sysexits.Config, "%s: others may write it; chmod go-w %s", path, path)
+		return failure(sysexits.Config, "%s: others may write it; chmod go-w %s", path, path)
 	case belongsToOthers(info):
-		return fault(sysexits.Config, "%s: belongs to another user", path)
+		return failure(sysexits.Config, "%s: belongs to another user", path)
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ func (w *watch) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		if w.delay == 0 {
 			if err := w.begin(); err != nil {
-				w.settle(err)
+				w.scheduleNext(err)
 				w.await(ctx)
 				continue
 			}
@@ -99,7 +99,7 @@ func (w *watch) try(ctx context.Context) (changed bool) {
 	for {
 		select {
 		case err := <-done:
-			w.settle(err)
+			w.scheduleNext(err)
 			return false
 		case <-w.changes:
 			if w.pause(ctx); w.look(ctx) {
@@ -111,8 +111,8 @@ func (w *watch) try(ctx context.Context) (changed bool) {
 	}
 }
 
-// settle sets when to push again after an attempt ended with err.
-func (w *watch) settle(err error) {
+// scheduleNext sets when to push again after an attempt ended with err.
+func (w *watch) scheduleNext(err error) {
 	var wait time.Duration
 	switch {
 	case mayPass(err):

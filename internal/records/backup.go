@@ -72,7 +72,7 @@ type BackupReader struct {
 	revision uint64 // the highest seen, then the backup's own
 }
 
-// BackupError is a fault in a backup's text.
+// BackupError is what is wrong with a backup's text.
 type BackupError struct {
 	Line int
 	Err  error
@@ -93,7 +93,7 @@ func (b *BackupReader) Next() (Change, error) {
 	text, err := b.read()
 	if err == nil && b.line == 1 {
 		if text != backupFirst {
-			return Change{}, b.Fault(fmt.Errorf("not a backup of dnsgate: its first line is not %q", strings.TrimSpace(backupFirst)))
+			return Change{}, b.BadLine(fmt.Errorf("not a backup of dnsgate: its first line is not %q", strings.TrimSpace(backupFirst)))
 		}
 		text, err = b.read()
 	}
@@ -102,7 +102,7 @@ func (b *BackupReader) Next() (Change, error) {
 	}
 	if text[0] == '#' {
 		if err := b.end(text); err != nil {
-			return Change{}, b.Fault(err)
+			return Change{}, b.BadLine(err)
 		}
 		return Change{}, io.EOF
 	}
@@ -112,14 +112,14 @@ func (b *BackupReader) Next() (Change, error) {
 		err = c.Check()
 	}
 	if err != nil {
-		return Change{}, b.Fault(err)
+		return Change{}, b.BadLine(err)
 	}
 	b.revision = max(b.revision, c.Revision)
 	return c, nil
 }
 
-// Fault says that the line that was read last is wrong.
-func (b *BackupReader) Fault(err error) error { return &BackupError{b.line, err} }
+// BadLine says that the line that was read last is wrong.
+func (b *BackupReader) BadLine(err error) error { return &BackupError{b.line, err} }
 
 // Revision is the store's, once Next has returned io.EOF.
 func (b *BackupReader) Revision() uint64 { return b.revision }
@@ -132,11 +132,11 @@ func (b *BackupReader) read() (string, error) {
 	case err == nil:
 		return string(text), nil
 	case err == io.EOF && b.line == 1 && len(text) == 0:
-		return "", b.Fault(errors.New("the input is empty; give it what the admin command backup wrote"))
+		return "", b.BadLine(errors.New("the input is empty; give it what the admin command backup wrote"))
 	case err == io.EOF:
-		return "", b.Fault(errors.New("it ends before its last line: the backup is torn"))
+		return "", b.BadLine(errors.New("it ends before its last line: the backup is torn"))
 	case err == bufio.ErrBufferFull:
-		return "", b.Fault(errors.New("line too long"))
+		return "", b.BadLine(errors.New("line too long"))
 	}
 	return "", fmt.Errorf("reading the backup: %w", err)
 }

@@ -48,18 +48,18 @@ func cutLine(text []byte) (line, rest []byte) {
 }
 
 // lineFault is a line that does not compile.
-type lineFault struct {
+type lineError struct {
 	line int // from 1
 	err  error
 }
 
-func (f *lineFault) Error() string { return f.err.Error() }
-func (f *lineFault) Unwrap() error { return f.err }
+func (f *lineError) Error() string { return f.err.Error() }
+func (f *lineError) Unwrap() error { return f.err }
 
 // readFault is an error of the reader, not of what it read.
-type readFault struct{ error }
+type readError struct{ error }
 
-func (f readFault) Unwrap() error { return f.error }
+func (f readError) Unwrap() error { return f.error }
 
 // encodeText encodes all of text, in parallel, and calls take with one chunk
 // after the other in their order. A chunk is reused once take returns. It
@@ -103,7 +103,7 @@ func encodeText(text io.Reader, dialect Dialect, serial uint32, take func(*chunk
 	}
 	running.Wait()
 	if err == nil && readErr != nil {
-		err = readFault{readErr}
+		err = readError{readErr}
 	}
 	return err
 }
@@ -118,7 +118,7 @@ func takeChunks(order <-chan *chunk, free chan<- *chunk, take func(*chunk) error
 			return err
 		}
 		if c.err != nil {
-			return &lineFault{line + c.lines, c.err}
+			return &lineError{line + c.lines, c.err}
 		}
 		line += c.lines
 		free <- c

@@ -75,8 +75,8 @@ func compileTo(out, data *os.File, serial uint32) error {
 
 // compileError gives err the text that tinydns-data has for it.
 func compileError(err error) error {
-	var fault *lineFault
-	var reading readFault
+	var fault *lineError
+	var reading readError
 	switch {
 	case errors.Is(err, errLabelTooLong), errors.Is(err, errNameTooLong), errors.Is(err, errNoPort):
 		return errors.New("protocol error")

@@ -51,8 +51,8 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 		p.size += int64(len(piece))
 		return nil
 	})
-	var fault *lineFault
-	var reading readFault
+	var fault *lineError
+	var reading readError
 	var long *LineError
 	switch {
 	case errors.As(err, &long):

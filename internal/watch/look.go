@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"dnsgate/internal/durable"
 )
 
 // picture is what one look at all files found.
@@ -57,7 +59,7 @@ func (p *picture) add(sum *maphash.Hash, path string) {
 	if st.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		writeInts(sum, st.Size, st.Mtim.Nano(), st.Ctim.Nano())
 		age := time.Now().UnixNano() - max(st.Mtim.Nano(), st.Ctim.Nano())
-		if age > -int64(settle) && age < int64(settle) {
+		if age > -int64(durable.StampStep) && age < int64(durable.StampStep) {
 			p.unsettled = true
 		}
 	}

@@ -13,14 +13,12 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/durable"
+
 	"github.com/fsnotify/fsnotify"
 )
 
 const (
-	// settle is how old the last change of a file must be for its time stamps
-	// to tell it from the next one; the kernel's stamps are up to 10 ms coarse.
-	settle = 20 * time.Millisecond
-
 	// patience bounds the wait for files that never settle.
 	patience = 200 * time.Millisecond
 
@@ -80,7 +78,7 @@ func build(patterns []string) *Watcher {
 }
 
 func (w *Watcher) start() {
-	for start := time.Now(); ; time.Sleep(settle) {
+	for start := time.Now(); ; time.Sleep(durable.StampStep) {
 		w.seen = w.look()
 		if !w.seen.unsettled || time.Since(start) >= patience {
 			break
@@ -121,7 +119,7 @@ func (w *Watcher) run() {
 	touch := func() {
 		if since.IsZero() {
 			since = time.Now()
-			timer.Reset(settle)
+			timer.Reset(durable.StampStep)
 		}
 	}
 	for {
@@ -142,7 +140,7 @@ func (w *Watcher) run() {
 				since = time.Time{}
 				timer.Reset(w.interval())
 			} else {
-				timer.Reset(settle)
+				timer.Reset(durable.StampStep)
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/internal/durable"
+
 	"github.com/fsnotify/fsnotify"
 )
 
@@ -174,7 +176,7 @@ func TestFolderIsWatchedAgain(t *testing.T) {
 				select {
 				case event := <-w.notify.Events:
 					w.concerns(event)
-				case <-time.After(settle):
+				case <-time.After(durable.StampStep):
 					drained = true
 				}
 			}
@@ -196,10 +198,10 @@ func TestUnsettled(t *testing.T) {
 	w := build([]string{file})
 	write(t, file, "one")
 	soon := time.Now()
-	if p := w.look(); !p.unsettled && time.Since(soon) < settle/2 {
+	if p := w.look(); !p.unsettled && time.Since(soon) < durable.StampStep/2 {
 		t.Error("settled at once")
 	}
-	time.Sleep(2 * settle)
+	time.Sleep(2 * durable.StampStep)
 	if p := w.look(); p.unsettled {
 		t.Error("never settles")
 	}

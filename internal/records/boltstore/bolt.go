@@ -92,7 +92,7 @@ func open(folder, path string, log *slog.Logger) (s *Store, err error) {
 	}
 	defer trapDamage(&err)()
 	settled := options()
-	settled.OpenFile = openSettled
+	settled.OpenFile = openDurable
 	db, err := bbolt.Open(path, 0o600, settled)
 	if err != nil {
 		return nil, err

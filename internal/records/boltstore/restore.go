@@ -114,7 +114,7 @@ func (r *restorer) read(text io.Reader) (uint64, error) {
 			return 0, err
 		}
 		if err := r.add(c); err != nil {
-			return 0, backup.Fault(err)
+			return 0, backup.BadLine(err)
 		}
 	}
 }

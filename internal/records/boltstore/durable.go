@@ -19,23 +19,23 @@ import (
 
 // openSettled opens the store's file for bbolt, locked as bbolt itself will
 // lock it, verified and durable.
-func openSettled(path string, flag int, mode fs.FileMode) (*os.File, error) {
+func openDurable(path string, flag int, mode fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flag&^os.O_CREATE, mode)
 	if err != nil {
 		return nil, err
 	}
-	if err := settle(f); err != nil {
+	if err := makeDurable(f); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-func settle(f *os.File) error {
+func makeDurable(f *os.File) error {
 	if err := lockFile(f); err != nil {
 		return err
 	}
-	meta, err := verifyFile(f)
+	meta, err := checkPages(f)
 	if err != nil {
 		return err
 	}

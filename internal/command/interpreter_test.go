@@ -53,7 +53,7 @@ func (p *published) Rebuild(ctx context.Context) error { return p.Wait(ctx, nil,
 
 // newGateway makes a gateway with a store of its own, and without a limit to
 // the rate.
-func newGateway(t testing.TB) (*Gateway, *published) {
+func newGateway(t testing.TB) (*Interpreter, *published) {
 	t.Helper()
 	g, p, err := openGateway(t.TempDir())
 	if err != nil {
@@ -64,7 +64,7 @@ func newGateway(t testing.TB) (*Gateway, *published) {
 	return g, p
 }
 
-func openGateway(dir string) (*Gateway, *published, error) {
+func openGateway(dir string) (*Interpreter, *published, error) {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	store, err := boltstore.Open(dir, quiet)
 	if err != nil {
@@ -75,12 +75,12 @@ func openGateway(dir string) (*Gateway, *published, error) {
 	ending.Go(func() { records.EndLeases(ctx, store) })
 	closed := sync.OnceValue(func() error { stop(); ending.Wait(); return store.Close() })
 	p := &published{}
-	return &Gateway{
+	return &Interpreter{
 		Store: closing{store, closed}, Publishers: p, Rates: NewRates(0), Log: quiet,
 		Version: "v1", Started: time.Now(), PublishTimeout: 10 * time.Second,
 		TTL:         func() uint32 { return 300 },
 		Reload:      func(context.Context) ([]string, error) { return nil, nil },
-		Keys:        func() ([]authkeys.Grant, []authkeys.Fault) { return nil, nil },
+		Keys:        func() ([]authkeys.Grant, []authkeys.Problem) { return nil, nil },
 		Connections: func() Connections { return Connections{} },
 	}, p, nil
 }
@@ -107,7 +107,7 @@ func allow(t testing.TB, words string) authkeys.Grant {
 // client runs commands in one session after the other.
 type client struct {
 	t      testing.TB
-	gate   *Gateway
+	gate   *Interpreter
 	lookup func() (authkeys.Grant, error) // of the grant; nil: it stays
 	grant  authkeys.Grant
 	peer   netip.Addr
@@ -116,7 +116,7 @@ type client struct {
 	ctx    context.Context
 }
 
-func newClient(t testing.TB, g *Gateway, grant string) *client {
+func newClient(t testing.TB, g *Interpreter, grant string) *client {
 	return &client{t: t, gate: g, grant: allow(t, grant), peer: netip.MustParseAddr("203.0.113.1"), ctx: context.Background()}
 }
 

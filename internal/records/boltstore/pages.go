@@ -11,7 +11,7 @@ import (
 	"dnsgate/internal/records/memory"
 )
 
-// verifyFile walks the pages of a bbolt file before bbolt opens it, because
+// checkPages walks the pages of a bbolt file before bbolt opens it, because
 // bbolt meets some damage with a panic in a goroutine of its own, which would
 // end the process. After it, every page that bbolt can reach lies inside the
 // file, is reached once, and has all its elements inside itself, with their
@@ -22,12 +22,12 @@ import (
 // branch and leaf pages for each bucket. Numbers are in the machine's order.
 //
 // It returns where the meta page that counts stands.
-func verifyFile(f *os.File) (meta int64, err error) {
+func checkPages(f *os.File) (meta int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
 		return 0, err
 	}
-	v := verifier{file: f}
+	v := pageChecker{file: f}
 	if err := v.metas(info.Size()); err != nil {
 		return 0, fmt.Errorf("the file is damaged: %w", err)
 	}
@@ -38,7 +38,7 @@ func verifyFile(f *os.File) (meta int64, err error) {
 	return v.meta, nil
 }
 
-type verifier struct {
+type pageChecker struct {
 	file     *os.File
 	pageSize int64
 	meta     int64  // where the newer meta page stands
@@ -61,14 +61,14 @@ var num = binary.NativeEndian
 
 // metas reads both meta pages. A torn one cannot be: it lies within a disk
 // sector. So if one is wrong, an acknowledged change may be in it.
-func (v *verifier) metas(size int64) error {
+func (p *pageChecker) metas(size int64) error {
 	var newest uint64
 	head := make([]byte, pageHeader+64)
 	for i := range int64(2) {
-		if i == 1 && v.pageSize == 0 {
+		if i == 1 && p.pageSize == 0 {
 			return errors.New("no page size")
 		}
-		if _, err := v.file.ReadAt(head, i*v.pageSize); err != nil {
+		if _, err := p.file.ReadAt(head, i*p.pageSize); err != nil {
 			return fmt.Errorf("meta page %d: %w", i, err)
 		}
 		m := head[pageHeader:]
@@ -77,14 +77,14 @@ func (v *verifier) metas(size int64) error {
 		if num.Uint32(m) != 0xED0CDAED || num.Uint32(m[4:]) != 2 || num.Uint64(m[56:]) != sum.Sum64() {
 			return fmt.Errorf("meta page %d has a wrong checksum", i)
 		}
-		v.pageSize = int64(num.Uint32(m[8:]))
+		p.pageSize = int64(num.Uint32(m[8:]))
 		if txid := num.Uint64(m[48:]); i == 0 || txid > newest {
-			newest, v.meta = txid, i*v.pageSize
-			v.root, v.pages = num.Uint64(m[16:]), num.Uint64(m[40:])
+			newest, p.meta = txid, i*p.pageSize
+			p.root, p.pages = num.Uint64(m[16:]), num.Uint64(m[40:])
 		}
 	}
-	if v.pages < 2 || v.pageSize < 512 || v.pages > uint64(size/v.pageSize) {
-		return fmt.Errorf("it has %d bytes where %d pages of %d belong", size, v.pages, v.pageSize)
+	if p.pages < 2 || p.pageSize < 512 || p.pages > uint64(size/p.pageSize) {
+		return fmt.Errorf("it has %d bytes where %d pages of %d belong", size, p.pages, p.pageSize)
 	}
 	return nil
 }
@@ -98,47 +98,47 @@ func (s span) holds(key []byte) bool {
 }
 
 // tree walks the page id and all below it.
-func (v *verifier) tree(id uint64, keys span, depth int) error {
+func (p *pageChecker) tree(id uint64, keys span, depth int) error {
 	if depth > 64 {
 		return errors.New("pages nest too deeply")
 	}
-	page, err := v.page(id)
+	page, err := p.page(id)
 	if err != nil {
 		return err
 	}
-	if err := v.elements(page, keys, depth); err != nil {
+	if err := p.elements(page, keys, depth); err != nil {
 		return fmt.Errorf("page %d: %w", id, err)
 	}
 	return nil
 }
 
 // page reads a page with its overflow, and marks it as seen.
-func (v *verifier) page(id uint64) ([]byte, error) {
-	if id < 2 || id >= v.pages {
+func (p *pageChecker) page(id uint64) ([]byte, error) {
+	if id < 2 || id >= p.pages {
 		return nil, fmt.Errorf("page %d is outside of the file", id)
 	}
 	head := make([]byte, pageHeader)
-	if _, err := v.file.ReadAt(head, int64(id)*v.pageSize); err != nil {
+	if _, err := p.file.ReadAt(head, int64(id)*p.pageSize); err != nil {
 		return nil, err
 	}
 	overflow := uint64(num.Uint32(head[12:]))
-	if num.Uint64(head) != id || id+overflow >= v.pages {
+	if num.Uint64(head) != id || id+overflow >= p.pages {
 		return nil, fmt.Errorf("page %d has a wrong header", id)
 	}
 	for i := id; i <= id+overflow; i++ {
-		if v.seen[i] {
+		if p.seen[i] {
 			return nil, fmt.Errorf("page %d is used twice", i)
 		}
-		v.seen[i] = true
+		p.seen[i] = true
 	}
-	page := make([]byte, int64(1+overflow)*v.pageSize)
-	_, err := v.file.ReadAt(page, int64(id)*v.pageSize)
+	page := make([]byte, int64(1+overflow)*p.pageSize)
+	_, err := p.file.ReadAt(page, int64(id)*p.pageSize)
 	return page, err
 }
 
 // elements checks a branch or leaf page, which for a small bucket is itself
 // the value of an element.
-func (v *verifier) elements(page []byte, keys span, depth int) error {
+func (p *pageChecker) elements(page []byte, keys span, depth int) error {
 	if len(page) < pageHeader {
 		return memory.ErrTruncated
 	}
@@ -148,9 +148,9 @@ func (v *verifier) elements(page []byte, keys span, depth int) error {
 	}
 	switch kind := num.Uint16(page[8:]); {
 	case kind == leafPage:
-		return v.leaf(page[pageHeader:], count, keys, depth)
+		return p.leaf(page[pageHeader:], count, keys, depth)
 	case kind == branchPage && count > 0:
-		return v.branch(page[pageHeader:], count, keys, depth)
+		return p.branch(page[pageHeader:], count, keys, depth)
 	default:
 		return fmt.Errorf("unknown kind %#x, or empty", kind)
 	}
@@ -158,7 +158,7 @@ func (v *verifier) elements(page []byte, keys span, depth int) error {
 
 // leaf checks elements of kind, distance, key size, value size; key and value
 // lie at that distance from the element.
-func (v *verifier) leaf(b []byte, count int, keys span, depth int) error {
+func (p *pageChecker) leaf(b []byte, count int, keys span, depth int) error {
 	for i := range count {
 		e := b[i*elementSize:]
 		key, err := piece(e, num.Uint32(e[4:]), num.Uint32(e[8:]))
@@ -176,7 +176,7 @@ func (v *verifier) leaf(b []byte, count int, keys span, depth int) error {
 		switch kind := num.Uint32(e); kind {
 		case 0:
 		case bucketElement:
-			if err := v.bucket(value, depth); err != nil {
+			if err := p.bucket(value, depth); err != nil {
 				return fmt.Errorf("bucket %q: %w", key, err)
 			}
 		default:
@@ -187,22 +187,22 @@ func (v *verifier) leaf(b []byte, count int, keys span, depth int) error {
 }
 
 // bucket checks a bucket's value: its root page, or 0 and then the page.
-func (v *verifier) bucket(value []byte, depth int) error {
+func (p *pageChecker) bucket(value []byte, depth int) error {
 	if len(value) < 16 {
 		return memory.ErrTruncated
 	}
 	if root := num.Uint64(value); root != 0 {
-		return v.tree(root, span{}, depth+1)
+		return p.tree(root, span{}, depth+1)
 	}
 	if depth > 32 {
 		return errors.New("buckets nest too deeply")
 	}
-	return v.elements(value[16:], span{}, depth+1)
+	return p.elements(value[16:], span{}, depth+1)
 }
 
 // branch checks elements of distance, key size, page; the page holds what
 // comes from its key on, before the next one's.
-func (v *verifier) branch(b []byte, count int, keys span, depth int) error {
+func (p *pageChecker) branch(b []byte, count int, keys span, depth int) error {
 	below := make([]span, count)
 	for i := range count {
 		e := b[i*elementSize:]
@@ -220,7 +220,7 @@ func (v *verifier) branch(b []byte, count int, keys span, depth int) error {
 		keys.low = append(bytes.Clone(key), 0)
 	}
 	for i, keys := range below {
-		if err := v.tree(num.Uint64(b[i*elementSize+8:]), keys, depth+1); err != nil {
+		if err := p.tree(num.Uint64(b[i*elementSize+8:]), keys, depth+1); err != nil {
 			return err
 		}
 	}
