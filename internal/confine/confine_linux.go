@@ -1,6 +1,7 @@
 package confine
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,7 +26,7 @@ func Apply(r Rules, log *slog.Logger) (*Applied, error) {
 	}
 	abi, err := ll.LandlockGetABIVersion()
 	if err != nil {
-		log.Warn("not confined to files and ports, the kernel has no Landlock", "error", err)
+		log.Warn("not confined to files and ports: "+withoutLandlock(err), "error", err)
 		return nil, nil
 	}
 	rules, err := r.landlock(abi)
@@ -41,6 +42,18 @@ func Apply(r Rules, log *slog.Logger) (*Applied, error) {
 	}
 	log.Info("confined to its files and ports", "abi", abi, "read", r.Read, "write", r.Write, "connect", r.Connect)
 	return &Applied{rules: r.real(), anyPort: r.Commands}, nil
+}
+
+// withoutLandlock says why it cannot be used. A container's or unit's filter of
+// system calls answers EPERM, the kernel does not.
+func withoutLandlock(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return "Landlock is not allowed here; a container's seccomp filter can allow it"
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return "Landlock is off in this kernel; the boot parameter lsm= turns it on"
+	}
+	return "the kernel has no Landlock"
 }
 
 // config is what is confined at all. Later versions of Landlock confine UDP,

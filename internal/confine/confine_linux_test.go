@@ -284,3 +284,15 @@ func TestMissingPaths(t *testing.T) {
 		t.Errorf("a missing path: %v", err)
 	}
 }
+
+func TestWithoutLandlock(t *testing.T) {
+	for errno, want := range map[syscall.Errno]string{
+		syscall.EPERM:      "not allowed here",
+		syscall.EOPNOTSUPP: "off in this kernel",
+		syscall.ENOSYS:     "the kernel has no Landlock",
+	} {
+		if got := withoutLandlock(errno); !strings.Contains(got, want) {
+			t.Errorf("%v: %s", errno, got)
+		}
+	}
+}

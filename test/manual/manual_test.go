@@ -58,11 +58,29 @@ func TestManual(t *testing.T) {
 			t.Errorf("dnsgate.toml(5) does not have %s", key[1])
 		}
 	}
-	for _, key := range regexp.MustCompile("(?m)^\t\t\"([a-z0-9_]+)\": +\\{\"").FindAllStringSubmatch(read(t, top+"/internal/push/conf.go"), -1) {
-		if !strings.Contains(text["dnsgate-push.conf.5"], "\n.TP\n"+`\fB`+key[1]+`\fP`+"\n") {
-			t.Errorf("dnsgate-push.conf(5) does not have %s", key[1])
+	example := read(t, top+"/dist/push.conf")
+	for _, key := range pushKeys(t) {
+		if !strings.Contains(text["dnsgate-push.conf.5"], "\n.TP\n"+`\fB`+key+`\fP`+"\n") {
+			t.Errorf("dnsgate-push.conf(5) does not have %s", key)
+		}
+		if !regexp.MustCompile(`(?m)^#?` + key + ` `).MatchString(example) {
+			t.Errorf("dist/push.conf does not have %s", key)
 		}
 	}
+}
+
+// pushKeys are those of push.conf, which a test in hooks holds against the script.
+func pushKeys(t *testing.T) (keys []string) {
+	t.Helper()
+	_, table, _ := strings.Cut(read(t, top+"/hooks/README.md"), "| key | value | default |\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z0-9_]+)` \\|").FindAllStringSubmatch(table, -1) {
+		keys = append(keys, row[1])
+	}
+	if len(keys) < 10 {
+		t.Fatalf("hooks/README.md has the keys %q", keys)
+	}
+	return keys
 }
 
 var reference = regexp.MustCompile(`\b(dnsgate[a-z_.\\-]*)\(([1-8])\)`)
