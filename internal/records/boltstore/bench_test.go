@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 )
 
 // BenchmarkCommit changes one host in each transaction, durably, in stores of

@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 )
 
 func openStore(t testing.TB, folder string) *Store {

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 )
 
 // TestCheck looks at a state folder in each of its conditions, and changes

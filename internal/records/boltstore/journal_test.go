@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 
 	"go.etcd.io/bbolt"
 )

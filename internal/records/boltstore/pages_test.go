@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 )
 
 // FuzzStoreFile: whatever stands in the store's file, opening it is an error

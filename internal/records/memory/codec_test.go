@@ -4,7 +4,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 )
 
 // FuzzEncodeHost: whatever a change line can hold survives the store's

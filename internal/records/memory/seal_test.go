@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/storetest"
 )
 
 // TestOldFormat reads values as they were written before there was a MadeBy,

@@ -50,7 +50,7 @@ func newGateway(t *testing.T) *gateway {
 	g := &gateway{dir: dir, known: dir + "/known", changed: dir + "/changed", jumpLog: dir + "/sshd.log"}
 	g.env = environment(t, dir)
 	g.sh(t, "", `go build -C "$SRC" -o "$PWD/dnsgate" ./cmd/dnsgate`)
-	g.sh(t, "", `cc -Wall -shared -fPIC -o security_key.so "$SRC/internal/clients/testdata/security_key.c" -lcrypto`)
+	g.sh(t, "", `cc -Wall -shared -fPIC -o security_key.so "$SRC/test/clients/testdata/security_key.c" -lcrypto`)
 	g.sh(t, "", "./dnsgate init gate >init.out && echo .example.test:127.0.0.1:a >gate/root/data")
 	g.makeKeys(t)
 	g.serve(t)
