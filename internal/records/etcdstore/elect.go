@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"dnsgate/internal/pause"
+
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -111,7 +113,7 @@ func (r *Role) awaitEnd(ctx context.Context) {
 		if left <= 0 {
 			return
 		}
-		pause(ctx, left)
+		pause.For(ctx, left)
 	}
 }
 

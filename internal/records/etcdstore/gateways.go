@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/pause"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -49,7 +51,7 @@ func (s *Store) beSeen() {
 			}
 			failed = fmt.Sprint(err)
 		}
-		pause(s.ctx, renewEvery)
+		pause.For(s.ctx, renewEvery)
 	}
 	s.leave()
 }

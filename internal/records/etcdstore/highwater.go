@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/pause"
 )
 
 // The state folder remembers the prefix and the revision that this gateway has
@@ -45,7 +46,7 @@ func (s *Store) checkHighWater(revision uint64) error {
 // keepHighWater writes the revision down from time to time.
 func (s *Store) keepHighWater() {
 	for s.ctx.Err() == nil {
-		pause(s.ctx, highWaterEvery)
+		pause.For(s.ctx, highWaterEvery)
 		if err := s.saveHighWater(); err != nil {
 			s.o.Log.Error("writing down etcd's revision failed", "error", err)
 		}

@@ -3,7 +3,6 @@ package etcdstore
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -61,33 +60,42 @@ func sealedNumber(key string, n uint64) string {
 	return seal(key, binary.BigEndian.AppendUint64(nil, n))
 }
 
+// readMeta reads what the store at prefix is, if it is there.
+func readMeta(ctx context.Context, c *conn, prefix string) (m meta, there bool, err error) {
+	r, err := c.client.Txn(ctx).Then(
+		clientv3.OpGet(prefix+keyMeta),
+		clientv3.OpGet(prefix+keyRestore),
+		clientv3.OpGet(prefix+keyHost, clientv3.WithPrefix(), clientv3.WithCountOnly()),
+	).Commit()
+	if err != nil {
+		return m, false, err
+	}
+	store, restore, hosts := r.Responses[0].GetResponseRange(), r.Responses[1].GetResponseRange(), r.Responses[2].GetResponseRange()
+	switch {
+	case restore.Count > 0:
+		return m, false, fmt.Errorf("a restore did not come to its end; remove all keys (etcdctl del --prefix %s), and restore again", prefix)
+	case store.Count > 0:
+		m, err = parseMeta(store.Kvs[0].Value)
+		return m, true, err
+	case hosts.Count > 0:
+		return m, false, fmt.Errorf("%s is missing, but there are %d hosts; restore a backup below an empty prefix", keyMeta, hosts.Count)
+	}
+	return m, false, nil
+}
+
 // openMeta reads what the store at prefix is, and makes an empty one if nothing
 // is there.
 func openMeta(ctx context.Context, c *conn, prefix string) (meta, error) {
-	for range 2 {
-		r, err := c.client.Txn(ctx).Then(
-			clientv3.OpGet(prefix+keyMeta),
-			clientv3.OpGet(prefix+keyRestore),
-			clientv3.OpGet(prefix+keyHost, clientv3.WithPrefix(), clientv3.WithCountOnly()),
-		).Commit()
-		if err != nil {
-			return meta{}, err
+	for {
+		m, there, err := readMeta(ctx, c, prefix)
+		if err != nil || there {
+			return m, err
 		}
-		store, restore, hosts := r.Responses[0].GetResponseRange(), r.Responses[1].GetResponseRange(), r.Responses[2].GetResponseRange()
-		switch {
-		case restore.Count > 0:
-			return meta{}, fmt.Errorf("a restore did not come to its end; remove all keys below %s (etcdctl del --prefix %s) and restore again", prefix, prefix)
-		case store.Count > 0:
-			return parseMeta(store.Kvs[0].Value)
-		case hosts.Count > 0:
-			return meta{}, fmt.Errorf("%s is missing, but there are %d hosts; restore a backup below an empty prefix", keyMeta, hosts.Count)
-		}
-		_, err = c.client.Txn(ctx).If(absent(prefix + keyMeta)).Then(clientv3.OpPut(prefix+keyMeta, meta{}.seal())).Commit()
-		if err != nil {
-			return meta{}, err
+		if _, err := c.client.Txn(ctx).If(absent(prefix+keyMeta), absent(prefix+keyRestore)).
+			Then(clientv3.OpPut(prefix+keyMeta, meta{}.seal())).Commit(); err != nil {
+			return m, err
 		}
 	}
-	return meta{}, errors.New("the store is not there although it was made")
 }
 
 func parseMeta(sealed []byte) (m meta, err error) {

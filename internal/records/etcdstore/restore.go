@@ -71,7 +71,7 @@ func (r *restorer) read(text io.Reader) error {
 			return err
 		}
 		if err := r.add(c); err != nil {
-			return backup.Fault(err)
+			return backup.BadLine(err)
 		}
 	}
 }

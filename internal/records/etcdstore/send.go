@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"dnsgate/internal/pause"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/memory"
 
@@ -94,7 +95,7 @@ func request(ctx context.Context, conn *conn, group []*commit) (answers []answer
 // sent again: the log entries tell then what was applied.
 func (s *Store) failed(ctx context.Context, conn *conn, group []*commit, err error) {
 	if ctx.Err() != nil || !refused(err) {
-		pause(ctx, 20*time.Millisecond) // the same node may fail at once again
+		pause.For(ctx, 20*time.Millisecond) // the same node may fail at once again
 		return
 	}
 	if len(group) > 1 { // one of them may be to blame

@@ -81,6 +81,23 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func open(ctx context.Context, o Options) (*Store, error) {
+	s, err := prepare(o)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	if err := s.load(ctx); err != nil {
+		s.end()
+		s.nodes.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare makes a store that has read nothing yet, and looks for nodes that
+// answer.
+func prepare(o Options) (*Store, error) {
 	nodes, err := openEndpoints(o)
 	if err != nil {
 		return nil, err
@@ -94,13 +111,6 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	s.ctx, s.end = context.WithCancel(context.Background())
 	nodes.changed = s.pump
 	nodes.start()
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	if err := s.load(ctx); err != nil {
-		s.end()
-		nodes.close()
-		return nil, err
-	}
 	return s, nil
 }
 

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"dnsgate/internal/records/etcdtest"
-	"dnsgate/internal/records/storetest"
+	"dnsgate/test/etcd"
+	"dnsgate/test/storetest"
 )
 
 // options are those of a gateway with a prefix and a state folder of its own.
-func options(t testing.TB, c *etcdtest.Cluster) Options {
+func options(t testing.TB, c *etcd.Cluster) Options {
 	return Options{
 		Endpoints: c.URLs(), Prefix: fmt.Sprintf("/test/%x/", rand.Uint64()), Name: "here", Timeout: 2500 * time.Millisecond,
 		State: t.TempDir(), Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -32,7 +32,7 @@ func openStore(t testing.TB, o Options) *Store {
 // TestStore: it is what every store is. The suite has transactions of a
 // thousand hosts, as no command has; they need a higher limit of etcd's.
 func TestStore(t *testing.T) {
-	cluster := etcdtest.Start(t, 1, "--max-txn-ops=10000", "--unsafe-no-fsync")
+	cluster := etcd.Start(t, 1, "--max-txn-ops=10000", "--unsafe-no-fsync")
 	storetest.Test(t, func(t *testing.T) storetest.Place {
 		o := options(t, cluster)
 		return storetest.Place{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"dnsgate/internal/pause"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/memory"
 
@@ -30,14 +31,14 @@ func (s *Store) loadHosts(ctx context.Context, c *conn) error {
 	if err != nil {
 		return fmt.Errorf("reading the hosts: %w", err)
 	}
+	if err := s.checkHighWater(uint64(read) + s.meta.base); err != nil {
+		return err
+	}
 	forgotten, err := s.readForgotten(ctx, c)
 	if err != nil {
 		return err
 	}
 	s.reached = max(newest, forgotten, s.meta.restored)
-	if err := s.checkHighWater(uint64(read) + s.meta.base); err != nil {
-		return err
-	}
 	s.Begin(s.reached, forgotten)
 	s.watching = uint64(read) + 1
 	return nil
@@ -66,15 +67,8 @@ func (s *Store) keepWatching() {
 		}
 		if err := s.watch(conn); err != nil && s.ctx.Err() == nil && conn.ctx.Err() == nil {
 			s.o.Log.Warn("watching etcd failed", "endpoint", conn.url, "error", err)
-			pause(s.ctx, time.Second)
+			pause.For(s.ctx, time.Second)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
 	}
 }
 

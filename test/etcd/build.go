@@ -1,5 +1,5 @@
-// Package etcdtest runs real etcd nodes on loopback for tests.
-package etcdtest
+// Package etcd runs real etcd nodes on loopback for tests.
+package etcd
 
 import (
 	"crypto/sha256"
@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// Tool returns the path of a tool of the module test/etcd: server, etcdctl or
+// Tool returns the path of a tool of the module tools: server, etcdctl or
 // etcdutl. They are built when its go.sum is new.
 func Tool(t testing.TB, name string) string {
 	t.Helper()
@@ -26,7 +26,7 @@ func Tool(t testing.TB, name string) string {
 
 var tools = sync.OnceValues(func() (folder string, err error) {
 	_, here, _, _ := runtime.Caller(0)
-	module := filepath.Join(filepath.Dir(here), "../../../test/etcd")
+	module := filepath.Join(filepath.Dir(here), "tools")
 	sums, err := os.ReadFile(filepath.Join(module, "go.sum"))
 	if err != nil {
 		return "", err
