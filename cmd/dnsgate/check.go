@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 	"dnsgate/internal/durable"
 	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
@@ -29,17 +29,25 @@ func checkCommand() *cobra.Command {
 		Long: `Read configuration, host keys, authorized_keys and every data source as serve
 would, and print every fault as "file:line: what is wrong". Exits 0 when there
 is none, 78 otherwise. It warns of names that a key may update and no name
-server here serves.`,
+server here serves.
+
+With --live it also asks every name server: does each [[rfc2136]] server have the
+zone and accept the TSIG key; do the server of verify and each secondary in notify
+have the zones of tinydns. Nothing is changed by that.`,
 		Args: arguments(0, 0),
 	}
 	configFile := configFlag(c)
+	live := c.Flags().Bool("live", false, "ask the name servers too")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		faults := 0
 		tell := func(err any) {
 			faults++
 			fmt.Fprintln(c.OutOrStdout(), err)
 		}
-		check(*configFile, tell, func(text string) { fmt.Fprintln(c.ErrOrStderr(), text) })
+		warn := func(text string) { fmt.Fprintln(c.ErrOrStderr(), text) }
+		if cfg, tinydns := check(*configFile, tell, warn); *live && cfg != nil {
+			checkLive(c.Context(), cfg, tinydns, tell, warn)
+		}
 		if faults > 0 {
 			return &exit{sysexits.Config, nil}
 		}
@@ -49,8 +57,10 @@ server here serves.`,
 	return c
 }
 
-// check tells every fault, and warns of what is none and still not meant.
-func check(configFile string, tell func(any), warn func(string)) {
+// check tells every fault, and warns of what is none and still not meant. It
+// returns the configuration, nil if there is none, and the zones of tinydns, nil if
+// they are not known.
+func check(configFile string, tell func(any), warn func(string)) (*config.Config, *datafile.Zones) {
 	cfg, err := loadConfig(configFile)
 	var faults config.Problems
 	switch {
@@ -58,13 +68,13 @@ func check(configFile string, tell func(any), warn func(string)) {
 		for _, f := range faults {
 			tell(f)
 		}
-		return
+		return nil, nil
 	case err != nil:
 		tell(whyUnreadable(configFile, err))
-		return
+		return nil, nil
 	}
 	checkHostKeys(cfg, tell, warn)
-	if err := checkStore(context.Background(), cfg); err != nil {
+	if err := boltstore.Check(cfg.State); err != nil {
 		tell(err)
 	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)
@@ -83,7 +93,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 	if keys != nil {
 		grants = keys.Grants()
 	}
-	zones := checkTargets(cfg, grants, tell)
+	zones, tinydns := checkTargets(cfg, grants, tell)
 	switch {
 	case len(cfg.RFC2136) == 0 && cfg.TinyDNS == nil:
 		tell(configFile + ":1: there is nothing to publish to; add a table [tinydns], or [[rfc2136]]")
@@ -94,6 +104,7 @@ func check(configFile string, tell func(any), warn func(string)) {
 			}
 		}
 	}
+	return cfg, tinydns
 }
 
 // fileFault says why the file at path cannot be read as a whole. One that names
@@ -126,9 +137,10 @@ func checkHostKeys(cfg *config.Config, tell func(any), warn func(string)) {
 	}
 }
 
-// checkTargets returns the zones of all targets, nil if they are not known.
-func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) *allZones {
-	zones := new(allZones)
+// checkTargets returns the zones of all targets, and those of tinydns alone; nil if
+// they are not known.
+func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) (zones *allZones, tinydns *datafile.Zones) {
+	zones = new(allZones)
 	for i := range cfg.RFC2136 {
 		target, err := newRFC2136(cfg, i, nil)
 		if err != nil {
@@ -145,17 +157,18 @@ func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) *
 		}
 		slices.Sort(hosts)
 		place := func(option string) string { return cfg.Places.Of("tinydns." + option) }
-		faults, known := datafile.Check(tinydnsOptions(t, place, nil), slices.Compact(hosts), durable.AccountOf(cfg.State))
+		var faults []error
+		faults, tinydns = datafile.Check(tinydnsOptions(t, place, nil), slices.Compact(hosts), durable.AccountOf(cfg.State))
 		for _, err := range faults {
 			tell(err)
 		}
-		if zones != nil && known != nil {
-			zones.tinydns = known
+		if zones != nil && tinydns != nil {
+			zones.tinydns = tinydns
 		} else {
 			zones = nil
 		}
 	}
-	return zones
+	return zones, tinydns
 }
 
 // some lists names, or the first few of many.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
@@ -15,9 +16,8 @@ import (
 func restoreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore < BACKUP",
-		Short: "Fill an empty state folder, or etcd prefix, from a backup",
-		Long: `Fill an empty state folder, or etcd prefix, from what the admin command "backup"
-wrote:
+		Short: "Fill an empty state folder from a backup",
+		Long: `Fill an empty state folder from what the admin command "backup" wrote:
 
     ssh -p 2222 gate.example.com backup > backup
     dnsgate restore < backup`,
@@ -29,7 +29,7 @@ wrote:
 		if err != nil {
 			return err
 		}
-		place, err := restoreStore(c.Context(), cfg, c.InOrStdin())
+		err = boltstore.Restore(cfg.State, c.InOrStdin())
 		var bad *records.BackupError
 		switch {
 		case errors.As(err, &bad):
@@ -37,7 +37,7 @@ wrote:
 		case err != nil:
 			return &exit{sysexits.IO, err}
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "restored into %s\n", place)
+		_, err = fmt.Fprintf(c.OutOrStdout(), "restored into %s\n", cfg.State)
 		return err
 	}
 	return c
