@@ -260,7 +260,7 @@ func TestUnits(t *testing.T) {
 	install(t, m, "## Install", 0)
 	m.must(t, "sh", "-c", "cp "+here(t, "systemd")+"/* /etc/systemd/system/ && mkdir -p /run/user/0 /root/.config/dnsgate")
 	for _, args := range [][]string{
-		{"verify", "/etc/systemd/system/dnsgate-push.service", "/etc/systemd/system/dnsgate-push.timer"},
+		{"verify", "--man=no", "/etc/systemd/system/dnsgate-push.service", "/etc/systemd/system/dnsgate-push.timer"},
 		{"--user", "verify", "/etc/systemd/system/dnsgate-push-file.path", "/etc/systemd/system/dnsgate-push-file.service"},
 		{"security", "--offline=true", "--threshold=25", "/etc/systemd/system/dnsgate-push.service"},
 	} {

@@ -87,7 +87,7 @@ func cutRemark(text string) (value, said string) {
 	return strings.TrimSpace(text), ""
 }
 
-var row = regexp.MustCompile("(?m)^\\| (.*) \\| (.*) \\| (.*) \\|$")
+var row = regexp.MustCompile(`(?m)^\| (.*) \| (.*) \| (.*) \|$`)
 
 // pushKeys is a list of push.conf's keys, from the table in hooks/README.md,
 // which a test there holds against the script.

@@ -103,6 +103,7 @@ func TestPackages(t *testing.T) {
 		{"stop", stop},
 		{"runit and daemontools", supervised},
 		{"remove and purge", func(t *testing.T, m *machine) { remove(t, m, before) }},
+		{"by hand", byHand},
 		{"rpm", rpm},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.does(t, m) }) {
@@ -350,6 +351,24 @@ func remove(t *testing.T, m *machine, before []string) {
 			t.Errorf("%s is left", file)
 		}
 	}
+}
+
+// byHand does what README says to do without packages, with what is in the
+// tar.gz.
+func byHand(t *testing.T, m *machine) {
+	m.do(t, `userdel dnsgate
+		rm -rf /etc/dnsgate
+		tar -xzf /packages/dnsgate-0.2-linux-amd64.tar.gz
+		cd dnsgate-0.2-linux-amd64/usr
+		cp bin/dnsgate /usr/bin/
+		lib/dnsgate/setup
+		cp lib/systemd/system/* /etc/systemd/system/
+		systemctl daemon-reload
+		systemctl enable --now dnsgate
+		dnsgate admin version | grep -qx 'dnsgate 0.2'
+		[ "$(stat -c '%U %a' /var/lib/dnsgate /etc/dnsgate/ssh_host_ed25519_key | tr '\n' ' ')" = 'dnsgate 700 dnsgate 600 ' ]
+		systemctl disable --now dnsgate
+		rm -rf /usr/bin/dnsgate /etc/systemd/system/dnsgate.* /var/lib/dnsgate`)
 }
 
 // rpm has the same life, as far as a machine without rpm's other packages goes.
