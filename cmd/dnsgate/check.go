@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,7 +16,6 @@ import (
 	"dnsgate/internal/durable"
 	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
@@ -74,7 +74,7 @@ func check(configFile string, tell func(any), warn func(string)) (*config.Config
 		return nil, nil
 	}
 	checkHostKeys(cfg, tell, warn)
-	if err := boltstore.Check(cfg.State); err != nil {
+	if err := checkStore(context.Background(), cfg); err != nil {
 		tell(err)
 	}
 	keys, lines, err := authkeys.Load(cfg.AuthorizedKeys)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/confine"
@@ -63,6 +64,17 @@ func uses(configFile string, cfg *config.Config) []use {
 		}
 		if t.Verify != "" {
 			all = append(all, use{"tinydns.verify", server(t.Verify)})
+		}
+	}
+	if e := cfg.Etcd; cfg.Store == config.StoreEtcd {
+		for _, endpoint := range e.Endpoints {
+			_, address, _ := strings.Cut(endpoint, "://")
+			all = append(all, use{"etcd", server(address)})
+		}
+		for _, file := range []string{e.CA, e.Cert, e.Key} {
+			if file != "" {
+				all = append(all, use{"etcd", confine.Rules{Read: []string{folderOf(file)}}})
+			}
 		}
 	}
 	for _, z := range cfg.RFC2136 {

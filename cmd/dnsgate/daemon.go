@@ -21,7 +21,6 @@ import (
 	"dnsgate/internal/gate"
 	"dnsgate/internal/heard"
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/sysexits"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -42,7 +41,7 @@ type daemon struct {
 	configFile string
 	keys       *authkeys.File
 	guard      authkeys.Guard // of keys
-	store      *boltstore.Store
+	store      store
 	leases     func() // stops what ends them
 	publishers *publishers
 	gate       *gate.Gate
@@ -85,10 +84,10 @@ func (d *daemon) open() error {
 	}
 	d.useRevoked(revoked)
 	d.guard.Keys = d.keys
-	if d.store, err = boltstore.Open(d.config.State, d.log); err != nil {
+	if d.store, err = openStore(context.Background(), d.config, func() string { return digest(d.keys.Set().Grants()) }, d.log); err != nil {
 		return &exit{sysexits.IO, fmt.Errorf("opening the store: %w", err)}
 	}
-	d.leases = running(func(ctx context.Context) { records.EndLeases(ctx, d.store) })
+	d.leases = running(func(ctx context.Context) { endLeases(ctx, d.store) })
 	d.forbid(d.config)
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
 		return &exit{sysexits.Config, err}

@@ -103,9 +103,14 @@ const victimZone = "kill.example.com"
 
 func newVictim(t *testing.T) *victim {
 	t.Helper()
-	dir := t.TempDir()
-	g := &victim{binary: filepath.Join(dir, "dnsgate"), dir: filepath.Join(dir, "gate")}
-	must(t, exec.Command("go", "build", "-o", g.binary, "."), "")
+	binary := filepath.Join(t.TempDir(), "dnsgate")
+	must(t, exec.Command("go", "build", "-o", binary, "."), "")
+	return newVictimOf(t, binary)
+}
+
+func newVictimOf(t *testing.T, binary string) *victim {
+	t.Helper()
+	g := &victim{binary: binary, dir: filepath.Join(t.TempDir(), "gate")}
 	must(t, exec.Command(g.binary, "init", g.dir), "")
 	edit(t, filepath.Join(g.dir, configName),
 		`["[::]:2222"]`, `["127.0.0.1:0"]`,

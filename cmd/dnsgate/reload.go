@@ -69,6 +69,8 @@ func (d *daemon) keep(cfg *config.Config) (undone []string) {
 	undone = append(undone, keepKey("host_keys", &cfg.HostKeys, old.HostKeys)...)
 	undone = append(undone, keepKey("authorized_keys", &cfg.AuthorizedKeys, old.AuthorizedKeys)...)
 	undone = append(undone, keepKey("state", &cfg.State, old.State)...)
+	undone = append(undone, keepKey("store", &cfg.Store, old.Store)...)
+	undone = append(undone, keepKey("etcd", &cfg.Etcd, old.Etcd)...)
 	undone = append(undone, keepKey("control", &cfg.Control, old.Control)...)
 	undone = append(undone, keepKey("sshd.users", &cfg.SSHD.Users, old.SSHD.Users)...)
 	undone = append(undone, keepKey("post_quantum_only", &cfg.PostQuantumOnly, old.PostQuantumOnly)...)

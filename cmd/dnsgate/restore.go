@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"dnsgate/internal/records"
-	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
@@ -16,8 +15,9 @@ import (
 func restoreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "restore < BACKUP",
-		Short: "Fill an empty state folder from a backup",
-		Long: `Fill an empty state folder from what the admin command "backup" wrote:
+		Short: "Fill an empty state folder, or etcd prefix, from a backup",
+		Long: `Fill an empty state folder, or etcd prefix, from what the admin command "backup"
+wrote:
 
     ssh -p 2222 gate.example.com backup > backup
     dnsgate restore < backup`,
@@ -29,7 +29,7 @@ func restoreCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = boltstore.Restore(cfg.State, c.InOrStdin())
+		place, err := restoreStore(c.Context(), cfg, c.InOrStdin())
 		var bad *records.BackupError
 		switch {
 		case errors.As(err, &bad):
@@ -37,7 +37,7 @@ func restoreCommand() *cobra.Command {
 		case err != nil:
 			return &exit{sysexits.IO, err}
 		}
-		_, err = fmt.Fprintf(c.OutOrStdout(), "restored into %s\n", cfg.State)
+		_, err = fmt.Fprintf(c.OutOrStdout(), "restored into %s\n", place)
 		return err
 	}
 	return c

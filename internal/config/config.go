@@ -18,8 +18,9 @@ type Config struct {
 	HostKeys       []string // paths of private keys, at least one
 	AuthorizedKeys string   // path
 	State          string   // path of the store's folder
-	Control        string   // path of the socket for this machine's own programs; empty: see ControlSocket
-	TTL            uint32   // seconds, of a record whose grant says nothing else
+	Store          StoreKind
+	Control        string // path of the socket for this machine's own programs; empty: see ControlSocket
+	TTL            uint32 // seconds, of a record whose grant says nothing else
 
 	RevokedKeys string // path of a file of keys that may do nothing; empty: none
 	MetricsFile string // path of a file to write the metrics to as well; empty: none
@@ -31,6 +32,7 @@ type Config struct {
 	TinyDNS *TinyDNS // nil: no tinydns
 	RFC2136 []RFC2136
 	SSHD    SSHD
+	Etcd    *Etcd // nil: no such table
 
 	Places Places // where the values stand
 }
@@ -144,6 +146,7 @@ func defaults() *Config {
 		HostKeys:       []string{"ssh_host_ed25519_key"},
 		AuthorizedKeys: "authorized_keys",
 		State:          "state",
+		Store:          StoreBolt,
 		TTL:            300,
 		Confine:        true,
 		Limits: Limits{
@@ -196,6 +199,11 @@ func (c *Config) resolve(folder string) {
 	join(&c.MetricsFile)
 	if c.TinyDNS != nil {
 		join(&c.TinyDNS.Root)
+	}
+	if c.Etcd != nil {
+		join(&c.Etcd.CA)
+		join(&c.Etcd.Cert)
+		join(&c.Etcd.Key)
 	}
 	for i := range c.RFC2136 {
 		join(&c.RFC2136[i].TSIGSecret)

@@ -74,6 +74,7 @@ func (c *Config) read(t *table) {
 	}
 	t.text("authorized_keys", &c.AuthorizedKeys, checkPath)
 	t.text("state", &c.State, checkPath)
+	choice(t, "store", &c.Store, StoreBolt, StoreEtcd)
 	t.text("control", &c.Control, optional(checkPath))
 	ttl := int(c.TTL)
 	t.number("ttl", &ttl, 0, 1<<31-1) // RFC 2181 section 8
@@ -96,6 +97,7 @@ func (c *Config) read(t *table) {
 	if sshd := t.table("sshd"); sshd != nil {
 		c.SSHD.read(sshd)
 	}
+	c.readEtcd(t)
 	t.unknown()
 }
 

@@ -47,6 +47,15 @@ func (x *Index) Load(e Entry) {
 	x.put(e)
 }
 
+// Begin says how far the store had come with the hosts that were loaded, where
+// NewIndex could not be told: its revision, and the latest one of a host that
+// was forgotten.
+func (x *Index) Begin(revision, forgotten uint64) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.revision, x.forgotten, x.recent.from = revision, forgotten, revision
+}
+
 // Apply makes a change visible that brings the store to revision.
 func (x *Index) Apply(revision uint64, changed []Entry) {
 	slices.SortFunc(changed, func(a, b Entry) int { return cmp.Compare(a.Revision, b.Revision) })
