@@ -62,7 +62,9 @@ func newGuest(t *testing.T) *guest {
 		mount -t tmpfs tmpfs /run
 		mkdir /run/sshd
 		mount --bind "$0/bin" /usr/local/bin
-		for file in passwd group shadow; do mount --bind "$0/$file" /etc/$file; done
+		cp -a /etc "$0/etc"
+		cp "$0/passwd" "$0/group" "$0/shadow" "$0/etc/"
+		mount --bind "$0/etc" /etc # whole: of a file, a rename elsewhere would undo it
 		ip link set lo up
 		echo ready
 		exec sleep 1000000`, m.dir)

@@ -209,6 +209,11 @@ func (r *run) hosts(words []string) error {
 	if len(words) == 1 {
 		of.Glob = strings.ToLower(words[0])
 	}
+	end, err := r.interp.reading.begin(r.ctx, r.grant.Fingerprint)
+	if err != nil {
+		return err
+	}
+	defer end()
 	now, list := time.Now(), []jsonHost{}
 	err = r.interp.eachHost(r.ctx, of, func(h records.Host) {
 		seen := r.interp.seen(h)

@@ -70,6 +70,8 @@ type Interpreter struct {
 	batches  batches
 	counts   counts
 	silence  silence
+	rooms    rooms
+	reading  reading
 }
 
 // Publishers bring the store's state to the name servers. All methods may be

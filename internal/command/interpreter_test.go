@@ -22,6 +22,8 @@ import (
 // Wait does instead of returning at once.
 type published struct {
 	reached uint64 // as Progress tells
+	failed  int    // and this
+	kept    uint64 // and this
 	mu      sync.Mutex
 	waits   []wait
 	wait    func(ctx context.Context) error
@@ -46,7 +48,7 @@ func (p *published) Wait(ctx context.Context, names []records.Name, revision uin
 func (p *published) Progress() []records.Progress {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return []records.Progress{{Name: "test", Revision: p.reached, LastError: "it is\ndown", NextTry: time.Unix(1800000000, 0)}}
+	return []records.Progress{{Name: "test", Revision: p.reached, Failed: p.failed, Kept: p.kept, LastError: "it is\ndown", NextTry: time.Unix(1800000000, 0)}}
 }
 
 func (p *published) Rebuild(ctx context.Context) error { return p.Wait(ctx, nil, 0) }

@@ -15,6 +15,7 @@ import (
 type Rates struct {
 	mu        sync.Mutex
 	perMinute int
+	kept      int                  // pairs that were left when some were forgotten
 	whole     map[string]time.Time // by fingerprint and name
 	swept     time.Time
 	now       func() time.Time
@@ -63,7 +64,7 @@ func (r *Rates) take(fingerprint string, names []records.Name) (wait time.Durati
 	return 0, ""
 }
 
-// giveBack undoes take, for an update that failed by no fault of the client.
+// giveBack undoes take, for an update that stored nothing.
 func (r *Rates) giveBack(fingerprint string, names []records.Name) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,18 +73,26 @@ func (r *Rates) giveBack(fingerprint string, names []records.Name) {
 	}
 	for _, name := range names {
 		key := rateKey(fingerprint, name)
-		if whole, ok := r.whole[key]; ok {
-			r.whole[key] = whole.Add(-time.Minute / time.Duration(r.perMinute))
+		whole, ok := r.whole[key]
+		if !ok {
+			continue
+		}
+		if whole = whole.Add(-time.Minute / time.Duration(r.perMinute)); whole.After(r.now()) {
+			r.whole[key] = whole
+		} else {
+			delete(r.whole, key)
 		}
 	}
 }
 
-// sweep forgets, once a minute, the pairs whose burst is whole.
+// sweep forgets the pairs whose burst is whole, once a minute, and when there are
+// twice as many as were left the last time.
 func (r *Rates) sweep(now time.Time) {
-	if now.Sub(r.swept) < time.Minute {
+	if now.Sub(r.swept) < time.Minute && len(r.whole) < 2*r.kept+10_000 {
 		return
 	}
 	r.swept = now
+	defer func() { r.kept = len(r.whole) }()
 	for key, whole := range r.whole {
 		if whole.Before(now) {
 			delete(r.whole, key)

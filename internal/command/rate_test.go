@@ -109,3 +109,27 @@ func TestAbuseForASecond(t *testing.T) {
 	now = now.Add(500 * time.Millisecond)
 	c.expect(75, "update 192.0.2.1", "abuse too many updates of a.example.com; try again in 1 second")
 }
+
+// TestRatesStaySmall: what was refused leaves nothing behind, and what was not does
+// not stay for long.
+func TestRatesStaySmall(t *testing.T) {
+	g, _ := newGateway(t)
+	g.Rates = NewRates(30)
+	c := newClient(t, g, "allow .lab.example.com")
+	for i := range 100 {
+		c.expect(65, fmt.Sprintf("update n%d.lab.example.com 2001:db8:1::/64", i), "badaddr ...")
+	}
+	if n := len(g.Rates.whole); n != 0 {
+		t.Errorf("%d are kept of refused updates", n)
+	}
+	now := time.Now()
+	r := NewRates(30)
+	r.now = func() time.Time { return now }
+	for i := range 200_000 {
+		now = now.Add(100 * time.Microsecond)
+		r.take("key", []records.Name{records.Name(fmt.Sprintf("n%d.example.com", i))})
+	}
+	if n := len(r.whole); n > 60_000 {
+		t.Errorf("%d are kept", n)
+	}
+}

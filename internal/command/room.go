@@ -3,38 +3,72 @@ package command
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/records"
 )
 
-// room is an error if there are too many names for one more that a pattern
-// covers, in all or of this key. Names without records do not count, and are
-// forgotten when they are in the way. The names that a key's line spells out can
-// always be had: there are no more of them than the operator wrote. maker is
-// who made the name, if a pattern did.
-func (in *Interpreter) room(ctx context.Context, grant authkeys.Grant, old records.Host) (maker uint64, err error) {
+// rooms counts the new names of changes that are under way, which the store does
+// not count yet.
+type rooms struct {
+	mu  sync.Mutex
+	all int
+	by  map[uint64]int // by MadeBy
+}
+
+// reservation is what one change has of it: of one key's patterns.
+type reservation struct {
+	maker uint64
+	names int
+}
+
+func (r *rooms) release(of reservation) {
+	if of.names == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all -= of.names
+	if r.by[of.maker] -= of.names; r.by[of.maker] == 0 {
+		delete(r.by, of.maker)
+	}
+}
+
+// room reserves a place for one more name that a pattern covers, or is an error if
+// there are too many, in all or of this key. Names without records do not count,
+// and are forgotten when they are in the way. The names that a key's line spells
+// out can always be had: there are no more of them than the operator wrote. maker
+// is who made the name, if a pattern did.
+func (in *Interpreter) room(ctx context.Context, grant authkeys.Grant, old records.Host, reserved *reservation) (maker uint64, err error) {
 	if slices.Contains(grant.Hosts, old.Name) || slices.Contains(grant.Hosts, old.Name.Host()) {
 		return 0, nil
 	}
 	maker = records.Maker(grant.Fingerprint)
+	in.rooms.mu.Lock()
+	defer in.rooms.mu.Unlock()
 	if in.MaxKeyHosts != nil {
-		if most := in.MaxKeyHosts(); in.Store.Made(maker) >= most {
+		if most := in.MaxKeyHosts(); in.Store.Made(maker)+in.rooms.by[maker] >= most {
 			return 0, refusal(Outage, "%s would be a new name, and this key's patterns have made as many as they may, %d; take some offline, or the operator can raise max_hosts_per_key", old.Name, most)
 		}
 	}
-	if in.MaxHosts == nil {
-		return maker, nil
-	}
-	most := in.MaxHosts()
-	if old.Revision == 0 && in.Store.Names() >= most {
-		if err := in.forget(ctx); err != nil {
-			return 0, err
+	if in.MaxHosts != nil {
+		most := in.MaxHosts() - in.rooms.all
+		if old.Revision == 0 && in.Store.Names() >= most {
+			if err := in.forget(ctx); err != nil {
+				return 0, err
+			}
+		}
+		if in.Store.Len() >= most || old.Revision == 0 && in.Store.Names() >= most {
+			return 0, refusal(Outage, "%s would be a new name, and the gateway has as many as it may, %d; its operator can raise max_hosts", old.Name, in.MaxHosts())
 		}
 	}
-	if in.Store.Len() >= most || old.Revision == 0 && in.Store.Names() >= most {
-		return 0, refusal(Outage, "%s would be a new name, and the gateway has as many as it may, %d; its operator can raise max_hosts", old.Name, most)
+	if in.rooms.by == nil {
+		in.rooms.by = make(map[uint64]int)
 	}
+	in.rooms.all++
+	in.rooms.by[maker]++
+	reserved.maker, reserved.names = maker, reserved.names+1
 	return maker, nil
 }
 
@@ -43,10 +77,10 @@ func (in *Interpreter) room(ctx context.Context, grant authkeys.Grant, old recor
 func (in *Interpreter) forget(ctx context.Context) error {
 	reached := in.Store.Revision()
 	for _, p := range in.Publishers.Progress() {
-		if p.Failed > 0 {
-			return nil // one of them may be such a name
-		}
 		reached = min(reached, p.Revision)
+		if p.Kept > 0 { // that name is still to be taken away
+			reached = min(reached, p.Kept-1)
+		}
 	}
 	if reached == 0 {
 		return nil

@@ -1,8 +1,11 @@
 package command
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 )
 
 // A key with a pattern cannot fill the store, and not keep others' names out.
@@ -119,4 +122,51 @@ func TestRoomOfAKey(t *testing.T) {
 	c.expect(75, "update e.lab.example.com 192.0.2.1", "911 e.lab.example.com would be ...")
 	c.expect(0, "offline b.lab.example.com", "good ...")
 	c.expect(0, "update e.lab.example.com 192.0.2.1", "good ...")
+}
+
+// TestRoomIsReserved: the names of one command, and those of changes that are
+// under way, count before they are stored.
+func TestRoomIsReserved(t *testing.T) {
+	g, p := newGateway(t)
+	g.MaxKeyHosts = func() int { return 3 }
+	g.MaxHosts = func() int { return 3 }
+	c := newClient(t, g, "allow .lab.example.com")
+	c.expect(75, "update a.lab.example.com b.lab.example.com c.lab.example.com d.lab.example.com 192.0.2.1", "911 d.lab.example.com would be ...")
+	c.expect(0, "list")
+	p.mu.Lock()
+	p.wait = func(context.Context) error { time.Sleep(20 * time.Millisecond); return nil } // so that lines gather
+	p.mu.Unlock()
+	var lines strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&lines, "n%d.lab.example.com 192.0.2.1\n", i)
+	}
+	c.in = strings.NewReader(lines.String())
+	out, _ := c.run("update -")
+	if n := strings.Count(out, "good "); n != 3 || g.Store.Len() != 3 {
+		t.Errorf("%d are good, %d hosts are stored", n, g.Store.Len())
+	}
+	if g.rooms.all != 0 || len(g.rooms.by) != 0 {
+		t.Errorf("reserved stays %d, %v", g.rooms.all, g.rooms.by)
+	}
+}
+
+// TestRoomBesideAFailure: a host that a publisher cannot serve keeps no place of
+// others; one that it cannot take away stays known.
+func TestRoomBesideAFailure(t *testing.T) {
+	g, p := newGateway(t)
+	g.MaxHosts = func() int { return 3 }
+	c := newClient(t, g, "allow .lab.example.com")
+	for _, host := range []string{"a", "b", "c"} {
+		c.expect(0, "update "+host+".lab.example.com 192.0.2.1", "good ...")
+	}
+	c.expect(0, "offline b.lab.example.com c.lab.example.com", "good ...", "good ...")
+	p.mu.Lock()
+	p.reached, p.failed = g.Store.Revision(), 1
+	p.kept = g.Store.Revision() // c or b is still to be taken away
+	p.mu.Unlock()
+	c.expect(75, "update d.lab.example.com 192.0.2.1", "911 ...")
+	p.mu.Lock()
+	p.kept = 0 // what fails is a host with an address
+	p.mu.Unlock()
+	c.expect(0, "update d.lab.example.com 192.0.2.1", "good ...")
 }

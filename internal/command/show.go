@@ -10,45 +10,37 @@ import (
 	"dnsgate/internal/records"
 )
 
-// list runs "list [HOST...]".
+// list runs "list [HOST...]": the named hosts of the key, or all, each followed by
+// its challenge name where that has values.
 func (r *run) list(words []string) error {
-	hosts, err := r.readable(words)
+	names, err := parseHosts(words)
 	if err != nil {
 		return err
 	}
-	for _, h := range hosts {
-		writeHost(r.out, h, time.Time{})
-	}
-	return nil
-}
-
-// readable returns the named hosts of the key, or all, each followed by its
-// challenge name where that has values.
-func (r *run) readable(words []string) ([]records.Host, error) {
-	names, err := parseHosts(words)
-	if err != nil {
-		return nil, err
-	}
 	for _, name := range names {
 		if !r.grant.Covers(name) {
-			return nil, refusal(NoHost, "%s is not this key's", name)
+			return refusal(NoHost, "%s is not this key's", name)
 		}
 	}
 	r.record.hosts = names
+	end, err := r.interp.reading.begin(r.ctx, r.grant.Fingerprint)
+	if err != nil {
+		return err
+	}
+	defer end()
 	if len(names) == 0 {
 		names = r.grant.Hosts
 	}
 	all := withChallenges(names)
 	if len(r.record.hosts) == 0 && len(r.grant.Suffixes) > 0 {
 		if all, err = r.interp.Store.Find(r.ctx, r.mine()); err != nil {
-			return nil, unreadable(err)
+			return unreadable(err)
 		}
 	}
-	hosts, err := r.interp.Store.Hosts(r.ctx, all)
-	if err != nil {
-		return nil, unreadable(err)
+	if err := r.interp.eachOf(r.ctx, all, func(h records.Host) { writeHost(r.out, h, time.Time{}) }); err != nil {
+		return unreadable(err)
 	}
-	return hosts, nil
+	return nil
 }
 
 // unreadable is the refusal of a store that cannot be read.
@@ -118,6 +110,11 @@ func (r *run) history(words []string) error {
 
 // changes returns the last changes of what is selected, oldest first.
 func (r *run) changes(of records.Selection) ([]records.Change, error) {
+	end, err := r.interp.reading.begin(r.ctx, r.grant.Fingerprint)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	changes, err := r.interp.Store.History(r.ctx, of, maxHistory)
 	if err != nil {
 		return nil, inside(Outage, err, "the history cannot be read; try again later")

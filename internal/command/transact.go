@@ -84,7 +84,7 @@ func (in *Interpreter) transact(ctx context.Context, c change) ([]outcome, error
 		}
 	}
 	done, err := in.attemptRepeatedly(ctx, c)
-	if err != nil && asRefusal(err).Code == Outage && !c.dryRun && !c.unrated {
+	if err != nil && asRefusal(err).Code != DNSError && !c.dryRun && !c.unrated {
 		in.Rates.giveBack(c.grant.Fingerprint, c.names)
 	}
 	return done, err
@@ -122,6 +122,8 @@ func (in *Interpreter) attempt(ctx context.Context, c change) ([]outcome, error)
 			return nil, err
 		}
 	}
+	var reserved reservation
+	defer func() { in.rooms.release(reserved) }()
 	now := time.Now()
 	done := make([]outcome, len(hosts))
 	write := slices.Clone(hosts)
@@ -129,7 +131,7 @@ func (in *Interpreter) attempt(ctx context.Context, c change) ([]outcome, error)
 	for i, old := range hosts {
 		updated, err := c.edit(old, now)
 		if err == nil && len(old.Records) == 0 && len(updated.Records) > 0 {
-			updated.MadeBy, err = in.room(ctx, c.grant, old)
+			updated.MadeBy, err = in.room(ctx, c.grant, old, &reserved)
 		}
 		if err == nil && in.Fits != nil && len(updated.Records) > len(old.Records) {
 			if why := in.Fits(updated); why != nil {

@@ -91,6 +91,7 @@ func TestRequests(t *testing.T) {
 		"no host":     {func(r *Request) { r.Forced = "dnsgate allow a..b" }, 77, "a..b"},
 		"no key":      {func(r *Request) { r.Key = "SHA256:x y" }, 77, "not a key's fingerprint"},
 		"no address":  {func(r *Request) { r.From = "192.0.2.1 x" }, 77, "client's address"},
+		"a zone":      {func(r *Request) { r.From = "fe80::1%x y\nz" }, 77, `"fe80::1%x y\nz" is not a client's address`},
 		"admin's own": {func(r *Request) { r.Command = "status" }, 64, "there is no command"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,6 +63,12 @@ type Server struct {
 	callers  chan struct{} // a place for each connection of an account
 	ops      chan struct{} // and of an operator
 	conns    sync.WaitGroup
+
+	refusals struct {
+		sync.Mutex
+		told   time.Time
+		untold int
+	}
 }
 
 // Listen makes the socket at path, which must not be served by anybody yet. Its
@@ -156,7 +162,7 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	by, err := s.admit(conn)
 	if err != nil {
-		s.o.Log.Warn("control socket: refused", "error", err)
+		s.refused(err)
 		refuse(conn, err)
 		return
 	}
@@ -188,6 +194,19 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, func() { conn.Close() }) })()
 	c.frame(exitStatus, []byte{byte(s.run(ctx, c, req))})
+}
+
+// refused logs who was not let in, but not more often than once a second: any
+// account may try.
+func (s *Server) refused(why error) {
+	s.refusals.Lock()
+	defer s.refusals.Unlock()
+	if time.Since(s.refusals.told) < time.Second {
+		s.refusals.untold++
+		return
+	}
+	s.o.Log.Warn("control socket: refused", "error", why, "others_since_the_last", s.refusals.untold)
+	s.refusals.told, s.refusals.untold = time.Now(), 0
 }
 
 // refuse tells a client that it is not let in.

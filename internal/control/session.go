@@ -53,8 +53,8 @@ func (s *Server) session(by who, req Request) (*command.Session, error) {
 		return nil, err
 	}
 	if req.From != "" {
-		if session.Source, err = netip.ParseAddr(req.From); err != nil {
-			return nil, fmt.Errorf("the client's address: %w", err)
+		if session.Source, err = netip.ParseAddr(req.From); err != nil || session.Source.Zone() != "" {
+			return nil, fmt.Errorf("%q is not a client's address", req.From)
 		}
 	}
 	session.Grant = func() (authkeys.Grant, error) { return grant, s.refuse(grant) }

@@ -161,6 +161,9 @@ func (g *Gate) admit(nc net.Conn) {
 	limits := g.limits.Load()
 	source := sourceNetwork(sourceOf(nc))
 	slow := limits.Penalties && g.penalties.slows(source, time.Now())
+	if slow {
+		g.endSlow(source)
+	}
 	if slow && (g.startups.has(source) || g.startups.count() > limits.MaxStartups/2 || !g.penalties.turn(source, time.Now())) {
 		g.turnAway(nc, "Not allowed at this time: logins from your address failed too often; try again in some seconds")
 		return
@@ -181,6 +184,21 @@ func (g *Gate) admit(nc net.Conn) {
 	g.open[c] = struct{}{}
 	g.conns.Add(1)
 	go g.serve(c)
+}
+
+// slowLogin is how long a login of a slowed source may take once another one
+// waits: else one connection that says nothing would shut the others out.
+const slowLogin = 3 * time.Second
+
+// endSlow ends the logins of a slowed source that have taken too long.
+func (g *Gate) endSlow(source netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.open {
+		if !c.proven.Load() && time.Since(c.accepted) > slowLogin && sourceNetwork(c.source) == source {
+			c.Close()
+		}
+	}
 }
 
 func (g *Gate) serve(c *conn) {

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -275,5 +276,44 @@ func TestKeyThatHasJustGone(t *testing.T) {
 	}
 	g.expect(back, "update 203.0.113.9", "good ")
 	back.Close()
+	g.recovered()
+}
+
+// TestSlowedHolder: a connection of a slowed source that says nothing does not
+// shut out a good key behind the same address.
+func TestSlowedHolder(t *testing.T) {
+	g := open(t, func(o *gate.Options) { o.Limits.Penalties = true })
+	stranger := newKey(t)
+	for range 20 {
+		if _, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(stranger)); err != nil && strings.Contains(err.Error(), "Not allowed at this time") {
+			break
+		}
+	}
+	for held := false; !held; time.Sleep(100 * time.Millisecond) { // until it has the source's one place
+		holder, err := connect("127.0.0.3", g.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		holder.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		text, err := io.ReadAll(holder)
+		held = errors.Is(err, os.ErrDeadlineExceeded) && !bytes.Contains(text, []byte("Not allowed"))
+		if held {
+			defer holder.Close()
+		} else {
+			holder.Close()
+		}
+	}
+	for try := 1; ; try++ {
+		client, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(g.owner))
+		if err == nil {
+			g.expect(client, "update 203.0.113.9", "good ")
+			client.Close()
+			break
+		}
+		if try == 100 {
+			t.Fatalf("shut out: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
 	g.recovered()
 }

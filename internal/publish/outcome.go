@@ -248,6 +248,11 @@ func (r *runner) progress() records.Progress {
 	if r.hasPicture {
 		p.Pending += len(r.picture)
 	}
+	for _, f := range r.failed {
+		if f.given && len(f.host.Records) == 0 && (p.Kept == 0 || f.host.Revision < p.Kept) {
+			p.Kept = f.host.Revision
+		}
+	}
 	if r.lastErr != nil {
 		p.LastError = r.lastErr.Error()
 	}

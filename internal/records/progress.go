@@ -9,6 +9,7 @@ type Progress struct {
 	Known         uint64        // the newest revision that the publisher has heard of
 	Pending       int           // hosts changed and not yet published, failed ones included
 	Failed        int           // hosts that the target refused, and that will be tried again
+	Kept          uint64        // the earliest revision of those of them that are to be taken away; 0: there is none
 	PendingSince  time.Time     // when the oldest of them was heard of; zero: none is pending
 	LastError     string        // of the last round that failed, even in part; "" once all is published
 	LastErrorTime time.Time     // zero: never

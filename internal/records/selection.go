@@ -2,7 +2,7 @@ package records
 
 import (
 	"path"
-	"slices"
+	"strings"
 )
 
 // Selection says which names are meant. It is data, so that a store can look
@@ -20,13 +20,42 @@ var All = Selection{Glob: "*"}
 func (s Selection) Listed() bool { return len(s.Suffixes) == 0 && s.Glob == "" }
 
 // Has reports whether name is selected. A malformed Glob selects nothing.
-func (s Selection) Has(name Name) bool {
-	if slices.Contains(s.Names, name) {
-		return true
+func (s Selection) Has(name Name) bool { return s.Matcher()(name) }
+
+// Matcher returns what Has reports, for many names: what it costs does not grow
+// with the names and suffixes of s.
+func (s Selection) Matcher() func(Name) bool {
+	names, suffixes := make(map[Name]struct{}, len(s.Names)), make(map[Name]struct{}, len(s.Suffixes))
+	for _, name := range s.Names {
+		names[name] = struct{}{}
 	}
-	if !name.IsWildcard() && slices.ContainsFunc(s.Suffixes, name.Host().Below) {
-		return true
+	for _, suffix := range s.Suffixes {
+		suffixes[suffix] = struct{}{}
 	}
-	match, _ := path.Match(s.Glob, string(name))
-	return match
+	return func(name Name) bool {
+		if _, ok := names[name]; ok {
+			return true
+		}
+		if len(suffixes) > 0 && !name.IsWildcard() && belowAny(name.Host(), suffixes) {
+			return true
+		}
+		match := false
+		if s.Glob != "" {
+			match, _ = path.Match(s.Glob, string(name))
+		}
+		return match
+	}
+}
+
+func belowAny(name Name, suffixes map[Name]struct{}) bool {
+	for {
+		_, rest, more := strings.Cut(string(name), ".")
+		if !more {
+			return false
+		}
+		name = Name(rest)
+		if _, ok := suffixes[name]; ok {
+			return true
+		}
+	}
 }

@@ -80,6 +80,17 @@ type Cause struct {
 	Source  string    // address that the session came from, or "-"
 }
 
+// Check says why no store takes a change by c: what it says of a key or a source
+// could not be read again.
+func (c Cause) Check() error {
+	for _, word := range []string{c.Key, c.Source} {
+		if err := checkWord(word); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Of is the cause of the change of t.Hosts[i].
 func (t *Txn) Of(i int) Cause {
 	if t.Causes == nil {

@@ -141,6 +141,9 @@ func (s *Store) stage(d *draft, c *commit) error {
 		if was[i].Revision != h.Revision {
 			return &records.Conflict{Current: was[i].Host}
 		}
+		if err := c.txn.Of(i).Check(); err != nil && !h.Equal(was[i].Host) {
+			return fmt.Errorf("%w; %w", err, records.ErrNotApplied)
+		}
 		c.revision = max(c.revision, h.Revision)
 	}
 	if c.txn.Mark != "" {

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"cmp"
+	"container/heap"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -23,14 +24,8 @@ func (s *Store) History(ctx context.Context, of records.Selection, limit int) (c
 			changes, err = lastLines(ctx, tx, of, limit)
 			return err
 		}
-		for _, name := range of.Names {
-			lines, err := hostLines(tx, name, limit)
-			if err != nil {
-				return err
-			}
-			changes = append(changes, lines...)
-		}
-		return ctx.Err()
+		changes, err = hostLines(ctx, tx, of.Names, limit)
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading the log: %w", err)
@@ -38,42 +33,74 @@ func (s *Store) History(ctx context.Context, of records.Selection, limit int) (c
 	slices.SortFunc(changes, func(a, b records.Change) int {
 		return cmp.Or(cmp.Compare(b.Revision, a.Revision), cmp.Compare(b.Name, a.Name))
 	})
-	return changes[:min(limit, len(changes))], nil
+	return changes, nil
 }
 
-// hostLines follows one host's lines backwards.
-func hostLines(tx *bbolt.Tx, name records.Name, limit int) ([]records.Change, error) {
-	sealed := tx.Bucket(bucketHosts).Get([]byte(name))
-	if sealed == nil {
-		return nil, nil
+// place is where a line of a host is in the log.
+type place struct {
+	revision uint64
+	name     records.Name
+}
+
+// places is a heap of them, the latest first.
+type places []place
+
+func (p places) Len() int { return len(p) }
+func (p places) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(p[j].revision, p[i].revision), cmp.Compare(p[j].name, p[i].name)) < 0
+}
+func (p places) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
+func (p *places) Push(x any)   { *p = append(*p, x.(place)) }
+func (p *places) Pop() any {
+	last := (*p)[len(*p)-1]
+	*p = (*p)[:len(*p)-1]
+	return last
+}
+
+// hostLines follows the lines of hosts backwards, all together, so that no more of
+// them are read than are wanted.
+func hostLines(ctx context.Context, tx *bbolt.Tx, names []records.Name, limit int) (changes []records.Change, err error) {
+	var left places
+	for _, name := range names {
+		sealed := tx.Bucket(bucketHosts).Get([]byte(name))
+		if sealed == nil {
+			continue
+		}
+		e, err := memory.OpenHost([]byte(name), sealed)
+		if err != nil {
+			return nil, err
+		}
+		if e.Logged != 0 {
+			left = append(left, place{e.Logged, name})
+		}
 	}
-	e, err := memory.OpenHost([]byte(name), sealed)
-	if err != nil {
-		return nil, err
-	}
-	var changes []records.Change
-	prev := e.Logged
-	for prev != 0 && len(changes) < limit {
-		key := lineKey(prev, name)
+	heap.Init(&left)
+	for len(left) > 0 && len(changes) < limit && ctx.Err() == nil {
+		at := heap.Pop(&left).(place)
+		key := lineKey(at.revision, at.name)
 		sealed := tx.Bucket(bucketLog).Get(key)
 		if sealed == nil {
-			break // it has left the log
+			continue // it has left the log
 		}
 		l, err := openLine(key, sealed)
 		if err != nil {
 			return nil, err
 		}
-		changes, prev = append(changes, l.Change), l.prev
+		changes = append(changes, l.Change)
+		if l.prev != 0 {
+			heap.Push(&left, place{l.prev, at.name})
+		}
 	}
-	return changes, nil
+	return changes, ctx.Err()
 }
 
 // lastLines reads the log backwards.
 func lastLines(ctx context.Context, tx *bbolt.Tx, of records.Selection, limit int) ([]records.Change, error) {
 	var changes []records.Change
+	has := of.Matcher()
 	cursor := tx.Bucket(bucketLog).Cursor()
 	for k, v := cursor.Last(); k != nil && len(changes) < limit && ctx.Err() == nil; k, v = cursor.Prev() {
-		if len(k) < 8 || !of.Has(records.Name(k[8:])) {
+		if len(k) < 8 || !has(records.Name(k[8:])) {
 			continue
 		}
 		l, err := openLine(k, v)

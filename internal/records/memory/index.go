@@ -169,9 +169,10 @@ func (x *Index) Hosts(_ context.Context, names []records.Name) ([]records.Host, 
 // Find implements records.Store.
 func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, error) {
 	var names []records.Name
+	has := of.Matcher()
 	x.mu.RLock()
 	for name := range x.places {
-		if of.Has(name) {
+		if has(name) {
 			names = append(names, name)
 		}
 	}
