@@ -125,26 +125,35 @@ func (s *Store) look(ctx context.Context, c *conn) error {
 			s.noteDamage(string(kv.Key), fmt.Errorf("not what a gateway tells: %v", err))
 			continue
 		}
-		g.Roles, g.Here, g.Clock = roles[name], name == s.o.Name, s.clockOf(g, now)
+		g.Roles, g.Here = roles[name], name == s.o.Name
 		all[name] = g
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, g := range all {
-		if old, ok := s.gateways[name]; ok && !g.Here && old.Clock.Abs() <= time.Second && g.Clock.Abs() > time.Second {
+		old, known := s.gateways[name]
+		g.Clock = old.Clock
+		if known && !g.Time.Equal(old.Time) {
+			g.Clock = clockOf(g, now, now.Sub(s.looked))
+		}
+		if !g.Here && old.Clock.Abs() <= maxClock && g.Clock.Abs() > maxClock {
 			s.o.Log.Warn("the clock of another gateway differs", "gateway", name, "by", g.Clock.Round(time.Millisecond))
 		}
+		all[name] = g
 	}
-	s.gateways = all
+	s.gateways, s.looked = all, now
 	return nil
 }
 
-// clockOf tells how far g's clock is ahead. What it told is up to renewEvery
-// old, so that a clock that lags by less is not told from one that does not.
-func (s *Store) clockOf(g Gateway, now time.Time) time.Duration {
+// maxClock is by how much clocks may differ without a warning.
+const maxClock = time.Second
+
+// clockOf tells how far g's clock is ahead. What it told is new since the last
+// look, and so up to that old: a clock that lags by less seems right.
+func clockOf(g Gateway, now time.Time, since time.Duration) time.Duration {
 	ahead := g.Time.Sub(now)
 	if ahead < 0 {
-		ahead = min(0, ahead+renewEvery)
+		ahead = min(0, ahead+since)
 	}
 	return ahead
 }

@@ -58,6 +58,7 @@ type Store struct {
 	savedReached uint64                        // as written down
 	moved        chan struct{}                 // closed and replaced when reached grows
 	gateways     map[string]Gateway            // all that live
+	looked       time.Time                     // when gateways was read
 	roles        []*Role                       // that this one stands for
 }
 
