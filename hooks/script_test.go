@@ -34,7 +34,7 @@ func newClient(t *testing.T, shell string, lines ...string) *client {
 	dir := t.TempDir()
 	c := &client{dir: dir, config: filepath.Join(dir, "push.conf"), shell: shells[shell]}
 	keygen(t, filepath.Join(dir, "id"))
-	write(t, filepath.Join(dir, "known_hosts"), "", 0o644)
+	write(t, filepath.Join(dir, "known_hosts"), "elsewhere.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd3Hn0YrHzyDnDLOuF5z8M6zT6S8eW0c5v2hQp1fPzK\n", 0o644)
 	base := fmt.Sprintf("gateway 127.0.0.1\nport 1\nkey %s/id\nknown_hosts %s/known_hosts\nstate %s/state\nretry 0\n", dir, dir, dir)
 	write(t, c.config, base+strings.Join(lines, "\n")+"\n", 0o644)
 	return c

@@ -191,6 +191,7 @@ func TestBehindSSHD(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := strings.Replace(string(toml), `listen = ["[::]:2222"]`, `listen = ["127.0.0.1:2222"]`, 1)
+	text = strings.Replace(text, "max_hosts_per_key = 10000", "max_hosts_per_key = 20000", 1)
 	m.write("gate/dnsgate.toml", strings.Replace(text, "users = []", `users = ["dyn", "ops:admin"]`, 1))
 	m.write("gate/root/data", ".example.com:127.0.0.1:a\n")
 	m.write("sshd_config", `Port 2200

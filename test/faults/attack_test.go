@@ -59,7 +59,7 @@ func TestRevokedInLine(t *testing.T) {
 	if len(got) != 2 || got[0] != "good" || got[1] != "nohost" {
 		t.Errorf("replies %q, not good and nohost", got)
 	}
-	if stored, _ := g.say(g.admin, "hosts"); !strings.Contains(stored, "192.0.0.2\n") {
+	if stored, _ := g.say(g.admin, "hosts"); !strings.Contains(stored, " 192.0.0.2 ") {
 		t.Errorf("stored: %s", stored)
 	}
 }
