@@ -9,8 +9,10 @@ import (
 	"os"
 	"strings"
 
+	"dnsgate/internal/command"
 	"dnsgate/internal/config"
 	"dnsgate/internal/control"
+	"dnsgate/internal/screen"
 	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
@@ -21,7 +23,7 @@ func adminCommand() *cobra.Command {
 		Use:   "admin COMMAND...",
 		Short: "Run an admin command on the gateway of this machine",
 		Long: `Run an admin command on the gateway that runs on this machine: status, hosts, keys,
-history, reload, rebuild, offline, metrics, backup; "dnsgate admin help" says more.
+history, reload, rebuild, offline, metrics, top, backup; "dnsgate admin help" says more.
 It is for root and for the user that the gateway runs as.
 
 As the forced command of an account of OpenSSH's sshd it runs what the client sent.`,
@@ -76,6 +78,11 @@ func callGateway(c *cobra.Command, configFile string, req control.Request) error
 		return err
 	}
 	std := control.Streams{In: c.InOrStdin(), Out: c.OutOrStdout(), Err: c.ErrOrStderr()}
+	restore, err := takeTerminal(&req, &std)
+	if err != nil {
+		return &exit{sysexits.IO, err}
+	}
+	defer restore()
 	status, err := control.Call(c.Context(), path, req, std)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
@@ -88,6 +95,23 @@ func callGateway(c *cobra.Command, configFile string, req control.Request) error
 		return &exit{max(status, 1), nil}
 	}
 	return nil
+}
+
+// takeTerminal makes this process's terminal, if it has one, that of a command that
+// draws, until restore.
+func takeTerminal(req *control.Request, std *control.Streams) (restore func(), err error) {
+	if !command.Parse(req.Command).IsScreen() {
+		return func() {}, nil
+	}
+	local, err := screen.OpenLocal(std.In, std.Out)
+	if err != nil || local == nil {
+		return func() {}, err
+	}
+	std.In = local.In
+	req.Terminal = &control.Terminal{
+		Type: local.Type, NoColor: local.NoColor, Width: uint32(local.Size.Width), Height: uint32(local.Size.Height),
+	}
+	return local.Close, nil
 }
 
 // controlSocket is where the gateway's configuration says; where an account may

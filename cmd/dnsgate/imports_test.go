@@ -29,14 +29,15 @@ var mayImport = map[string]string{
 	"internal/records/boltstore": "internal/records internal/records/memory internal/durable",
 	"internal/records/etcdstore": "internal/records internal/records/memory internal/durable internal/pause",
 	"internal/heard":             "internal/records internal/durable",
+	"internal/screen":            "",
 	"internal/migrate":           "internal/records internal/tinydns",
 	"internal/authkeys":          "internal/records internal/watch internal/durable",
 	"internal/publish":           "internal/records internal/pause",
 	"internal/publish/datafile":  "internal/publish internal/records internal/tinydns internal/watch internal/durable internal/pause",
 	"internal/publish/rfc2136":   "internal/publish internal/records",
-	"internal/command":           "internal/authkeys internal/records internal/idn internal/pause internal/plain internal/sysexits",
-	"internal/gate":              "internal/authkeys internal/command internal/plain",
-	"internal/control":           "internal/authkeys internal/command internal/sysexits",
+	"internal/command":           "internal/authkeys internal/records internal/idn internal/pause internal/plain internal/screen internal/sysexits",
+	"internal/gate":              "internal/authkeys internal/command internal/plain internal/screen",
+	"internal/control":           "internal/authkeys internal/command internal/screen internal/sysexits",
 	"hooks":                      "",
 	"cmd/dnsgate":                anything,
 }
@@ -47,6 +48,7 @@ const anything = "anything"
 // of it.
 var onlyImporters = map[string][]string{
 	"github.com/charmbracelet":            {"internal/screen"},
+	"charm.land":                          {"internal/screen"},
 	"github.com/fsnotify/fsnotify":        {"internal/watch"},
 	"github.com/gliderlabs/ssh":           {"internal/gate"},
 	"github.com/landlock-lsm/go-landlock": {"internal/confine"},

@@ -61,7 +61,9 @@ type batch struct {
 // batchLine is one line on its way. done closes once reply and err are set.
 type batchLine struct {
 	update *addressUpdate // nil once it is done
-	hosts  int            // that are counted as unanswered
+	shown  string         // of its hosts, until it is answered
+	began  time.Time
+	hosts  int // that are counted as unanswered
 	reply  string
 	err    error
 	done   chan struct{}
@@ -78,7 +80,7 @@ type inputLine struct {
 func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
 	lines := make(chan inputLine, 16)
 	go func() {
-		in := bufio.NewReaderSize(b.run.in, maxLine+2)
+		in := bufio.NewReaderSize(b.run.std.In, maxLine+2)
 		for {
 			text, err := readLine(in)
 			select {
@@ -180,7 +182,7 @@ func readLine(r *bufio.Reader) (string, error) {
 // the last one of them is what stays; what the key may do is looked up after
 // that, for it can take a while.
 func (b *batch) start(text string, err error) *batchLine {
-	l := &batchLine{err: err, done: make(chan struct{})}
+	l := &batchLine{err: err, began: time.Now(), done: make(chan struct{})}
 	var c change
 	for again := true; l.err == nil && again; again = l.err == nil && b.awaitEarlier(l) {
 		l.err = b.run.survive(func() (err error) {
@@ -192,6 +194,7 @@ func (b *batch) start(text string, err error) *batchLine {
 		close(l.done)
 		return l
 	}
+	l.shown = firstHosts(l.update.hosts)
 	for _, name := range l.update.hosts {
 		b.busy[name] = l
 	}
@@ -356,11 +359,12 @@ func (b *batch) answerLine(l *batchLine) {
 		<-l.done
 	}
 	defer func() {
-		l.reply = "" // l is kept in busy
+		l.reply, l.shown = "", "" // l is kept in busy
 		for range l.hosts {
 			<-b.unanswered
 		}
 	}()
+	b.note(l)
 	if l.err != nil {
 		explain(b.run.out, io.Discard, l.err)
 		if exit := exitStatus(l.err); exit > b.run.worst {
@@ -369,4 +373,19 @@ func (b *batch) answerLine(l *batchLine) {
 		return
 	}
 	b.run.out.WriteString(l.reply)
+}
+
+// note remembers a line for whoever looks at what the gateway does.
+func (b *batch) note(l *batchLine) {
+	code := Good
+	switch {
+	case l.err != nil:
+		code = asRefusal(l.err).Code
+	case !strings.Contains(l.reply, string(Good)+" "): // not a part of it, which would keep it
+		code = NoChange
+	}
+	now := time.Now()
+	b.run.interp.activity.note(ended{
+		at: now, verb: "update", code: code, hosts: l.shown, source: b.run.session.place(), took: now.Sub(l.began),
+	}, b.run.grant, true)
 }

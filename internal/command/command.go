@@ -22,6 +22,7 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/records"
+	"dnsgate/internal/screen"
 )
 
 // Interpreter runs commands. Its fields are set before the first Run and not
@@ -72,6 +73,8 @@ type Interpreter struct {
 	silence  silence
 	rooms    rooms
 	reading  reading
+	activity activity
+	screens  screens
 }
 
 // Publishers bring the store's state to the name servers. All methods may be
@@ -121,18 +124,23 @@ func (s *Session) place() string {
 	return s.Source.Unmap().String()
 }
 
-// Streams are a command's input and outputs.
+// Streams are a command's input and outputs. Where they are a terminal, lines end as
+// one wants it that nobody told to add carriage returns.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
+	Terminal *screen.Terminal // nil: they are none
 }
 
 // Run runs one command, in the context that Begin gave, and returns its exit
 // status.
 func (in *Interpreter) Run(ctx context.Context, s *Session, q Request, std Streams) int {
 	began := time.Now()
+	if std.Terminal != nil {
+		std.Out, std.Err = screen.CRLF(std.Out), screen.CRLF(std.Err)
+	}
 	r := &run{
-		interp: in, session: s, ctx: ctx, in: std.In,
+		interp: in, session: s, ctx: ctx, std: std,
 		out:    bufio.NewWriter(std.Out),
 		record: record{line: q.line, verb: "unknown"},
 	}
@@ -163,8 +171,8 @@ type run struct {
 	interp  *Interpreter
 	session *Session
 	ctx     context.Context
-	in      io.Reader
-	out     *bufio.Writer
+	std     Streams
+	out     *bufio.Writer // to std.Out
 	grant   authkeys.Grant
 	worst   int // exit status of the worst line of a batch
 	record  record
@@ -246,6 +254,9 @@ func (r *run) log(err error, took time.Duration) {
 		attrs = append(attrs, "line", shown(r.record.line))
 	}
 	r.interp.counts.add(r.record.verb, code)
+	r.interp.activity.note(ended{
+		at: time.Now(), verb: r.record.verb, code: code, hosts: firstHosts(r.record.hosts), source: r.session.place(), took: took,
+	}, r.grant, r.record.verb == "update" && r.record.lines == 0)
 	attrs = append(attrs, "code", string(code), "duration", took)
 	message := "command"
 	if r.record.verb == "update" {

@@ -101,6 +101,7 @@ func init() { // not a literal: help shows the table that it stands in
 		{"rebuild", adminKey, nil, (*run).rebuild, []use{{"", "publish everything anew"}}},
 		{"offline", adminKey, nil, (*run).adminOffline, []use{{"HOST", "take a host's addresses away"}}},
 		{"metrics", readers, nil, (*run).metrics, []use{{"", "show counters in Prometheus's text format"}}},
+		{topVerb, readers, nil, (*run).top, []use{{"", "show what the gateway does, live; with ssh -t"}}},
 		{"backup", adminKey, nil, (*run).backup, []use{{"", "write a snapshot for dnsgate restore"}}},
 		{"whoami", readers, nil, (*run).whoami, []use{{"", "show this key and your address"}}},
 

@@ -31,6 +31,17 @@ type Request struct {
 	// Certificate is that of the proven key, in wire format; Key is then not
 	// asked. Forced is the line of its CA.
 	Certificate []byte `json:"certificate,omitempty"`
+
+	Terminal *Terminal `json:"terminal,omitempty"` // that the client's output is; nil: none
+}
+
+// Terminal is one that takes every byte as it is. Of a new size its client tells in
+// its input, as a terminal tells it: CSI 8 ; HEIGHT ; WIDTH t.
+type Terminal struct {
+	Type    string `json:"type"` // TERM
+	NoColor bool   `json:"no_color,omitempty"`
+	Width   uint32 `json:"width"`
+	Height  uint32 `json:"height"`
 }
 
 // maxRequest is the length of the longest request, in bytes: a forced command has

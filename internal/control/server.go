@@ -190,10 +190,14 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	conn.SetReadDeadline(time.Time{})
 	ctx, end := s.o.Commands.Begin(ctx)
 	defer end() // once the client has its exit status
-	ctx, cancel := context.WithTimeout(ctx, limits.MaxConnection)
-	defer cancel()
+	request := req.request()
+	if req.Terminal == nil || !request.IsScreen() { // a screen ends itself
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limits.MaxConnection)
+		defer cancel()
+	}
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastWords, func() { conn.Close() }) })()
-	c.frame(exitStatus, []byte{byte(s.run(ctx, c, req))})
+	c.frame(exitStatus, []byte{byte(s.run(ctx, c, req, request))})
 }
 
 // refused logs who was not let in, but not more often than once a second: any

@@ -10,13 +10,14 @@ import (
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
+	"dnsgate/internal/screen"
 	"dnsgate/internal/sysexits"
 
 	"golang.org/x/crypto/ssh"
 )
 
 // run runs what c asks for, and returns its exit status.
-func (s *Server) run(ctx context.Context, c *caller, req Request) int {
+func (s *Server) run(ctx context.Context, c *caller, req Request, request command.Request) int {
 	errs := stream{c, errorText}
 	session, err := s.session(c.by, req)
 	if err != nil {
@@ -24,12 +25,24 @@ func (s *Server) run(ctx context.Context, c *caller, req Request) int {
 		fmt.Fprintf(errs, "dnsgate: %v\n", err)
 		return sysexits.NoPerm
 	}
-	std := command.Streams{In: &input{from: c}, Out: stream{c, output}, Err: errs}
-	request := command.Parse(req.Command)
-	if req.Shell {
-		request = command.Shell()
-	}
+	std := command.Streams{In: &input{from: c}, Out: stream{c, output}, Err: errs, Terminal: req.Terminal.screen()}
 	return s.o.Commands.Run(ctx, session, request, std)
+}
+
+// request is the command that a client sent.
+func (r Request) request() command.Request {
+	if r.Shell {
+		return command.Shell()
+	}
+	return command.Parse(r.Command)
+}
+
+// screen is t for a command, nothing larger than may be allocated for.
+func (t *Terminal) screen() *screen.Terminal {
+	if t == nil {
+		return nil
+	}
+	return &screen.Terminal{Type: screen.CleanType(t.Type), NoColor: t.NoColor, Size: screen.Clamp(t.Width, t.Height)}
 }
 
 // session is what the gateway knows of who asks. The account's words are taken

@@ -45,6 +45,8 @@ type conn struct {
 	idle     time.Time // since when it runs none
 	taken    int       // bytes of the gate's pool that it reads ahead
 	batches  int       // of them that read their input
+	screens  int       // of these that stay as long as they are used
+	stayed   time.Time // when the last of those ended
 	waiting  int       // channels that have no command yet
 	unasked  int       // bytes read while channels wait, since the last command, but for requests
 	writing  bool
@@ -308,6 +310,20 @@ func (c *conn) run(n int, batch bool) {
 	c.setDeadline()
 }
 
+// stay keeps the connection beyond its life, until done.
+func (c *conn) stay() (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.screens++
+	return func() {
+		c.mu.Lock()
+		c.screens--
+		c.stayed = time.Now()
+		c.mu.Unlock()
+		c.setDeadline()
+	}
+}
+
 // setDeadline gives the connection the rest of its life, or, while it runs no
 // command, of its idle time. Bytes and pings renew nothing.
 func (c *conn) setDeadline() {
@@ -316,7 +332,14 @@ func (c *conn) setDeadline() {
 	if c.closed {
 		return // it has its last deadlines
 	}
+	if c.screens > 0 {
+		c.Conn.SetDeadline(time.Time{}) // the screen ends itself; see output for one that is not read
+		return
+	}
 	end := c.accepted.Add(c.limits.MaxConnection)
+	if after := c.stayed.Add(c.limits.IdleTimeout); end.Before(after) {
+		end = after // what was said last is still to be sent
+	}
 	if c.running == 0 {
 		if idle := time.Now().Add(c.limits.IdleTimeout); idle.Before(end) {
 			end = idle

@@ -86,6 +86,7 @@ type session struct {
 	key      gossh.PublicKey
 	ch       gossh.Channel
 	requests <-chan *gossh.Request
+	terminal terminal
 	draining sync.WaitGroup // of what nobody reads
 }
 
@@ -96,24 +97,28 @@ func (s *session) serve(ctx context.Context) {
 		ctx, end = s.gate.commands.Begin(ctx)
 		defer end() // once the client has its exit status
 	}
-	batch := ok && request.ReadsInput()
-	if batch {
-		s.conn.begin(batch) // first, or its input might be held back
+	draws := ok && s.terminal.given && request.IsScreen()
+	reads := ok && request.ReadsInput() || draws
+	if draws {
+		defer s.conn.stay()()
+	}
+	if reads {
+		s.conn.begin(reads) // first, or its input might be held back
 	}
 	s.conn.awaited()
-	s.draining.Go(s.refuseRequests)
+	s.draining.Go(s.followRequests)
 	s.drain(s.ch.Stderr())
 	switch {
-	case batch:
+	case reads:
 		in := &input{from: s.ch, conn: s.conn}
 		s.exit(s.run(ctx, request, in))
-		s.conn.end(batch)
+		s.conn.end(reads)
 		s.drain(in)
 	case ok:
 		s.drain(s.ch)
-		s.conn.begin(batch)
+		s.conn.begin(reads)
 		s.exit(s.run(ctx, request, nil))
-		s.conn.end(batch)
+		s.conn.end(reads)
 	default:
 		s.drain(s.ch)
 	}
@@ -125,9 +130,10 @@ func (s *session) drain(r io.Reader) {
 	s.draining.Go(func() { io.Copy(io.Discard, r) })
 }
 
-func (s *session) refuseRequests() {
+// followRequests answers requests after the command's own.
+func (s *session) followRequests() {
 	for req := range s.requests {
-		req.Reply(false, nil)
+		req.Reply(req.Type == "window-change" && s.terminal.resize(req.Payload), nil)
 	}
 }
 
@@ -152,6 +158,12 @@ func (s *session) awaitCommand() (request command.Request, ok bool) {
 		case "shell":
 			req.Reply(true, nil)
 			return command.Shell(), true
+		case "pty-req":
+			req.Reply(s.session().MayHaveTerminal() && s.terminal.give(req.Payload), nil)
+		case "window-change":
+			req.Reply(s.terminal.resize(req.Payload), nil)
+		case "env":
+			req.Reply(s.terminal.setEnv(req.Payload), nil)
 		case "subsystem":
 			req.Reply(false, nil)
 			return request, false // dbclient would wait for ever
@@ -162,18 +174,21 @@ func (s *session) awaitCommand() (request command.Request, ok bool) {
 	return request, false
 }
 
-// run runs the command. Its exit status is never 255, which is ssh's own.
-func (s *session) run(ctx context.Context, request command.Request, in io.Reader) int {
-	g := s.gate
-	cs := &command.Session{
+// session is whose commands they are.
+func (s *session) session() *command.Session {
+	return &command.Session{
 		Source: s.conn.source,
 		Began:  time.Now(),
 		Grant: func() (authkeys.Grant, error) {
-			return g.keys.Lookup(s.key, s.conn.source, time.Now())
+			return s.gate.keys.Lookup(s.key, s.conn.source, time.Now())
 		},
 	}
-	std := command.Streams{In: in, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}}
-	return g.commands.Run(ctx, cs, request, std)
+}
+
+// run runs the command. Its exit status is never 255, which is ssh's own.
+func (s *session) run(ctx context.Context, request command.Request, in io.Reader) int {
+	std := command.Streams{In: in, Out: output{s.ch, s.conn}, Err: output{s.ch.Stderr(), s.conn}, Terminal: s.terminal.screen()}
+	return s.gate.commands.Run(ctx, s.session(), request, std)
 }
 
 // input is what the client sends. It ends with the connection, though the

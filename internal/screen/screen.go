@@ -35,7 +35,7 @@ var ErrIdle = errors.New("nobody touched the screen for long")
 type Options struct {
 	Terminal Terminal
 	In       io.Reader // what is typed; its end ends the screen
-	Out      io.Writer
+	Out      io.Writer // a CRLF, if nobody else ends lines so
 	Source   Source
 	Idle     time.Duration // without a key, after which ErrIdle ends it
 
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	p := tea.NewProgram(m,
 		tea.WithContext(ctx),
 		tea.WithInput(nil), // see keyboard
-		tea.WithOutput(&lines{to: o.Out}),
+		tea.WithOutput(o.Out),
 		tea.WithEnvironment([]string{"TERM=" + o.Terminal.Type}),
 		tea.WithColorProfile(o.Terminal.colors()),
 		tea.WithWindowSize(size.Width, size.Height),
@@ -71,7 +71,7 @@ func Run(ctx context.Context, o Options) error {
 	guard := func(f func()) { // a bug ends the screen, not the gateway
 		defer func() {
 			if v := recover(); v != nil {
-				end(fmt.Errorf("bug: panic in a screen: %v\n%s", v, debug.Stack()))
+				end(Bug{v, string(debug.Stack())})
 			}
 		}()
 		f()
@@ -178,6 +178,14 @@ func (t Terminal) colors() colorprofile.Profile {
 	}
 	return colorprofile.Env(env)
 }
+
+// Bug is a panic that ended a screen.
+type Bug struct {
+	Panic any
+	Stack string
+}
+
+func (b Bug) Error() string { return fmt.Sprintf("panic: %v", b.Panic) }
 
 // lines writes to a terminal that nobody told to end lines by CR LF.
 type lines struct {

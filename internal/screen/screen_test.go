@@ -183,7 +183,7 @@ func TestTheChosenRowStaysChosen(t *testing.T) {
 func runScreen(t *testing.T, o Options, seen string) (string, error) {
 	t.Helper()
 	out := &watched{text: seen, seen: make(chan struct{})}
-	o.Out, o.In, o.Source = out, io.MultiReader(o.In, waiting{out.seen}), example()
+	o.Out, o.In, o.Source = CRLF(out), io.MultiReader(o.In, waiting{out.seen}), example()
 	if o.Check == nil {
 		o.Check = func() error { return nil }
 	}
