@@ -139,6 +139,7 @@ func (d *daemon) forbid(cfg *config.Config) {
 func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
 	d.commands = &command.Interpreter{
 		Store:          d.store,
+		Shared:         shared(d.store),
 		Publishers:     d.publishers,
 		Rates:          command.NewRates(d.config.Limits.UpdatesPerMinute),
 		Log:            d.log,

@@ -112,6 +112,15 @@ func TestSeveralGateways(t *testing.T) {
 			t.Errorf("%s again: %s", host, out)
 		}
 	}
+	awaitTrue(t, "each gateway shows both, and one keeper", func() bool {
+		status := gates[0].run(t, "status")
+		return strings.Contains(status, "gateway gate0: this one") && strings.Contains(status, "gateway gate1: dnsgate") &&
+			strings.Count(status, "keeper") == 1 && !strings.Contains(status, "warning")
+	})
+	gates[1].authorize(t, "other."+victimZone)
+	awaitTrue(t, "a difference of their keys is seen", func() bool {
+		return strings.Count(gates[0].run(t, "status"), "not all gateways have the same authorized keys") == 2
+	})
 	a, b := gates[0].run(t, "backup"), gates[1].run(t, "backup")
 	if a != b || a == fromBolt {
 		t.Errorf("the backups differ:\n%s\n%s", a, b)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/command"
 	"dnsgate/internal/config"
 	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
@@ -72,6 +73,23 @@ func endLeases(ctx context.Context, s store) {
 		return
 	}
 	records.EndLeases(ctx, s)
+}
+
+// shared tells of the gateways that share s; nil if it is this one's own.
+func shared(s store) func() *command.Shared {
+	etcd, ok := s.(*etcdstore.Store)
+	if !ok {
+		return nil
+	}
+	return func() *command.Shared {
+		all := &command.Shared{Node: etcd.Node(), Gateways: []command.Peer{}, Damaged: etcd.Damaged()}
+		for _, g := range etcd.Gateways() {
+			all.Gateways = append(all.Gateways, command.Peer{
+				Name: g.Name, Here: g.Here, Version: g.Version, Revision: g.Revision, Clock: g.Clock.Seconds(), Keys: g.Keys, Roles: g.Roles,
+			})
+		}
+		return all
+	}
 }
 
 // digest is the same for the same keys with the same grants, in whatever order.

@@ -39,6 +39,8 @@ type Status struct {
 
 	Connections Connections `json:"connections"`
 	Publishers  []Publisher `json:"publishers"`
+
+	Shared *Shared `json:"shared,omitempty"` // nil: the store is this gateway's own
 }
 
 // Publisher is records.Progress in words of JSON; what there is not is left
@@ -99,6 +101,9 @@ func (in *Interpreter) state() Status {
 		st.Refused = append(st.Refused, f.String())
 	}
 	st.KeysFailure = in.keysFailure()
+	if in.Shared != nil {
+		st.Shared = in.Shared()
+	}
 	return st
 }
 
@@ -138,6 +143,7 @@ func (r *run) status(words []string) error {
 	}
 	fmt.Fprintf(r.out, "dnsgate %s, up %s\n", st.Version, time.Since(st.Started).Truncate(time.Second))
 	fmt.Fprintf(r.out, "store: revision %d, %d hosts\n", st.Revision, st.Hosts)
+	st.Shared.write(r.out, st.Revision)
 	fmt.Fprintf(r.out, "keys: %d, %d lines refused or of no use\n", st.Keys, len(st.Refused))
 	for _, line := range st.Refused {
 		fmt.Fprintf(r.out, "  %s\n", line)

@@ -29,6 +29,7 @@ import (
 // changed after; Run may be called concurrently.
 type Interpreter struct {
 	Store      records.Store
+	Shared     func() *Shared // of a store that several gateways share; nil: it is this one's own
 	Publishers Publishers
 	Rates      *Rates
 	Log        *slog.Logger

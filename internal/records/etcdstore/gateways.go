@@ -3,6 +3,7 @@ package etcdstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,6 +25,14 @@ type Gateway struct {
 	Roles []string      `json:"-"` // that it has
 	Clock time.Duration `json:"-"` // how far its clock is ahead of this machine's, to about a second
 	Here  bool          `json:"-"` // this gateway
+}
+
+// Node is the URL of the node that is used, "" if none answers.
+func (s *Store) Node() string {
+	if conn, _ := s.nodes.get(); conn != nil {
+		return conn.url
+	}
+	return ""
 }
 
 // Gateways are all that live, by name.
@@ -121,8 +130,8 @@ func (s *Store) look(ctx context.Context, c *conn) error {
 	for _, kv := range r.Responses[0].GetResponseRange().Kvs {
 		g := Gateway{}
 		name := strings.TrimPrefix(string(kv.Key), s.o.Prefix+keyGateway)
-		if err := json.Unmarshal(kv.Value, &g); err != nil || g.Name != name {
-			s.noteDamage(string(kv.Key), fmt.Errorf("not what a gateway tells: %v", err))
+		if err := json.Unmarshal(kv.Value, &g); err != nil || g.Name != name || !plain(g.Name, g.Keys, g.Version) || !plain(roles[name]...) {
+			s.noteDamage(string(kv.Key), errors.New("not what a gateway tells"))
 			continue
 		}
 		g.Roles, g.Here = roles[name], name == s.o.Name
@@ -143,6 +152,16 @@ func (s *Store) look(ctx context.Context, c *conn) error {
 	}
 	s.gateways, s.looked = all, now
 	return nil
+}
+
+// plain reports whether texts may be shown on a terminal.
+func plain(texts ...string) bool {
+	for _, text := range texts {
+		if len(text) > 300 || strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' }) {
+			return false
+		}
+	}
+	return true
 }
 
 // maxClock is by how much clocks may differ without a warning.
