@@ -18,6 +18,7 @@ type Cluster struct {
 	Nodes []*Node
 	dir   string
 	ctl   string
+	flags []string // of etcdctl
 }
 
 // Node is one etcd.
@@ -33,19 +34,20 @@ type Node struct {
 // They end with the test.
 func Start(t testing.TB, nodes int, args ...string) *Cluster {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "etcd") // t.TempDir makes long names; and data may be large: removed below
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &Cluster{dir: dir, ctl: Tool(t, "etcdctl")}
+	c := &Cluster{dir: t.TempDir(), ctl: Tool(t, "etcdctl")}
+	c.start(t, "http", nodes, args...)
+	return c
+}
+
+func (c *Cluster) start(t testing.TB, scheme string, nodes int, args ...string) {
+	t.Helper()
 	var peers []string
 	for i := range nodes {
 		address, peer := freeAddress(t), "http://"+freeAddress(t)
 		name := fmt.Sprintf("n%d", i)
-		n := &Node{URL: "http://" + address, Address: address, log: filepath.Join(dir, name+".log")}
+		n := &Node{URL: scheme + "://" + address, Address: address, log: filepath.Join(c.dir, name+".log")}
 		n.args = append([]string{
-			"--name=" + name, "--data-dir=" + filepath.Join(dir, name), "--log-level=error",
+			"--name=" + name, "--data-dir=" + filepath.Join(c.dir, name), "--log-level=error",
 			"--listen-client-urls=" + n.URL, "--advertise-client-urls=" + n.URL,
 			"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer,
 		}, args...)
@@ -58,7 +60,6 @@ func Start(t testing.TB, nodes int, args ...string) *Cluster {
 		t.Cleanup(n.Kill)
 	}
 	c.Await(t)
-	return c
 }
 
 // URLs are those of all nodes.
@@ -96,7 +97,7 @@ func (c *Cluster) Ctl(t testing.TB, words ...string) string {
 }
 
 func (c *Cluster) ctlOf(urls []string, words ...string) (string, error) {
-	out, err := exec.Command(c.ctl, append([]string{"--endpoints=" + strings.Join(urls, ",")}, words...)...).CombinedOutput()
+	out, err := exec.Command(c.ctl, append(append([]string{"--endpoints=" + strings.Join(urls, ",")}, c.flags...), words...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -168,4 +169,16 @@ func freeAddress(t testing.TB) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
+}
+
+// Revision is etcd's own.
+func (c *Cluster) Revision(t testing.TB) string {
+	t.Helper()
+	for line := range strings.Lines(c.Ctl(t, "get", "x", "--write-out=fields")) {
+		if revision, ok := strings.CutPrefix(line, `"Revision" : `); ok {
+			return strings.TrimSpace(revision)
+		}
+	}
+	t.Fatal("etcd tells no revision")
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -40,8 +41,9 @@ type endpoints struct {
 
 // node is one endpoint. Its fields belong to its prober.
 type node struct {
-	config clientv3.Config
-	conn   *conn
+	config   clientv3.Config
+	conn     *conn
+	answered bool // once at least
 }
 
 // conn is a client of one node. It is given up for ever, and everything on it
@@ -77,6 +79,8 @@ func clientConfig(url string, secure *tls.Config) clientv3.Config {
 		Endpoints: []string{url},
 		TLS:       secure,
 		Logger:    zap.NewNop(), // what matters comes back as an error
+
+		MaxUnaryRetries: 1, // we try again ourselves; so an error says why there is no connection
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.5, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: probeLimit,
@@ -122,8 +126,12 @@ func (e *endpoints) watchOver(n *node) {
 			return
 		}
 		if err == nil {
+			n.answered = true
 			e.up(n.conn)
 		} else {
+			if why := n.handshake(e.ctx); why != nil {
+				err = why
+			}
 			e.down(n.conn, err)
 			n.conn.close()
 			if again, err := n.dial(); err == nil {
@@ -142,6 +150,22 @@ func (e *endpoints) probe(c *conn) error {
 	ctx, cancel := context.WithTimeout(e.ctx, probeLimit)
 	defer cancel()
 	_, err := c.client.Get(ctx, e.probeKey, clientv3.WithKeysOnly())
+	return err
+}
+
+// handshake says why no connection to n was ever made: the client only tells
+// that it took too long.
+func (n *node) handshake(ctx context.Context) error {
+	if n.config.TLS == nil || n.answered {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	dialer := tls.Dialer{Config: n.config.TLS}
+	c, err := dialer.DialContext(ctx, "tcp", strings.TrimPrefix(n.config.Endpoints[0], "https://"))
+	if err == nil {
+		c.Close()
+	}
 	return err
 }
 

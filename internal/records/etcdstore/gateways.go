@@ -87,7 +87,7 @@ func (s *Store) seen(ctx context.Context, c *conn) error {
 
 // tell writes this gateway's own key, unless another gateway has the name.
 func (s *Store) tell(ctx context.Context, c *conn) error {
-	g := Gateway{Name: s.o.Name, Time: time.Now(), Revision: s.Revision(), Version: s.o.Version}
+	g := Gateway{Name: s.o.Name, Time: s.o.now(), Revision: s.Revision(), Version: s.o.Version}
 	if s.o.Keys != nil {
 		g.Keys = s.o.Keys()
 	}
@@ -120,7 +120,7 @@ func (s *Store) look(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
+	now := s.o.now()
 	roles := make(map[string][]string)
 	for _, kv := range r.Responses[1].GetResponseRange().Kvs {
 		role := strings.TrimPrefix(string(kv.Key), s.o.Prefix+keyRole)

@@ -75,7 +75,7 @@ func (s *Store) lastLines(ctx context.Context, conn *conn, of records.Selection,
 	if err != nil || oldest == 0 {
 		return nil, err
 	}
-	now, high := time.Now(), clientv3.GetPrefixRangeEnd(s.o.Prefix+keyLog)
+	now, high := s.o.now(), clientv3.GetPrefixRangeEnd(s.o.Prefix+keyLog)
 	for back := 10 * time.Second; len(changes) < limit; back *= 2 {
 		low := uint64(max(0, now.Add(-back).UnixMicro())) << 12
 		low = max(low, oldest)

@@ -131,7 +131,7 @@ func (s *Store) openHost(kv *mvccpb.KeyValue) (memory.Entry, error) {
 	if e.TTL > 1<<31-1 {
 		return memory.Entry{}, fmt.Errorf("host %q: TTL %d is too large", name, e.TTL)
 	}
-	e.Session = min(e.Session, time.Now().UnixMicro()) // a later one would win against all that come
+	e.Session = min(e.Session, s.o.now().UnixMicro()) // a later one would win against all that come
 	return e, nil
 }
 

@@ -31,6 +31,8 @@ type Options struct {
 	Version   string        // of this dnsgate, for the others to see
 	Keys      func() string // a digest of this gateway's authorized keys, for the others to compare; nil: none
 	Log       *slog.Logger
+
+	now func() time.Time // the clock; nil: time.Now
 }
 
 // Store is a records.Store: every host in memory, as etcd's watch tells it, and
@@ -65,7 +67,7 @@ type Store struct {
 var _ records.Store = (*Store)(nil)
 
 // openTimeout is how long to look for an endpoint that answers at start.
-const openTimeout = 10 * time.Second
+const openTimeout = 5 * time.Second
 
 // Open reads the store at o.Prefix, and makes it if nothing is there. What a
 // restore left incomplete, or what is older than this gateway has seen, is an
@@ -108,6 +110,9 @@ func prepare(o Options) (*Store, error) {
 		queue: queue{busy: make(map[records.Name]bool)},
 		ahead: make(map[records.Name]memory.Entry), damaged: make(map[string]string),
 		moved: make(chan struct{}), gateways: make(map[string]Gateway),
+	}
+	if o.now == nil {
+		s.o.now = time.Now
 	}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	nodes.changed = s.pump
@@ -175,7 +180,7 @@ func (s *Store) noteDamage(key string, err error) {
 func (s *Store) newID() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastID = max(s.lastID+1<<12, uint64(time.Now().UnixMicro())<<12|s.bits)
+	s.lastID = max(s.lastID+1<<12, uint64(s.o.now().UnixMicro())<<12|s.bits)
 	return s.lastID
 }
 
