@@ -18,27 +18,6 @@ import (
 	"strings"
 )
 
-// licences are SPDX expressions, read by a person in each module's own files.
-var licences = map[string]string{
-	"github.com/anmitsu/go-shlex":                   "MIT",
-	"github.com/coreos/go-systemd/v22":              "Apache-2.0",
-	"github.com/fsnotify/fsnotify":                  "BSD-3-Clause",
-	"github.com/gliderlabs/ssh":                     "BSD-3-Clause",
-	"github.com/inconshreveable/mousetrap":          "Apache-2.0",
-	"github.com/landlock-lsm/go-landlock":           "MIT",
-	"github.com/miekg/dns":                          "BSD-3-Clause",
-	"github.com/pelletier/go-toml/v2":               "MIT",
-	"github.com/spf13/cobra":                        "Apache-2.0",
-	"github.com/spf13/pflag":                        "BSD-3-Clause",
-	"go.etcd.io/bbolt":                              "MIT",
-	"golang.org/x/crypto":                           "BSD-3-Clause",
-	"golang.org/x/net":                              "BSD-3-Clause",
-	"golang.org/x/sys":                              "BSD-3-Clause",
-	"golang.org/x/text":                             "BSD-3-Clause",
-	"kernel.org/pub/linux/libs/security/libcap/psx": "BSD-3-Clause OR GPL-2.0-only",
-	"std": "BSD-3-Clause", // the Go standard library and runtime
-}
-
 func main() {
 	if len(os.Args) != 7 {
 		fmt.Fprintln(os.Stderr, "usage: sbom PROGRAM NAME VERSION TIME SBOM LICENCES")
@@ -64,9 +43,9 @@ func run(program string, list *bom, sbom, texts string) error {
 	}
 	var text bytes.Buffer
 	for _, m := range modules {
-		licence, known := licences[m.Path]
-		if !known {
-			return fmt.Errorf("the licence of %s is not in the table: read it, and add it", m.Path)
+		licence := licenceOf(m.Path)
+		if licence == "" {
+			return fmt.Errorf("the licence of %s is not in the table: read it, and add it to packaging/sbom/licences.go", m.Path)
 		}
 		list.Components = append(list.Components, library(m, licence))
 		words, err := licenceText(m)
@@ -85,7 +64,7 @@ func run(program string, list *bom, sbom, texts string) error {
 	return os.WriteFile(texts, text.Bytes(), 0o644)
 }
 
-// licenceText is what the module's own files say.
+// licenceText is what the module's own files say, notices included.
 func licenceText(m *debug.Module) (string, error) {
 	folder := ""
 	if m.Path == "std" {
@@ -105,10 +84,14 @@ func licenceText(m *debug.Module) (string, error) {
 		}
 		folder = module.Dir
 	}
-	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "License", "COPYING"} {
+	var texts []string
+	for _, name := range []string{"LICENSE", "LICENSE.txt", "LICENSE.md", "License", "COPYING", "NOTICE", "NOTICE.txt"} {
 		if text, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
-			return strings.TrimSpace(string(text)), nil
+			texts = append(texts, strings.TrimSpace(string(text)))
 		}
 	}
-	return "", fmt.Errorf("%s has no licence file", m.Path)
+	if texts == nil {
+		return "", fmt.Errorf("%s has no licence file", m.Path)
+	}
+	return strings.Join(texts, "\n\n"), nil
 }
