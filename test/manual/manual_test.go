@@ -51,6 +51,9 @@ func TestManual(t *testing.T) {
 		}
 		references(t, page, text[page])
 	}
+	for _, unit := range []string{"dist/dnsgate.service", "dist/dnsgate.socket", "hooks/systemd/dnsgate-push.service"} {
+		references(t, unit, read(t, filepath.Join(top, unit)))
+	}
 	lint(t, folder)
 	options(t, dnsgate, text)
 	for _, key := range regexp.MustCompile(`(?m)^#?([a-z0-9_]+) = `).FindAllStringSubmatch(read(t, top+"/internal/config/dnsgate.toml"), -1) {

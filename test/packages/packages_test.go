@@ -44,15 +44,34 @@ func needs(t *testing.T) {
 	}
 }
 
+// reproducible builds once more, from a copy of the source in another folder
+// whose files have other times.
+func reproducible(t *testing.T, folder, version string) {
+	t.Helper()
+	copied, again := t.TempDir(), t.TempDir()
+	if out, err := exec.Command("sh", "-ec", `tar -C "$1" --exclude=./.git --exclude=./packaging/out -cf - . | tar -C "$2" -xmf -`,
+		"sh", top, copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	build(t, copied, again, version)
+	sums, err := os.ReadFile(filepath.Join(folder, "SHA256SUMS"))
+	must(t, err)
+	others, err := os.ReadFile(filepath.Join(again, "SHA256SUMS"))
+	must(t, err)
+	if string(sums) != string(others) {
+		t.Errorf("in another folder it is not the same:\n%s\n%s", sums, others)
+	}
+}
+
 // build makes the packages of a version in folder.
-func build(t *testing.T, folder, version string) {
+func build(t *testing.T, source, folder, version string) {
 	t.Helper()
 	key := filepath.Join(t.TempDir(), "key")
 	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	cmd := exec.Command("./build", "-o", folder, version, "linux/amd64")
-	cmd.Dir = top + "/packaging"
+	cmd.Dir = source + "/packaging"
 	cmd.Env = append(os.Environ(), "MAINTAINER=dnsgate maintainers <dnsgate@lists.debian.org>", "DNSGATE_SIGNING_KEY="+key)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("packaging/build: %v\n%s", err, out)
@@ -77,7 +96,8 @@ func signed(t *testing.T, folder, key string) {
 func TestPackages(t *testing.T) {
 	needs(t)
 	folder := t.TempDir()
-	build(t, folder, "0.1")
+	build(t, top, folder, "0.1")
+	reproducible(t, folder, "0.1")
 	for _, deb := range []string{"dnsgate_0.1_amd64.deb", "dnsgate-push_0.1_amd64.deb"} {
 		out, err := exec.Command("lintian", "--no-cfg", "--allow-root", "--fail-on=error,warning", filepath.Join(folder, deb)).CombinedOutput()
 		if err != nil {
@@ -85,7 +105,7 @@ func TestPackages(t *testing.T) {
 		}
 	}
 	apkHasTheSame(t, folder)
-	build(t, folder, "0.2")
+	build(t, top, folder, "0.2")
 	m := boot(t, folder)
 	m.do(t, `ip addr add 203.0.113.53/24 dev lo
 		echo 127.0.0.1 localhost >/etc/hosts
@@ -404,8 +424,8 @@ func apkHasTheSame(t *testing.T, folder string) {
 		return lines
 	}
 	for _, name := range []string{"dnsgate", "dnsgate-push"} {
-		deb := list(`dpkg --fsys-tarfile "$1" | tar -t | sed 's|^\./||' | grep -v -e '/$' -e lintian -e changelog.gz`, fmt.Sprintf("%s_0.1_amd64.deb", name))
-		apk := list(`tar -ztf "$1" --ignore-zeros 2>/dev/null | grep -v -e '/$' -e '^\.'`, fmt.Sprintf("%s_0.1_x86_64.apk", name))
+		deb := list(`dpkg --fsys-tarfile "$1" | tar -t | sed 's|^\./||' | grep -v -e '/$' -e lintian -e changelog.gz -e zsh`, fmt.Sprintf("%s_0.1_amd64.deb", name))
+		apk := list(`tar -ztf "$1" --ignore-zeros 2>/dev/null | grep -v -e '/$' -e '^\.' -e zsh`, fmt.Sprintf("%s_0.1_x86_64.apk", name))
 		if !slices.Equal(deb, apk) {
 			t.Errorf("deb has %q\napk has %q", deb, apk)
 		}
