@@ -142,7 +142,7 @@ func checkHostKeys(cfg *config.Config, tell func(any), warn func(string)) {
 func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) (zones *allZones, tinydns *datafile.Zones) {
 	zones = new(allZones)
 	for i := range cfg.RFC2136 {
-		target, err := newRFC2136(cfg, i, nil)
+		target, err := newRFC2136(cfg, i, nil, nil)
 		if err != nil {
 			tell(err)
 			zones = nil

@@ -14,7 +14,7 @@ import (
 // tinydns is the zones of [tinydns], nil if they are not known. It changes nothing.
 func checkLive(ctx context.Context, cfg *config.Config, tinydns *datafile.Zones, tell func(any), warn func(string)) {
 	for i, z := range cfg.RFC2136 {
-		target, err := newRFC2136(cfg, i, nil)
+		target, err := newRFC2136(cfg, i, nil, nil)
 		if err != nil {
 			continue // it was told already
 		}

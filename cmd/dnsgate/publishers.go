@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish"
@@ -50,16 +51,18 @@ func newPublishers(cfg *config.Config, store records.Store, log *slog.Logger) (*
 
 func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 	p.places.Store(&cfg.Places)
-	targets, err := p.makeTargets(cfg)
-	if err != nil {
-		return nil, err
-	}
 	s := &runningSet{config: cfg, done: make(chan struct{})}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	targets, err := p.makeTargets(s.ctx, cfg)
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
 	s.Set = publish.NewSet(func() publish.Source { return p.store.Follow(0) }, p.log, targets...)
 	if t := cfg.TinyDNS; t != nil && t.Verify != "" {
 		v, err := datafile.NewVerifier(t.Verify, t.Timeout, p.store.Hosts)
 		if err != nil {
+			s.stop()
 			closeTargets(targets)
 			return nil, err
 		}
@@ -72,8 +75,9 @@ func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 	return s, nil
 }
 
-// makeTargets opens every target that cfg names, or none.
-func (p *publishers) makeTargets(cfg *config.Config) (targets []publish.Target, err error) {
+// makeTargets opens every target that cfg names, or none. Until ctx ends, what
+// several gateways share has one that sends.
+func (p *publishers) makeTargets(ctx context.Context, cfg *config.Config) (targets []publish.Target, err error) {
 	defer func() {
 		if err != nil {
 			closeTargets(targets)
@@ -88,7 +92,7 @@ func (p *publishers) makeTargets(cfg *config.Config) (targets []publish.Target, 
 		targets = append(targets, target)
 	}
 	for i := range cfg.RFC2136 {
-		target, err := newRFC2136(cfg, i, p.log)
+		target, err := p.newRFC2136(ctx, cfg, i)
 		if err != nil {
 			return targets, err
 		}
@@ -116,17 +120,25 @@ func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *sl
 	}
 }
 
-// newRFC2136 makes the target of cfg.RFC2136[i].
-func newRFC2136(cfg *config.Config, i int, log *slog.Logger) (*rfc2136.Target, error) {
+// sharedTimeout is how long a message to a name server that several gateways
+// share may take: less than is left of a term that is renewed each second.
+const sharedTimeout = 3 * time.Second
+
+// newRFC2136 makes the target of cfg.RFC2136[i]; before may be nil.
+func newRFC2136(cfg *config.Config, i int, log *slog.Logger, before func(time.Duration) error) (*rfc2136.Target, error) {
 	var zones []string
 	for _, z := range cfg.RFC2136 {
 		zones = append(zones, z.Zone)
 	}
 	z := cfg.RFC2136[i]
+	timeout := time.Duration(0)
+	if before != nil {
+		timeout = sharedTimeout
+	}
 	target, err := rfc2136.New(rfc2136.Options{
 		Server: z.Server, Zone: z.Zone, Zones: zones,
 		TSIGName: z.TSIGName, TSIGAlgorithm: z.TSIGAlgorithm, TSIGSecretFile: z.TSIGSecret,
-		Logger: log,
+		Timeout: timeout, Logger: log, Before: before,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: zone %s: %w", cfg.Places.Of(fmt.Sprintf("rfc2136[%d]", i)), z.Zone, err)

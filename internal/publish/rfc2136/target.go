@@ -38,6 +38,7 @@ type Target struct {
 	twin   bool     // another entry has the same zone
 	key    keyFile
 	clock  func() time.Time
+	before func(longest time.Duration) error
 	log    *slog.Logger
 	stream stream
 
@@ -55,6 +56,10 @@ type Options struct {
 	Timeout        time.Duration    // of one exchange with the server; 0: 5 s
 	Clock          func() time.Time // signs the updates; nil: time.Now
 	Logger         *slog.Logger     // nil: slog.Default
+
+	// Before is called before each message, with the time that it may take at
+	// most; an error keeps it from being sent. nil: all may be.
+	Before func(longest time.Duration) error
 }
 
 // hostsPerMessage bounds an UPDATE: beyond it a server gains little (BIND 9.18:
@@ -74,6 +79,7 @@ func New(opts Options) (*Target, error) {
 		server: opts.Server,
 		zone:   zone,
 		clock:  opts.Clock,
+		before: opts.Before,
 		log:    opts.Logger,
 		stream: stream{server: opts.Server, timeout: cmp.Or(opts.Timeout, 5*time.Second)},
 
@@ -188,6 +194,11 @@ func (r *Target) exchange(ctx context.Context, key tsigKey, hosts []records.Host
 	signed, err := request.sign(key, r.clock())
 	if err != nil {
 		return err
+	}
+	if r.before != nil {
+		if err := r.before(r.stream.timeout); err != nil {
+			return err
+		}
 	}
 	began := time.Now()
 	answer, err := r.stream.exchange(ctx, signed)

@@ -3,6 +3,7 @@ package etcdstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,26 +48,55 @@ func (l *lease) renew(ctx context.Context, c *conn) error {
 
 // Role is something that one gateway does for all, as long as its term lasts.
 type Role struct {
-	name string
+	name   string
+	stands int // calls of Stand; Store.mu guards it
 
 	mu     sync.Mutex
 	holder string        // the gateway that has it, as etcd said last
 	until  time.Time     // the end of this gateway's term; zero: it has none
-	moved  chan struct{} // closed and replaced when this gateway's term begins
+	number uint64        // of this gateway's term, from 1
+	moved  chan struct{} // closed and replaced when it begins
 }
 
-// Stand makes this gateway a candidate for a role until the store closes.
+// Stand makes this gateway a candidate for a role, until resign was called as
+// often, or the store closes.
 func (s *Store) Stand(name string) *Role {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.roles {
 		if r.name == name {
+			r.stands++
 			return r
 		}
 	}
-	r := &Role{name: name, moved: make(chan struct{})}
+	r := &Role{name: name, stands: 1, moved: make(chan struct{})}
 	s.roles = append(s.roles, r)
 	return r
+}
+
+// resign takes back one Stand. The last one leaves the role to others.
+func (s *Store) resign(r *Role) {
+	s.mu.Lock()
+	r.stands--
+	left := r.stands == 0
+	if left {
+		s.roles = slices.DeleteFunc(s.roles, func(o *Role) bool { return o == r })
+	}
+	s.mu.Unlock()
+	conn, _ := s.nodes.get()
+	if !left || conn == nil {
+		return
+	}
+	ctx, cancel := conn.with(s.ctx)
+	defer cancel()
+	ctx, end := context.WithTimeout(ctx, s.o.Timeout)
+	defer end()
+	r.set("", time.Time{})
+	key := s.o.Prefix + keyRole + r.name
+	_, err := conn.client.Txn(ctx).If(clientv3.Compare(clientv3.Value(key), "=", s.o.Name)).Then(clientv3.OpDelete(key)).Commit()
+	if err != nil && s.ctx.Err() == nil {
+		s.o.Log.Warn("giving up a role failed", "role", r.name, "error", err)
+	}
 }
 
 // Until is when this gateway's term ends, if nothing renews it.
@@ -74,6 +104,14 @@ func (r *Role) Until() time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.until
+}
+
+// Lasts is an error if this gateway's term may end in less than d.
+func (r *Role) Lasts(d time.Duration) error {
+	if time.Until(r.Until()) < d {
+		return errors.New("this gateway's term as the one that sends is about to end")
+	}
+	return nil
 }
 
 // Holder is the gateway that has the role, "" if none is known.
@@ -124,6 +162,7 @@ func (r *Role) set(holder string, until time.Time) {
 	begins := until.After(r.until) && !time.Now().Before(r.until)
 	r.holder, r.until = holder, until
 	if begins {
+		r.number++
 		close(r.moved)
 		r.moved = make(chan struct{})
 	}
