@@ -101,6 +101,7 @@ func TestCleanShowsWhatATerminalWouldObey(t *testing.T) {
 		"\x1b[2J":          `\x1b[2J`,
 		"\u009b2J":         `\u009b2J`,
 		"\x9b2J":           `\x9b2J`,
+		"\ufffd[2J":        "?[2J",
 		"B\u00fcro":        "B\u00fcro",
 		"\u202etxt":        `\u202etxt`,
 		"a\u0301":          `a\u0301`,

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // clean is s with nothing in it that a terminal would obey, or would not draw one
@@ -16,11 +17,14 @@ func clean(s string) string {
 	}
 	var b strings.Builder
 	for i, r := range s {
+		_, length := utf8.DecodeRuneInString(s[i:])
 		switch {
 		case !odd(r):
 			b.WriteRune(r)
-		case r == unicode.ReplacementChar && s[i] >= 0x80: // a byte that is no UTF-8
+		case r == utf8.RuneError && length == 1: // a byte that is no UTF-8
 			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case r == utf8.RuneError: // somebody has replaced what was there already
+			b.WriteByte('?')
 		default:
 			q := strconv.QuoteRuneToASCII(r)
 			b.WriteString(q[1 : len(q)-1])
