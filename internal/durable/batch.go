@@ -3,7 +3,6 @@ package durable
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,49 +15,47 @@ const manyFiles = 32
 // trusted. Each file succeeds or fails for itself; all of them share the sync of
 // the folder.
 type Batch struct {
-	folder string
+	folder *Folder
 	next   []replacement
 }
 
 // replacement is a file that waits under its temporary name.
 type replacement struct {
-	path   string // as Step is told of it
-	temp   string // "": the file is to be removed
-	target string // path, the links of its folder resolved
+	name string
+	temp string // "": the file is to be removed
 }
 
-// NewBatch makes a Batch for folder.
-func NewBatch(folder string) *Batch { return &Batch{folder: folder} }
+// NewBatch makes a Batch for folder, which the caller closes after it.
+func NewBatch(folder *Folder) *Batch { return &Batch{folder: folder} }
 
-// Replace begins the replacement of a file, as CreateHere does.
+// Replace begins the replacement of a file, which gets the owner and mode of the
+// old one, or else mode.
 func (b *Batch) Replace(name string, content []byte, mode fs.FileMode) error {
-	path := filepath.Join(b.folder, name)
-	f, err := CreateHere(path, mode)
+	f, temp, err := b.folder.create(name, mode)
 	if err != nil {
 		return err
 	}
+	step(Created, b.folder.path(name))
 	_, err = f.Write(content)
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		os.Remove(f.temp)
+		b.folder.remove(temp)
 		return err
 	}
-	step(Written, path)
-	b.next = append(b.next, replacement{path, f.temp, f.path})
+	step(Written, b.folder.path(name))
+	b.next = append(b.next, replacement{name, temp})
 	return nil
 }
 
 // Remove has a file removed.
-func (b *Batch) Remove(name string) {
-	b.next = append(b.next, replacement{path: filepath.Join(b.folder, name)})
-}
+func (b *Batch) Remove(name string) { b.next = append(b.next, replacement{name: name}) }
 
 // Abort removes the temporary files.
 func (b *Batch) Abort() {
 	for _, r := range b.next {
-		r.abort()
+		b.abort(r)
 	}
 	b.next = nil
 }
@@ -68,45 +65,35 @@ func (b *Batch) Abort() {
 // and an error if the folder could not be synced.
 func (b *Batch) Commit() (failed map[string]error, err error) {
 	failed = make(map[string]error)
-	one := replacement.sync
-	if len(b.next) > manyFiles {
-		err := b.syncAll()
+	one := b.sync
+	if len(b.next) > manyFiles { // syncfs(2)
+		err := unix.Syncfs(int(b.folder.Fd()))
 		one = func(replacement) error { return err }
 	}
 	for _, r := range b.next {
 		err := one(r)
 		if err == nil {
-			step(Synced, r.path)
-			err = r.replace()
+			step(Synced, b.folder.path(r.name))
+			err = b.replace(r)
 		}
 		if err != nil {
-			r.abort()
-			failed[filepath.Base(r.path)] = err
+			b.abort(r)
+			failed[r.name] = err
 		}
 	}
 	if len(b.next) > len(failed) {
-		err = SyncFolder(b.folder)
-		step(FolderSynced, b.folder)
+		err = b.folder.Sync()
+		step(FolderSynced, b.folder.Name())
 	}
 	b.next = nil
 	return failed, err
 }
 
-// syncAll syncs the file system that the folder is on (syncfs(2)).
-func (b *Batch) syncAll() error {
-	folder, err := os.Open(b.folder)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	return unix.Syncfs(int(folder.Fd()))
-}
-
-func (r replacement) sync() error {
+func (b *Batch) sync(r replacement) error {
 	if r.temp == "" {
 		return nil
 	}
-	f, err := os.Open(r.temp)
+	f, err := b.folder.OpenRegular(r.temp, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -114,20 +101,20 @@ func (r replacement) sync() error {
 	return f.Sync()
 }
 
-func (r replacement) replace() (err error) {
+func (b *Batch) replace(r replacement) (err error) {
 	if r.temp == "" {
-		err = os.Remove(r.path)
+		err = b.folder.remove(r.name)
 	} else {
-		err = os.Rename(r.temp, r.target)
+		err = b.folder.rename(r.temp, r.name)
 	}
 	if err == nil {
-		step(Renamed, r.path)
+		step(Renamed, b.folder.path(r.name))
 	}
 	return err
 }
 
-func (r replacement) abort() {
+func (b *Batch) abort(r replacement) {
 	if r.temp != "" {
-		os.Remove(r.temp)
+		b.folder.remove(r.temp)
 	}
 }

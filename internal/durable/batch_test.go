@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -14,7 +16,7 @@ func TestBatch(t *testing.T) {
 		folder := t.TempDir()
 		os.WriteFile(filepath.Join(folder, "gone"), []byte("old"), 0o600)
 		os.MkdirAll(filepath.Join(folder, "full", "x"), 0o700)
-		b := NewBatch(folder)
+		b := NewBatch(openFolder(t, folder))
 		for i := range n {
 			if err := b.Replace(fmt.Sprint(i), []byte("new"), 0o640); err != nil {
 				t.Fatal(err)
@@ -41,12 +43,47 @@ func TestBatch(t *testing.T) {
 
 func TestBatchAborted(t *testing.T) {
 	folder := t.TempDir()
-	b := NewBatch(folder)
+	b := NewBatch(openFolder(t, folder))
 	if err := b.Replace("a", []byte("new"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b.Abort()
 	if entries, _ := os.ReadDir(folder); len(entries) != 0 {
 		t.Errorf("it left %v", entries)
+	}
+}
+
+func openFolder(t *testing.T, path string) *Folder {
+	t.Helper()
+	f, err := OpenFolder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// TestTemporaryNameTaken: somebody puts a FIFO where a new version waits. It is
+// not waited for.
+func TestTemporaryNameTaken(t *testing.T) {
+	folder := t.TempDir()
+	Step = func(step, _ string) {
+		if step != Written {
+			return
+		}
+		for _, temp := range Leftovers(filepath.Join(folder, "a"), tempSuffix) {
+			os.Remove(temp)
+			if err := syscall.Mkfifo(temp, 0o666); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	defer func() { Step = nil }()
+	b := NewBatch(openFolder(t, folder))
+	if err := b.Replace("a", []byte("new"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if failed, err := b.Commit(); failed["a"] == nil || !strings.Contains(failed["a"].Error(), "not a regular file") {
+		t.Errorf("%v, %v", failed, err)
 	}
 }

@@ -104,20 +104,27 @@ func (f *File) inherit(mode fs.FileMode) error {
 	if !old.Mode().IsRegular() {
 		return errors.New("it is no regular file; remove it")
 	}
-	new, err := f.Stat()
+	was := old.Sys().(*syscall.Stat_t)
+	return giveOwner(f.File, int(was.Uid), int(was.Gid), old.Mode().Perm())
+}
+
+// giveOwner gives a new file the owner, group and mode of the one that it will
+// replace.
+func giveOwner(f *os.File, uid, gid int, mode fs.FileMode) error {
+	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	was, is := old.Sys().(*syscall.Stat_t), new.Sys().(*syscall.Stat_t)
-	if is.Uid != was.Uid || is.Gid != was.Gid {
-		if err := f.Chown(int(was.Uid), int(was.Gid)); err != nil {
+	is := info.Sys().(*syscall.Stat_t)
+	if int(is.Uid) != uid || int(is.Gid) != gid {
+		if err := f.Chown(uid, gid); err != nil {
 			return fmt.Errorf("keeping its owner: %w", err)
 		}
 	}
-	if new.Mode() == old.Mode().Perm() {
+	if info.Mode() == mode {
 		return nil
 	}
-	return f.Chmod(old.Mode().Perm())
+	return f.Chmod(mode)
 }
 
 // Path is the file that Commit replaces, links resolved.
@@ -261,7 +268,7 @@ func WriteFile(path string, data []byte, mode fs.FileMode) error {
 // SyncFolder makes the names in a folder durable (fsync(2): the entry of a
 // new file is not, by fsync of the file alone).
 func SyncFolder(path string) error {
-	dir, err := os.Open(path)
+	dir, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NONBLOCK, 0) // a FIFO is not waited for
 	if err != nil {
 		return err
 	}

@@ -24,18 +24,24 @@ func OpenRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkRegular(f, path); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func checkRegular(f *os.File, path string) error {
 	info, err := f.Stat()
 	switch {
 	case err != nil:
+		return err
 	case !info.Mode().IsRegular():
-		err = fmt.Errorf("%s: not a regular file", path)
+		return fmt.Errorf("%s: not a regular file", path)
 	case info.Size() > MaxSize:
-		err = fmt.Errorf("%s: %d bytes; files over 4 GiB are not read", path, info.Size())
-	default:
-		return f, nil
+		return fmt.Errorf("%s: %d bytes; files over 4 GiB are not read", path, info.Size())
 	}
-	f.Close()
-	return nil, err
+	return nil
 }
 
 // forbidden are the places that no replacement may lead to; see Forbid.

@@ -142,7 +142,11 @@ func TestHugeSources(t *testing.T) {
 				root := t.TempDir()
 				data := filepath.Join(root, "data")
 				write(t, data, "# a line\n")
-				if err := os.Truncate(data, c.size); err != nil {
+				size := c.size
+				if mode != "file" && name == "endless line" {
+					size = 100 << 20 // more is not edited anyway
+				}
+				if err := os.Truncate(data, size); err != nil {
 					t.Fatal(err)
 				}
 				o := Options{Root: root, Write: mode, Path: "data"}
@@ -233,5 +237,112 @@ func TestLinksOfOthers(t *testing.T) {
 	write(t, elsewhere, "")
 	if err := publishTo(elsewhere, 0); err != nil {
 		t.Errorf("the operator's link: %v", err)
+	}
+}
+
+// TestExchangedHostsFolder: an account that can write to root exchanges the hosts
+// folder for a FIFO, or for a link to the gateway's own, and a temporary name for a
+// FIFO: nothing is waited for, and nothing is done elsewhere.
+func TestExchangedHostsFolder(t *testing.T) {
+	root, own := t.TempDir(), t.TempDir()
+	folder, aside := filepath.Join(root, "hosts"), filepath.Join(root, "aside")
+	write(t, filepath.Join(own, "n1.example.com"), "the store")
+	write(t, filepath.Join(root, "data"), zone)
+	target := newTarget(t, Options{Root: root, Write: "hosts", Path: "hosts", Sources: []string{"data"}})
+	var hosts []records.Host
+	for i := range 40 {
+		hosts = append(hosts, hostWith(fmt.Sprintf("n%d.example.com", i), "203.0.113.4"))
+	}
+	if err := target.Publish(context.Background(), hosts, true); err != nil {
+		t.Fatal(err)
+	}
+	changed := make([]records.Host, len(hosts))
+	for i, h := range hosts {
+		changed[i] = hostWith(string(h.Name), "203.0.113.5")
+	}
+	refuses := func(what, why string) {
+		t.Helper()
+		done := make(chan error, 1)
+		go func() { done <- target.Publish(context.Background(), changed, false) }()
+		select {
+		case err := <-done:
+			if err == nil || !strings.Contains(err.Error(), why) {
+				t.Errorf("%s: %v", what, err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: it is waited for", what)
+		}
+	}
+	exchange := func(make func() error) {
+		t.Helper()
+		if err := os.Rename(folder, aside); err != nil {
+			t.Fatal(err)
+		}
+		if err := make(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	restore := func() {
+		os.Remove(folder)
+		if err := os.Rename(aside, folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchange(func() error { return syscall.Mkfifo(folder, 0o666) })
+	refuses("a FIFO for the folder", "not a directory")
+	restore()
+
+	durable.Forbid(own)
+	defer durable.Forbid()
+	exchange(func() error { return os.Symlink(own, folder) })
+	refuses("a link to the gateway's own", "the gateway's own")
+	if os.Geteuid() == 0 {
+		os.Lchown(folder, 65534, 65534)
+		refuses("another's link", "a symbolic link of user 65534")
+	}
+	changed = []records.Host{{Name: "n1.example.com"}}
+	refuses("a removal", "")
+	restore()
+	if got := read(t, filepath.Join(own, "n1.example.com")); got != "the store" {
+		t.Errorf("the gateway's own has %q", got)
+	}
+	if entries, _ := os.ReadDir(own); len(entries) != 1 {
+		t.Errorf("the gateway's own has %v", entries)
+	}
+}
+
+// TestTooMuchToEdit: a file that is edited is held in memory, and so is what a
+// writer remembers; both are refused beyond a bound, though no single line is long.
+func TestTooMuchToEdit(t *testing.T) {
+	sparse := func(path string, size int64) {
+		f, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		f.WriteString(sectionStart + "\n" + sectionEnd + "\n")
+		for at := int64(1_000_000); at < size; at += 1_000_000 {
+			if _, err := f.WriteAt([]byte("\n#"), at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, how := range []string{"section", "rewrite"} {
+		root := t.TempDir()
+		sparse(filepath.Join(root, "data"), 200_000_000)
+		target := newTarget(t, Options{Root: root, Write: how, Path: "data", Sources: []string{"data"}})
+		err := target.Publish(context.Background(), []records.Host{hostWith("h.example.com", "203.0.113.4")}, true)
+		if err == nil || !strings.Contains(err.Error(), "files over 128 MiB are not edited") {
+			t.Errorf("%s: %v", how, err)
+		}
+	}
+	l := ledger{path: filepath.Join(t.TempDir(), "ledger")}
+	var words strings.Builder
+	for i := range maxWords + 1 {
+		fmt.Fprintln(&words, i)
+	}
+	write(t, l.path, words.String())
+	if err := l.read(); err == nil || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("a ledger: %v", err)
 	}
 }

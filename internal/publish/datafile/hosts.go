@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
@@ -109,9 +108,6 @@ func (w *hostsWriter) put(h records.Host) {
 // claim notes the files to be made. For a whole write it adds to touched the
 // files of hosts that the store does not know any more.
 func (w *hostsWriter) claim(touched map[records.Name]bool, whole bool) error {
-	if _, err := os.Stat(w.folder); err != nil {
-		return err
-	}
 	var names []string
 	for name := range touched {
 		if w.hosts[name] != nil {
@@ -133,7 +129,12 @@ func (w *hostsWriter) claim(touched map[records.Name]bool, whole bool) error {
 
 // writeFiles brings the files of the hostnames up to date.
 func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]bool, again bool) (written []string, refused publish.HostErrors, err error) {
-	batch := durable.NewBatch(w.folder)
+	folder, err := durable.OpenFolder(w.folder)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer folder.Close()
+	batch := durable.NewBatch(folder)
 	defer batch.Abort()
 	refused = make(publish.HostErrors)
 	var changed []records.Name
@@ -141,7 +142,7 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		begun, err := w.begin(batch, name, again)
+		begun, err := w.begin(folder, batch, name, again)
 		switch {
 		case err != nil:
 			refused[name] = err
@@ -165,12 +166,12 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 
 // begin begins the new file of a hostname, or its removal, unless it is right as
 // it is.
-func (w *hostsWriter) begin(batch *durable.Batch, name records.Name, again bool) (begun bool, err error) {
+func (w *hostsWriter) begin(folder *durable.Folder, batch *durable.Batch, name records.Name, again bool) (begun bool, err error) {
 	var content []byte
 	for _, h := range w.hosts[name] {
 		content = w.form.append(content, h)
 	}
-	same, missing, err := hasContent(filepath.Join(w.folder, string(name)), content)
+	same, missing, err := hasContent(folder, string(name), content)
 	switch {
 	case err != nil:
 		return false, err
@@ -209,17 +210,15 @@ func (w *hostsWriter) apply(hosts []records.Host, touched map[records.Name]bool,
 	return nil
 }
 
-// hasContent reports whether the file at path has this content. What is no
+// hasContent reports whether a file of the folder has this content. What is no
 // regular file of its own, such as a link or a FIFO, is an error: somebody put
 // it there to have another file replaced, or to be waited for.
-func hasContent(path string, content []byte) (same, missing bool, err error) {
-	f, err := durable.OpenRegular(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+func hasContent(folder *durable.Folder, name string, content []byte) (same, missing bool, err error) {
+	f, err := folder.OpenRegular(name, os.O_RDONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
 		return false, true, nil
-	case errors.Is(err, syscall.ELOOP):
-		return false, false, fmt.Errorf("%s is a symbolic link, which a hosts folder may not have; remove it", path)
-	case err != nil:
+	}
+	if err != nil {
 		return false, false, err
 	}
 	defer f.Close()

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"dnsgate/internal/durable"
 )
@@ -20,6 +19,10 @@ type ledger struct {
 	path  string
 	words map[string]bool // nil: not read yet
 }
+
+// maxWords is how many words a ledger may have: half as much again as max_hosts is
+// by default. Each takes about 100 bytes.
+const maxWords = 1_500_000
 
 // beside is the path of a hidden file next to path.
 func beside(path, suffix string) string {
@@ -42,7 +45,12 @@ func (l *ledger) add(words []string) error {
 	if lines.Len() == 0 {
 		return nil
 	}
-	f, err := durable.OpenRegular(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o644)
+	folder, err := durable.OpenFolder(filepath.Dir(l.path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	f, err := folder.OpenRegular(filepath.Base(l.path), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return err
 	}
@@ -54,7 +62,7 @@ func (l *ledger) add(words []string) error {
 		return fmt.Errorf("writing %s: %w", l.path, err)
 	}
 	if len(l.words) == 0 { // perhaps a new file
-		if err := durable.SyncFolder(filepath.Dir(l.path)); err != nil {
+		if err := folder.Sync(); err != nil {
 			return err
 		}
 	}
@@ -70,7 +78,12 @@ func (l *ledger) read() error {
 	if l.words != nil {
 		return nil
 	}
-	f, err := durable.OpenRegular(l.path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	folder, err := durable.OpenFolder(filepath.Dir(l.path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	f, err := folder.OpenRegular(filepath.Base(l.path), os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		l.words = make(map[string]bool)
 		return nil
@@ -82,7 +95,9 @@ func (l *ledger) read() error {
 	words := make(map[string]bool)
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		words[lines.Text()] = true
+		if words[lines.Text()] = true; len(words) > maxWords {
+			return fmt.Errorf("%s: more than %d lines, so that dnsgate cannot have written it; remove it", l.path, maxWords)
+		}
 	}
 	if err := lines.Err(); err != nil {
 		return fmt.Errorf("reading %s: %w", l.path, err)

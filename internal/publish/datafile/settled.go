@@ -102,13 +102,20 @@ func readOnce(path string) ([]byte, durable.Stamp, error) {
 	return content, at, nil
 }
 
+// maxEdited is the size, in bytes, of the largest file that dnsgate edits: it is
+// held several times while that is done. A million hosts take half of it.
+const maxEdited = 128 << 20
+
 // readAll reads f from its start to its end; the result is never nil without
-// an error. A line longer than tinydns.MaxLine is one: the file is read no
-// further, whatever size it says it has.
+// an error. A file larger than maxEdited is one, and so is a line longer than
+// tinydns.MaxLine: then it is read no further, whatever size it says it has.
 func readAll(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if info.Size() > maxEdited {
+		return nil, fmt.Errorf("%s: %d bytes; files over %d MiB are not edited: have dnsgate write a file of its own, and name this one among sources", f.Name(), info.Size(), maxEdited>>20)
 	}
 	var content bytes.Buffer
 	content.Grow(int(min(info.Size(), tinydns.MaxLine)) + bytes.MinRead)
