@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -16,13 +18,13 @@ import (
 // function that it returns is called.
 func (g *gateway) slowBuild(t *testing.T) (release func()) {
 	t.Helper()
-	g.configure(t, `rebuild = "builtin"`, `rebuild = ["./build"]`)
+	g.Configure(t, `rebuild = "builtin"`, `rebuild = ["./build"]`)
 	build := "#!/bin/sh\nwhile ! test -e go; do sleep .05; done\n" +
 		"mkdir -p all; cat data dnsgate >all/data; cd all && tinydns-data && exec mv data.cdb ..\n"
-	if err := os.WriteFile(g.path("root", "build"), []byte(build), 0o755); err != nil {
+	if err := os.WriteFile(g.Path("root", "build"), []byte(build), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	release = func() { os.WriteFile(g.path("root", "go"), nil, 0o644) }
+	release = func() { os.WriteFile(g.Path("root", "go"), nil, 0o644) }
 	t.Cleanup(release)
 	return release
 }
@@ -33,12 +35,12 @@ func TestRevokedInLine(t *testing.T) {
 	g := newGateway(t)
 	release := g.slowBuild(t)
 	release()
-	g.start(t)
+	g.Start(t)
 	g.wants(t, g.user, "update a."+zone+" 192.0.0.1", "good")
-	if err := os.Remove(g.path("root", "go")); err != nil {
+	if err := os.Remove(g.Path("root", "go")); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := g.dial(g.user)
+	conn, err := g.Dial(g.user)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestRevokedInLine(t *testing.T) {
 	in, replies := batch(t, conn)
 	fmt.Fprintf(in, "a.%s 192.0.0.2\na.%s 192.0.0.3\n", zone, zone)
 	time.Sleep(500 * time.Millisecond)
-	g.must(t, "", "key", "remove", g.config(), ssh.FingerprintSHA256(g.user.PublicKey()))
+	g.Must(t, "", "key", "remove", g.Config(), ssh.FingerprintSHA256(g.user.PublicKey()))
 	time.Sleep(1500 * time.Millisecond)
 	release()
 	var got []string
@@ -59,7 +61,7 @@ func TestRevokedInLine(t *testing.T) {
 	if len(got) != 2 || got[0] != "good" || got[1] != "nohost" {
 		t.Errorf("replies %q, not good and nohost", got)
 	}
-	if stored, _ := g.say(g.admin, "hosts"); !strings.Contains(stored, " 192.0.0.2 ") {
+	if stored, _ := g.Say(g.admin, "hosts"); !strings.Contains(stored, " 192.0.0.2 ") {
 		t.Errorf("stored: %s", stored)
 	}
 }
@@ -88,11 +90,11 @@ func batch(t *testing.T, conn *ssh.Client) (io.Writer, *bufio.Scanner) {
 // TestRateAfterHangingUp: who does not wait for the answer is counted too.
 func TestRateAfterHangingUp(t *testing.T) {
 	g := newGateway(t, "updates_per_minute = 1000000 ", "updates_per_minute = 10 ")
-	need(t, "strace")
-	g.start(t)
+	rig.Needs(t, "strace")
+	g.Start(t)
 	stop := inject(t, g, "fdatasync:delay_enter=50000") // a slow disk: nobody waits for it
 	for n := range 40 {
-		conn, err := g.dial(g.user)
+		conn, err := g.Dial(g.user)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +110,7 @@ func TestRateAfterHangingUp(t *testing.T) {
 	}
 	time.Sleep(200 * time.Millisecond)
 	stop()
-	history, _ := g.say(g.user, "history a."+zone)
+	history, _ := g.Say(g.user, "history a."+zone)
 	t.Log(strings.Count(history, "\n"), "changes")
 	if n := strings.Count(history, "\n"); n > 12 {
 		t.Errorf("%d changes came through where 10 are allowed", n)
@@ -119,12 +121,12 @@ func TestRateAfterHangingUp(t *testing.T) {
 // from a connection that was given up, is still on its way to a slow disk, and
 // would undo it.
 func TestNoChangeBehindAChange(t *testing.T) {
-	need(t, "strace")
+	rig.Needs(t, "strace")
 	g := newGateway(t)
-	g.start(t)
+	g.Start(t)
 	g.wants(t, g.user, "update a."+zone+" 192.0.0.1", "good")
 	stop := inject(t, g, "fdatasync:delay_enter=500000")
-	conn, err := g.dial(g.user)
+	conn, err := g.Dial(g.user)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +139,13 @@ func TestNoChangeBehindAChange(t *testing.T) {
 	}
 	time.Sleep(100 * time.Millisecond)
 	conn.Close()
-	out, exit := g.say(g.user, "update a."+zone+" 192.0.0.1")
+	out, exit := g.Say(g.user, "update a."+zone+" 192.0.0.1")
 	if exit != 0 {
 		t.Fatal(out)
 	}
 	stop()
 	time.Sleep(500 * time.Millisecond)
-	if stored, _ := g.say(g.user, "list"); !strings.HasSuffix(stored, " 192.0.0.1\n") {
+	if stored, _ := g.Say(g.user, "list"); !strings.HasSuffix(stored, " 192.0.0.1\n") {
 		t.Errorf("answered was %q, stored is %q", out, stored)
 	}
 }

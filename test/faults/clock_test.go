@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -40,7 +42,7 @@ var buildJumping = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	built := binary + "-jumping"
+	built := filepath.Join(os.Getenv("HOME"), "dnsgate-jumping") // the home that rig gives the tests
 	if err := os.WriteFile(built+".json", text, 0o600); err != nil {
 		return "", err
 	}
@@ -84,7 +86,7 @@ func (c *jumping) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	script := fmt.Sprintf(`exec env DNSGATE_TEST_WALL_OFF='%s' '%s' "$@"`, c.clock, built)
-	c.gateway.start(t, "sh", "-c", script) // its $0 is the binary without jumps
+	c.gateway.Start(t, "sh", "-c", script) // its $0 is the binary without jumps
 }
 
 // jump sets the wall clock: from now on it is off by so much.
@@ -150,7 +152,7 @@ func jumpsNumbers(t *testing.T, to []time.Duration) {
 		t.Helper()
 		address := fmt.Sprintf("192.0.2.%d", len(sent)+1)
 		c.wants(t, c.user, "update a."+zone+" "+address, "good")
-		if got := c.served("a." + zone); got != address {
+		if got := c.Served("a." + zone); got != address {
 			t.Errorf("served is %q, not %s", got, address)
 		}
 		was := serial
@@ -161,7 +163,7 @@ func jumpsNumbers(t *testing.T, to []time.Duration) {
 	}
 	restart := func() {
 		t.Helper()
-		c.kill()
+		c.Kill()
 		c.start(t)
 		update()
 	}
@@ -173,11 +175,11 @@ func jumpsNumbers(t *testing.T, to []time.Duration) {
 		update()
 	}
 	restart()
-	c.kill()
+	c.Kill()
 	c.jump(t, c.off-time.Hour) // while it does not run
 	restart()
 
-	history, _ := c.say(c.user, "history a."+zone)
+	history, _ := c.Say(c.user, "history a."+zone)
 	lines := strings.Split(strings.TrimSpace(history), "\n")
 	if len(lines) != len(sent) {
 		t.Fatalf("history of %d updates:\n%s", len(sent), history)
@@ -189,7 +191,7 @@ func jumpsNumbers(t *testing.T, to []time.Duration) {
 			t.Errorf("history has %q, not %s at %s", line, sent[i], at[i].UTC())
 		}
 	}
-	backup, _ := c.say(c.admin, "backup")
+	backup, _ := c.Say(c.admin, "backup")
 	revision := 0
 	for line := range strings.Lines(backup) {
 		if n, err := strconv.Atoi(strings.Fields(line)[0]); err == nil {
@@ -203,7 +205,7 @@ func jumpsNumbers(t *testing.T, to []time.Duration) {
 		t.Errorf("revision %d after %d updates", revision, len(sent))
 	}
 	other := newGateway(t)
-	other.must(t, backup, "restore", other.config())
+	other.Must(t, backup, "restore", other.Config())
 }
 
 // jumpsConnections: a login works right after a jump. What is open has the
@@ -225,25 +227,25 @@ func jumpsConnections(t *testing.T, to []time.Duration) {
 	}
 	open := func(when string) {
 		t.Helper()
-		stranger, err := net.Dial("tcp", c.address)
+		stranger, err := net.Dial("tcp", c.Address())
 		if err != nil {
 			t.Fatal(err)
 		}
 		stranger.SetDeadline(time.Now().Add(20 * time.Second))
 		lasts("login "+when, grace, func() { io.Copy(io.Discard, stranger); stranger.Close() })
-		idler, err := c.dial(c.user)
+		idler, err := c.Dial(c.user)
 		if err != nil {
-			t.Fatalf("login %s: %v\n%s", when, err, c.log)
+			t.Fatalf("login %s: %v\n%s", when, err, c.Log())
 		}
 		lasts("idle "+when, idle, func() { idler.Wait() })
-		busy, err := c.dial(c.user)
+		busy, err := c.Dial(c.user)
 		if err != nil {
-			t.Fatalf("login %s: %v\n%s", when, err, c.log)
+			t.Fatalf("login %s: %v\n%s", when, err, c.Log())
 		}
 		time.AfterFunc(20*time.Second, func() { idler.Close(); busy.Close() }) // or a failure is an hour's
 		lasts("busy "+when, life, func() {
 			for exit := 0; exit == 0; time.Sleep(200 * time.Millisecond) {
-				_, exit = sayOn(busy, "whoami", "")
+				_, exit = rig.SayOn(busy, "whoami", "")
 			}
 		})
 	}
@@ -267,12 +269,12 @@ func jumpsRates(t *testing.T, to []time.Duration) {
 	began, taken, wait := time.Now(), 0, 0
 	burst := func() {
 		t.Helper()
-		conn, err := c.dial(c.user)
+		conn, err := c.Dial(c.user)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		out, _ := sayOn(conn, "update -", lines)
+		out, _ := rig.SayOn(conn, "update -", lines)
 		abuse := strings.Count(out, "abuse ")
 		taken += 40 - abuse
 		if m := retry.FindAllStringSubmatch(out, -1); len(m) > 0 {
@@ -292,7 +294,7 @@ func jumpsRates(t *testing.T, to []time.Duration) {
 		c.wants(t, c.user, fmt.Sprintf("update b%d.%s 192.0.2.1", n, zone), "good")
 	}
 	time.Sleep(time.Duration(min(wait, 60)) * time.Second)
-	out, _ := c.say(c.user, "update a."+zone+" 192.0.2.3")
+	out, _ := c.Say(c.user, "update a."+zone+" 192.0.2.3")
 	if !strings.HasPrefix(out, "good") {
 		t.Errorf("after the %d seconds that it was told to wait: %s", wait, out)
 	}
@@ -305,7 +307,7 @@ func jumpsPenalties(t *testing.T, to []time.Duration) {
 	c.start(t)
 	from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}, Timeout: 10 * time.Second}
 	login := func(key ssh.Signer) error {
-		nc, err := from.Dial("tcp", c.address)
+		nc, err := from.Dial("tcp", c.Address())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -315,8 +317,8 @@ func jumpsPenalties(t *testing.T, to []time.Duration) {
 		})
 		return err
 	}
-	stranger := c.authorize(t, "x."+zone)
-	c.must(t, "", "key", "remove", c.config(), ssh.FingerprintSHA256(stranger.PublicKey()))
+	stranger := c.Authorize(t, "x."+zone)
+	c.Must(t, "", "key", "remove", c.Config(), ssh.FingerprintSHA256(stranger.PublicKey()))
 	slowed := func() bool { // then the second login in a row is refused, at the latest
 		first, second := login(c.user), login(c.user)
 		return first != nil || second != nil
@@ -326,7 +328,7 @@ func jumpsPenalties(t *testing.T, to []time.Duration) {
 		login(stranger) // 5 s each
 	}
 	for n := 0; !slowed(); n++ { // 1 s each, until there are more than 15 s to go
-		if nc, err := from.Dial("tcp", c.address); err == nil {
+		if nc, err := from.Dial("tcp", c.Address()); err == nil {
 			nc.Close()
 		}
 		if n > 20 {
@@ -354,21 +356,21 @@ func jumpsLeases(t *testing.T, to []time.Duration) {
 	c := newJumping(t)
 	keys := map[string]ssh.Signer{"none": c.user}
 	for host, lease := range map[string]string{"short": "4s", "half": "30m", "long": "3h"} {
-		keys[host] = c.authorize(t, "--lease="+lease, host+"."+zone)
+		keys[host] = c.Authorize(t, "--lease="+lease, host+"."+zone)
 	}
-	acme := c.authorize(t, "--acme", "acme."+zone)
+	acme := c.Authorize(t, "--acme", "acme."+zone)
 	c.start(t)
 	update := func(host string) {
 		t.Helper()
-		if out, exit := c.say(keys[host], "update "+host+"."+zone+" 192.0.2.1"); exit != 0 {
-			t.Fatalf("%s: %s\n%s", host, out, c.log)
+		if out, exit := c.Say(keys[host], "update "+host+"."+zone+" 192.0.2.1"); exit != 0 {
+			t.Fatalf("%s: %s\n%s", host, out, c.Log())
 		}
 	}
 	there := func(host string) bool {
 		if host == "acme" {
-			return strings.Contains(c.getIn(t, "txt", "_acme-challenge.acme."+zone), "answer: ")
+			return strings.Contains(c.Get(t, "txt", "_acme-challenge.acme."+zone), "answer: ")
 		}
-		return c.served(host+"."+zone) != ""
+		return c.Served(host+"."+zone) != ""
 	}
 	leaves := func(host string) {
 		t.Helper()
@@ -396,7 +398,7 @@ func jumpsLeases(t *testing.T, to []time.Duration) {
 		refreshed := time.Now()
 		update("short")
 		update("half")
-		if out, exit := c.say(acme, "acme add acme."+zone+" value2"); exit != 0 {
+		if out, exit := c.Say(acme, "acme add acme."+zone+" value2"); exit != 0 {
 			t.Fatal(out)
 		}
 		time.Sleep(2 * time.Second)
@@ -424,9 +426,9 @@ func jumpsExpiry(t *testing.T, to []time.Duration) {
 	ends := map[string]time.Duration{"ended": -30 * time.Minute, "ending": 30 * time.Minute}
 	keys := make(map[string]ssh.Signer)
 	for name := range ends {
-		keys[name] = c.authorize(t, name+"."+zone)
+		keys[name] = c.Authorize(t, name+"."+zone)
 	}
-	file := c.path("authorized_keys")
+	file := c.Path("authorized_keys")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -440,7 +442,7 @@ func jumpsExpiry(t *testing.T, to []time.Duration) {
 		t.Fatal(err)
 	}
 	c.start(t)
-	open, err := c.dial(keys["ending"])
+	open, err := c.Dial(keys["ending"])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -448,11 +450,11 @@ func jumpsExpiry(t *testing.T, to []time.Duration) {
 	for _, off := range slices.Concat([]time.Duration{0}, to, []time.Duration{0}) {
 		c.jump(t, off)
 		for name, end := range ends {
-			if out, exit := c.say(keys[name], "update 192.0.2.1"); exit == 0 != (off < end) {
+			if out, exit := c.Say(keys[name], "update 192.0.2.1"); exit == 0 != (off < end) {
 				t.Errorf("%s at %s: %d, %s", name, off, exit, out)
 			}
 		}
-		if out, exit := sayOn(open, "update 192.0.2.1", ""); exit == 0 != (off < ends["ending"]) {
+		if out, exit := rig.SayOn(open, "update 192.0.2.1", ""); exit == 0 != (off < ends["ending"]) {
 			t.Errorf("open at %s: %d, %s", off, exit, out)
 		}
 	}
@@ -462,12 +464,12 @@ func jumpsExpiry(t *testing.T, to []time.Duration) {
 // newer than who connected before: a change that is on its way to a slow disk
 // does not beat his, and his beats one of a session that has been open since.
 func TestNewerSessionAfterAJump(t *testing.T) {
-	need(t, "strace")
+	rig.Needs(t, "strace")
 	c := newJumping(t)
-	other := c.authorize(t, "a."+zone)
+	other := c.Authorize(t, "a."+zone)
 	c.start(t)
 	c.wants(t, c.user, "update a."+zone+" 192.0.2.1", "good")
-	conn, err := c.dial(c.user)
+	conn, err := c.Dial(c.user)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -484,14 +486,14 @@ func TestNewerSessionAfterAJump(t *testing.T) {
 	c.wants(t, c.user, "update a."+zone+" 192.0.2.3", "good")
 	replies.Scan()
 
-	newer, err := c.dial(other)
+	newer, err := c.Dial(other)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer newer.Close()
 	var all sync.WaitGroup
 	all.Go(func() {
-		if out, _ := sayOn(newer, "update a."+zone+" 192.0.2.4", ""); !strings.HasPrefix(out, "good") {
+		if out, _ := rig.SayOn(newer, "update a."+zone+" 192.0.2.4", ""); !strings.HasPrefix(out, "good") {
 			t.Error(out)
 		}
 	})
@@ -502,7 +504,7 @@ func TestNewerSessionAfterAJump(t *testing.T) {
 	}
 	all.Wait()
 	stop()
-	if got := c.served("a." + zone); got != "192.0.2.4" {
+	if got := c.Served("a." + zone); got != "192.0.2.4" {
 		t.Errorf("served is %s, not 192.0.2.4", got)
 	}
 }

@@ -19,49 +19,49 @@ import (
 // answered is ever lost in silence. A backup restores it all.
 func TestDamagedState(t *testing.T) {
 	g := newGateway(t)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	for n := range 50 {
 		told.update(g, n)
 	}
-	backup, _ := g.say(g.admin, "backup")
-	g.kill()
-	file := g.path("state", boltstore.File)
+	backup, _ := g.Say(g.admin, "backup")
+	g.Kill()
+	file := g.Path("state", boltstore.File)
 	refused, all := 0, damages(t, file)
 	for what, data := range all {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := g.tryStart(); err != nil {
+		if err := g.TryStart(); err != nil {
 			refused++
 			if !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "exit status 74") {
 				t.Errorf("%s: refused without its name, or otherwise than with 74: %v", what, err)
 			}
 			continue
 		}
-		stored, _ := g.say(g.user, "list")
+		stored, _ := g.Say(g.user, "list")
 		for host, address := range told {
 			if !strings.Contains(stored, host+". 300 IN A "+address+"\n") {
 				t.Errorf("%s: taken, and %s is lost", what, host)
 			}
 		}
-		g.kill()
+		g.Kill()
 	}
 	t.Logf("%d of %d refused", refused, len(all))
 	if refused < 7 {
 		t.Error("hardly anything was refused")
 	}
-	if out, err := g.try(backup, "restore", g.config()); err == nil || !strings.Contains(out, "not empty") {
+	if out, err := g.Try(backup, "restore", g.Config()); err == nil || !strings.Contains(out, "not empty") {
 		t.Errorf("restore into a folder that is not empty: %v, %s", err, out)
 	}
-	if err := os.RemoveAll(g.path("state")); err != nil {
+	if err := os.RemoveAll(g.Path("state")); err != nil {
 		t.Fatal(err)
 	}
-	g.must(t, backup, "restore", g.config())
-	g.start(t)
-	g.say(g.admin, "rebuild")
+	g.Must(t, backup, "restore", g.Config())
+	g.Start(t)
+	g.Say(g.admin, "rebuild")
 	told.check(t, g)
-	if again, _ := g.say(g.admin, "backup"); again != backup {
+	if again, _ := g.Say(g.admin, "backup"); again != backup {
 		t.Errorf("the backup after the restore is another one")
 	}
 }
@@ -101,30 +101,30 @@ func damages(t *testing.T, file string) map[string][]byte {
 // store that works.
 func TestHostileBackup(t *testing.T) {
 	g := newGateway(t)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	for n := range 5 {
 		told.update(g, n)
 	}
-	backup, _ := g.say(g.admin, "backup")
-	g.kill()
+	backup, _ := g.Say(g.admin, "backup")
+	g.Kill()
 	restore := func(name, backup string, works bool) {
-		os.RemoveAll(g.path("state"))
-		out, err := g.try(backup, "restore", g.config())
-		if entries, _ := os.ReadDir(g.path("state")); err != nil && len(entries) > 0 {
+		os.RemoveAll(g.Path("state"))
+		out, err := g.Try(backup, "restore", g.Config())
+		if entries, _ := os.ReadDir(g.Path("state")); err != nil && len(entries) > 0 {
 			t.Errorf("%s: something was left in the folder", name)
 		}
 		if works != (err == nil) {
 			t.Errorf("%s: %v %s", name, err, out)
 		}
 		if err == nil {
-			g.start(t)
+			g.Start(t)
 			g.wants(t, g.user, "update new."+zone+" 192.0.9.9", "good")
 			g.wants(t, g.user, "update n0."+zone+" 192.0.9.9", "good")
-			g.kill()
-			g.start(t)
+			g.Kill()
+			g.Start(t)
 			g.wants(t, g.user, "update new."+zone+" 192.0.9.9", "nochg")
-			g.kill()
+			g.Kill()
 		}
 	}
 	restore("as it was", backup, true)

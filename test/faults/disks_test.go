@@ -11,13 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"golang.org/x/sys/unix"
 )
 
 // tmpfs mounts a small file system at path, which it makes.
 func tmpfs(t *testing.T, path, size string) {
 	t.Helper()
-	needRoot(t)
+	rig.NeedsRoot(t)
 	os.MkdirAll(path, 0o755)
 	if err := syscall.Mount("faults", path, "tmpfs", 0, "size="+size+",mode=755"); err != nil {
 		t.Fatal(err)
@@ -58,7 +60,7 @@ type answers map[string]string
 // update sends the n-th address of a host of its own, and remembers a good.
 func (a answers) update(g *gateway, n int) string {
 	host, address := fmt.Sprintf("n%d.%s", n, zone), fmt.Sprintf("192.0.%d.%d", n>>8, n&255)
-	out, _ := g.say(g.user, "update "+host+" "+address)
+	out, _ := g.Say(g.user, "update "+host+" "+address)
 	code, _, _ := strings.Cut(out, " ")
 	if code == "good" || code == "nochg" {
 		a[host] = address
@@ -69,12 +71,12 @@ func (a answers) update(g *gateway, n int) string {
 // check wants all of it to be stored, and served.
 func (a answers) check(t *testing.T, g *gateway) {
 	t.Helper()
-	stored, _ := g.say(g.user, "list")
+	stored, _ := g.Say(g.user, "list")
 	for host, address := range a {
 		if !strings.Contains(stored, fmt.Sprintf("%s. 300 IN A %s\n", host, address)) {
 			t.Errorf("%s is not stored at %s", host, address)
 		}
-		if got := g.served(host); got != address {
+		if got := g.Served(host); got != address {
 			t.Errorf("%s is served at %q, not %s", host, got, address)
 		}
 	}
@@ -85,12 +87,12 @@ func TestStateFull(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gate")
 	tmpfs(t, filepath.Join(dir, "state"), "256k")
 	g := setUp(t, dir)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	if code := told.update(g, 0); code != "good" {
-		t.Fatal(code, g.log)
+		t.Fatal(code, g.Log())
 	}
-	free := fill(t, g.path("state"))
+	free := fill(t, g.Path("state"))
 	refused := 0
 	for n := 1; refused < 20; n++ {
 		switch code := told.update(g, n); {
@@ -104,11 +106,11 @@ func TestStateFull(t *testing.T) {
 	told.check(t, g)
 	free()
 	if code := told.update(g, 1000); code != "good" {
-		t.Errorf("after there is room again: %s\n%s", code, g.log)
+		t.Errorf("after there is room again: %s\n%s", code, g.Log())
 	}
-	g.kill()
-	g.start(t)
-	g.say(g.admin, "rebuild")
+	g.Kill()
+	g.Start(t)
+	g.Say(g.admin, "rebuild")
 	told.check(t, g)
 }
 
@@ -116,39 +118,39 @@ func TestStateFull(t *testing.T) {
 // not good. What there was can be saved, because it is still in memory.
 func TestStateVanished(t *testing.T) {
 	g := newGateway(t)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	told.update(g, 0)
-	if err := os.Rename(g.path("state"), g.path("away")); err != nil {
+	if err := os.Rename(g.Path("state"), g.Path("away")); err != nil {
 		t.Fatal(err)
 	}
 	g.wants(t, g.user, "update n1."+zone+" 192.0.0.1", "911")
-	if out := g.wants(t, g.user, "update n0."+zone+" 192.0.0.0", "911"); strings.Contains(out, g.path("state")) {
+	if out := g.wants(t, g.user, "update n0."+zone+" 192.0.0.0", "911"); strings.Contains(out, g.Path("state")) {
 		t.Errorf("the reply names the folder: %q", out)
 	}
-	for line := range strings.Lines(fmt.Sprint(g.log)) {
+	for line := range strings.Lines(g.Log()) {
 		if strings.Contains(line, "code=911") && strings.Count(line, "is gone") != 1 {
 			t.Errorf("the log does not say it once: %s", line)
 		}
 	}
-	if err := os.Rename(g.path("away"), g.path("state")); err != nil {
+	if err := os.Rename(g.Path("away"), g.Path("state")); err != nil {
 		t.Fatal(err)
 	}
 	if code := told.update(g, 1); code != "good" {
 		t.Errorf("after it is back: %s", code)
 	}
-	if err := os.RemoveAll(g.path("state")); err != nil {
+	if err := os.RemoveAll(g.Path("state")); err != nil {
 		t.Fatal(err)
 	}
 	g.wants(t, g.user, "update n2."+zone+" 192.0.0.2", "911")
-	backup, exit := g.say(g.admin, "backup")
+	backup, exit := g.Say(g.admin, "backup")
 	if exit != 0 {
 		t.Fatal(backup)
 	}
-	g.kill()
-	g.must(t, backup, "restore", g.config())
-	g.start(t)
-	g.say(g.admin, "rebuild")
+	g.Kill()
+	g.Must(t, backup, "restore", g.Config())
+	g.Start(t)
+	g.Say(g.admin, "rebuild")
 	told.check(t, g)
 }
 
@@ -159,26 +161,26 @@ func TestStateReadOnly(t *testing.T) {
 	state := filepath.Join(dir, "state")
 	tmpfs(t, state, "1m")
 	g := setUp(t, dir)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	told.update(g, 0)
-	g.kill()
+	g.Kill()
 	remount(t, state, syscall.MS_RDONLY)
-	if err := g.tryStart(); err == nil || !strings.Contains(err.Error(), filepath.Join(state, "dnsgate.db")) {
+	if err := g.TryStart(); err == nil || !strings.Contains(err.Error(), filepath.Join(state, "dnsgate.db")) {
 		t.Errorf("with a read-only state: %v", err)
 	}
 	remount(t, state, 0)
-	g.start(t)
-	g.say(g.admin, "rebuild")
+	g.Start(t)
+	g.Say(g.admin, "rebuild")
 	told.check(t, g)
 }
 
 // TestDiskDies has a real ext4 file system go away under the gateway, with all
 // that it had not yet written, and come back.
 func TestDiskDies(t *testing.T) {
-	needRoot(t)
-	need(t, "mkfs.ext4")
-	need(t, "mount")
+	rig.NeedsRoot(t)
+	rig.Needs(t, "mkfs.ext4")
+	rig.Needs(t, "mount")
 	const ioctlShutdown = 0x8004587d // EXT4_IOC_SHUTDOWN, the same for XFS and F2FS
 	dir := filepath.Join(t.TempDir(), "gate")
 	state := filepath.Join(dir, "state")
@@ -192,7 +194,7 @@ func TestDiskDies(t *testing.T) {
 	g := setUp(t, dir)
 	told := answers{}
 	for round := range 5 {
-		g.start(t)
+		g.Start(t)
 		for n := range 30 {
 			if code := told.update(g, 100*round+n); code != "good" {
 				t.Fatal(code)
@@ -217,12 +219,12 @@ func TestDiskDies(t *testing.T) {
 		if code := told.update(g, 100*round+99); code != "911" {
 			t.Errorf("without a disk: %s", code)
 		}
-		g.kill()
+		g.Kill()
 		run(t, "umount", state)
 		run(t, "mount", "-o", "loop", image, state)
 	}
-	g.start(t)
-	g.say(g.admin, "rebuild")
+	g.Start(t)
+	g.Say(g.admin, "rebuild")
 	told.check(t, g)
 	t.Logf("%d updates acknowledged", len(told))
 }
@@ -264,19 +266,19 @@ func testRoot(t *testing.T, write string, fault func(*testing.T, string) func())
 	tmpfs(t, mounted, "256k")
 	g := setUp(t, dir)
 	g.writeWith(t, write)
-	if err := os.Rename(g.path("root"), g.path("first")); err != nil {
+	if err := os.Rename(g.Path("root"), g.Path("first")); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "cp", "-r", g.path("first"), filepath.Join(mounted, "tinydns"))
-	if err := os.Symlink(filepath.Join(mounted, "tinydns"), g.path("root")); err != nil {
+	run(t, "cp", "-r", g.Path("first"), filepath.Join(mounted, "tinydns"))
+	if err := os.Symlink(filepath.Join(mounted, "tinydns"), g.Path("root")); err != nil {
 		t.Fatal(err)
 	}
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	if code := told.update(g, 0); code != "good" {
-		t.Fatal(code, g.log)
+		t.Fatal(code, g.Log())
 	}
-	before, err := os.ReadFile(g.path("root", "data.cdb"))
+	before, err := os.ReadFile(g.Path("root", "data.cdb"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,13 +288,13 @@ func testRoot(t *testing.T, write string, fault func(*testing.T, string) func())
 			t.Errorf("without its root: %s", code)
 		}
 	}
-	if now, err := os.ReadFile(g.path("root", "data.cdb")); err == nil && string(now) != string(before) {
+	if now, err := os.ReadFile(g.Path("root", "data.cdb")); err == nil && string(now) != string(before) {
 		t.Error("data.cdb was changed meanwhile")
 	}
 	repair()
-	for end := time.Now().Add(20 * time.Second); g.served("n3."+zone) != "192.0.0.3"; time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); g.Served("n3."+zone) != "192.0.0.3"; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("what was stored is not published\n%s", g.log)
+			t.Fatalf("what was stored is not published\n%s", g.Log())
 		}
 	}
 	for n := range 4 {
@@ -312,7 +314,7 @@ func (g *gateway) writeWith(t *testing.T, write string) {
 	case "file":
 		return
 	case "hosts":
-		g.configure(t, `"file" `, `"hosts" `)
+		g.Configure(t, `"file" `, `"hosts" `)
 		return
 	case "section":
 		data += "# start dynamic dns entries\n# end dynamic dns entries\n"
@@ -321,8 +323,8 @@ func (g *gateway) writeWith(t *testing.T, write string) {
 			data += fmt.Sprintf("+n%d.%s:127.0.0.9:300\n", n, zone)
 		}
 	}
-	g.configure(t, `"file" `, `"`+write+`" `, `path = "dnsgate" `, `path = "data" `, `sources = ["data"]`, `sources = []`)
-	if err := os.WriteFile(g.path("root", "data"), []byte(data), 0o644); err != nil {
+	g.Configure(t, `"file" `, `"`+write+`" `, `path = "dnsgate" `, `path = "data" `, `sources = ["data"]`, `sources = []`)
+	if err := os.WriteFile(g.Path("root", "data"), []byte(data), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -331,8 +333,8 @@ func (g *gateway) writeWith(t *testing.T, write string) {
 // takes it away. It is soon there again, without any update.
 func TestDatabaseReplaced(t *testing.T) {
 	g := newGateway(t)
-	g.start(t)
-	host, database := "a."+zone, g.path("root", "data.cdb")
+	g.Start(t)
+	host, database := "a."+zone, g.Path("root", "data.cdb")
 	g.wants(t, g.user, "update "+host+" 192.0.0.1", "good")
 	old, err := os.ReadFile(database)
 	if err != nil {
@@ -350,9 +352,9 @@ func TestDatabaseReplaced(t *testing.T) {
 		if err := disturb(); err != nil {
 			t.Fatal(err)
 		}
-		for end := time.Now().Add(10 * time.Second); g.served(host) != "192.0.0.2"; time.Sleep(20 * time.Millisecond) {
+		for end := time.Now().Add(10 * time.Second); g.Served(host) != "192.0.0.2"; time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("served is %q\n%s", g.served(host), g.log)
+				t.Fatalf("served is %q\n%s", g.Served(host), g.Log())
 			}
 		}
 		g.wants(t, g.user, "update "+host+" 192.0.0.2", "nochg")

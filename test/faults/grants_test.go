@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -104,10 +106,10 @@ func TestGrantsHold(t *testing.T) {
 	}
 	byKey := make(map[string]*owner)
 	for _, o := range owners {
-		o.key = g.authorize(t, o.grant...)
+		o.key = g.Authorize(t, o.grant...)
 		byKey[ssh.FingerprintSHA256(o.key.PublicKey())] = o
 	}
-	g.start(t)
+	g.Start(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	var all sync.WaitGroup
@@ -115,7 +117,7 @@ func TestGrantsHold(t *testing.T) {
 		all.Go(func() { o.attack(t, g, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
 	all.Wait()
-	backup, exit := g.say(g.admin, "backup")
+	backup, exit := g.Say(g.admin, "backup")
 	if exit != 0 {
 		t.Fatal(backup)
 	}
@@ -152,7 +154,7 @@ func (o *owner) may(a netip.Addr) bool {
 }
 
 func (o *owner) attack(t *testing.T, g *gateway, rng *rand.Rand) {
-	conn, err := g.dial(o.key)
+	conn, err := g.Dial(o.key)
 	if err != nil {
 		t.Error(err)
 		return
@@ -160,7 +162,7 @@ func (o *owner) attack(t *testing.T, g *gateway, rng *rand.Rand) {
 	defer conn.Close()
 	for range 300 {
 		command := o.random(rng)
-		out, exit := sayOn(conn, command, "")
+		out, exit := rig.SayOn(conn, command, "")
 		o.check(t, command, out, exit)
 	}
 	var lines []string // and the same as a batch
@@ -170,7 +172,7 @@ func (o *owner) attack(t *testing.T, g *gateway, rng *rand.Rand) {
 			lines = append(lines, line)
 		}
 	}
-	out, _ := sayOn(conn, "update -", strings.Join(lines, "\n")+"\n")
+	out, _ := rig.SayOn(conn, "update -", strings.Join(lines, "\n")+"\n")
 	answers := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	if len(answers) < len(lines) {
 		t.Errorf("%v: %d answers to %d lines", o.grant, len(answers), len(lines))

@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/test/rig"
 )
 
 // TestTwoGateways: the second one on a state folder, or on a root, does not
 // start, and says why; the first one does not notice, however busy it is.
 func TestTwoGateways(t *testing.T) {
 	g := newGateway(t)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	stop, stopped := make(chan bool), make(chan bool)
 	go func() {
@@ -33,18 +34,18 @@ func TestTwoGateways(t *testing.T) {
 		}
 	}()
 	for range 5 {
-		second := &gateway{dir: g.dir}
-		if err := second.tryStart(); err == nil || !strings.Contains(err.Error(), "in use by another dnsgate") {
+		second := &rig.Gateway{Dir: g.Dir, Program: g.Program}
+		if err := second.TryStart(); err == nil || !strings.Contains(err.Error(), "in use by another dnsgate") {
 			t.Errorf("the second one on a state folder: %v", err)
-			second.kill()
+			second.Kill()
 		}
 	}
-	third := newGateway(t, `root = "root" `, `root = "`+g.path("root")+`" `)
-	if err := third.tryStart(); err == nil || !strings.Contains(err.Error(), "another dnsgate") {
+	third := newGateway(t, `root = "root" `, `root = "`+g.Path("root")+`" `)
+	if err := third.TryStart(); err == nil || !strings.Contains(err.Error(), "another dnsgate") {
 		t.Errorf("the second one on a root: %v", err)
-		third.kill()
+		third.Kill()
 	}
-	if out, err := g.try("", "restore", g.config()); err == nil {
+	if out, err := g.Try("", "restore", g.Config()); err == nil {
 		t.Errorf("restore under a running gateway: %s", out)
 	}
 	close(stop)
@@ -55,22 +56,22 @@ func TestTwoGateways(t *testing.T) {
 // TestRebuild has commands of the operator's that fail, hang, and talk too much.
 func TestRebuild(t *testing.T) {
 	g := newGateway(t, `rebuild = "builtin"`, `rebuild = ["./build"]`, `timeout = "10s"`, `timeout = "1s"`)
-	build := "cat data dnsgate > .all && mkdir -p .b && mv .all .b/data && " + binary + " compile -C .b && mv .b/data.cdb data.cdb\n"
+	build := "cat data dnsgate > .all && mkdir -p .b && mv .all .b/data && " + rig.Dnsgate(t) + " compile -C .b && mv .b/data.cdb data.cdb\n"
 	script := func(text string) {
 		t.Helper()
-		next := g.path("root", "build.new")
+		next := g.Path("root", "build.new")
 		if err := os.WriteFile(next, []byte("#!/bin/sh\n"+text), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Rename(next, g.path("root", "build")); err != nil {
+		if err := os.Rename(next, g.Path("root", "build")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	script(build)
-	g.start(t)
+	g.Start(t)
 	told := answers{}
 	if code := told.update(g, 0); code != "good" {
-		t.Fatal(code, g.log)
+		t.Fatal(code, g.Log())
 	}
 	for n, bad := range []string{
 		"echo all is good; exit 3\n",
@@ -83,14 +84,14 @@ func TestRebuild(t *testing.T) {
 	} {
 		script(bad)
 		began := time.Now()
-		out, _ := g.say(g.user, fmt.Sprintf("update n%d.%s 192.0.0.%d", n+1, zone, n+1))
+		out, _ := g.Say(g.user, fmt.Sprintf("update n%d.%s 192.0.0.%d", n+1, zone, n+1))
 		if !strings.HasPrefix(out, "dnserr ") || strings.Contains(out, "good") {
 			t.Errorf("%q: %s", bad, out)
 		}
 		if took := time.Since(began); took > 10*time.Second {
 			t.Errorf("%q: answered after %v", bad, took)
 		}
-		if got := g.served("n0." + zone); got != "192.0.0.0" {
+		if got := g.Served("n0." + zone); got != "192.0.0.0" {
 			t.Errorf("%q: served is %q", bad, got)
 		}
 		script(build)
@@ -100,7 +101,7 @@ func TestRebuild(t *testing.T) {
 	script(build + "head -c 50000000 /dev/zero | tr '\\0' x\n") // much, and all is well
 	g.eventually(t, g.user, "update n99."+zone+" 192.0.0.99", "nochg")
 	told.check(t, g)
-	if n := len(g.log.String()); n > 1<<20 {
+	if n := len(g.Log()); n > 1<<20 {
 		t.Errorf("the log has %d bytes", n)
 	}
 	if peak := g.peak(t); peak > 200<<10 {
@@ -111,7 +112,7 @@ func TestRebuild(t *testing.T) {
 // peak is the most memory that the gateway had, in KiB.
 func (g *gateway) peak(t *testing.T) int {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.process.Process.Pid))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.Process().Pid))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,14 +128,14 @@ func (g *gateway) peak(t *testing.T) int {
 // and leases that ended or end late. TestClockJumps has it jump.
 func TestClock(t *testing.T) {
 	g := newGateway(t)
-	g.start(t)
+	g.Start(t)
 	g.wants(t, g.user, "update a."+zone+" 192.0.0.1", "good")
-	g.kill()
+	g.Kill()
 	hour := time.Now().Add(time.Hour) // the last run's clock was an hour ahead
-	if err := os.Chtimes(g.path("root", "data.cdb"), hour, hour); err != nil {
+	if err := os.Chtimes(g.Path("root", "data.cdb"), hour, hour); err != nil {
 		t.Fatal(err)
 	}
-	g.start(t)
+	g.Start(t)
 	last := hour.Unix()
 	for n := range 5 {
 		g.wants(t, g.user, fmt.Sprintf("update a.%s 192.0.1.%d", zone, n), "good")
@@ -144,15 +145,15 @@ func TestClock(t *testing.T) {
 			last = serial
 		}
 	}
-	g.kill()
+	g.Kill()
 	g.restoreLeases(t, time.Now())
-	g.start(t)
-	g.say(g.admin, "rebuild")
+	g.Start(t)
+	g.Say(g.admin, "rebuild")
 	time.Sleep(200 * time.Millisecond)
-	stored, _ := g.say(g.user, "list")
+	stored, _ := g.Say(g.user, "list")
 	for host, there := range map[string]bool{"past": false, "future": true, "none": true} {
-		if strings.Contains(stored, host+"."+zone) != there || (g.served(host+"."+zone) != "") != there {
-			t.Errorf("%s: %q, served %q", host, stored, g.served(host+"."+zone))
+		if strings.Contains(stored, host+"."+zone) != there || (g.Served(host+"."+zone) != "") != there {
+			t.Errorf("%s: %q, served %q", host, stored, g.Served(host+"."+zone))
 		}
 	}
 	g.wants(t, g.user, "update past."+zone+" 192.0.0.1", "good")
@@ -180,14 +181,14 @@ func (g *gateway) restoreLeases(t *testing.T, now time.Time) {
 		b.Write(c)
 	}
 	b.Close(3)
-	os.RemoveAll(g.path("state"))
-	g.must(t, backup.String(), "restore", g.config())
+	os.RemoveAll(g.Path("state"))
+	g.Must(t, backup.String(), "restore", g.Config())
 }
 
 // serial is the zone's in data.cdb.
 func (g *gateway) serial(t *testing.T) int64 {
 	t.Helper()
-	out := g.getIn(t, "soa", zone)
+	out := g.Get(t, "soa", zone)
 	f := strings.Fields(out)
 	for i := range f {
 		if f[i] == "SOA" && i+3 < len(f) {

@@ -20,6 +20,7 @@ import (
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/tinydns"
+	"dnsgate/test/rig"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -28,7 +29,7 @@ import (
 // its clients were answered. Then it takes the power away after each step, in
 // several ways each, and looks at what is left.
 func TestPowerLoss(t *testing.T) {
-	need(t, "strace")
+	rig.Needs(t, "strace")
 	for _, write := range []string{"file", "section", "rewrite", "hosts"} {
 		t.Run(write, func(t *testing.T) {
 			t.Parallel()
@@ -45,18 +46,18 @@ func TestPowerLoss(t *testing.T) {
 // TestPowerLossInRestore is the same for dnsgate restore: nothing, or once it
 // has said so all that was in the backup.
 func TestPowerLossInRestore(t *testing.T) {
-	need(t, "strace")
+	rig.Needs(t, "strace")
 	from, g := newGateway(t), newGateway(t)
-	from.start(t)
+	from.Start(t)
 	p := newPower(t, g)
 	for i := range powerHosts {
 		host := powerHost(i)
 		p.sent[host] = 1
 		from.wants(t, from.user, fmt.Sprintf("update %s 192.0.0.1", host), "good")
 	}
-	backup, _ := from.say(from.admin, "backup")
+	backup, _ := from.Say(from.admin, "backup")
 	file := filepath.Join(t.TempDir(), "trace")
-	words := append(strace(file), binary, "restore", g.config())
+	words := append(strace(file), rig.Dnsgate(t), "restore", g.Config())
 	restore := exec.Command(words[0], words[1:]...)
 	restore.Stdin = strings.NewReader(backup)
 	if out, err := restore.CombinedOutput(); err != nil {
@@ -73,7 +74,7 @@ func TestPowerLossInRestore(t *testing.T) {
 // between a write and its fsync, and started again: what it then reads may
 // not be on disk.
 func TestPowerLossAfterKill(t *testing.T) {
-	need(t, "strace")
+	rig.Needs(t, "strace")
 	for n := 5; n <= 10; n++ {
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
 			t.Parallel()
@@ -89,7 +90,7 @@ func TestPowerLossAfterKill(t *testing.T) {
 
 // TestPowerLossAfterFailedSync is the same after an fsync that failed.
 func TestPowerLossAfterFailedSync(t *testing.T) {
-	need(t, "strace")
+	rig.Needs(t, "strace")
 	for n := 5; n <= 10; n++ {
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
 			t.Parallel()
@@ -128,7 +129,7 @@ type ack struct {
 func newPower(t *testing.T, g *gateway) *power {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	return &power{g: g, random: 3, disk: newDisk(t, g.dir), sent: make(map[records.Name]int), rng: rand.New(rand.NewPCG(seed, 1))}
+	return &power{g: g, random: 3, disk: newDisk(t, g.Dir), sent: make(map[records.Name]int), rng: rand.New(rand.NewPCG(seed, 1))}
 }
 
 const powerHosts = 3
@@ -139,21 +140,21 @@ func powerHost(i int) records.Name { return records.Name(fmt.Sprintf("n%d.%s", i
 func (p *power) run(t *testing.T, updates int, inject ...string) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "trace")
-	p.g.start(t, strace(file, inject...)...)
+	p.g.Start(t, strace(file, inject...)...)
 	var clients sync.WaitGroup
 	for i := range powerHosts {
 		host := powerHost(i)
 		clients.Go(func() { p.client(host, updates) })
 	}
 	clients.Wait()
-	p.g.kill()
+	p.g.Kill()
 	p.calls = append(p.calls, readTrace(t, file)...)
 }
 
 // client sends the last address once more, then new ones, until there is no
 // answer.
 func (p *power) client(host records.Name, updates int) {
-	conn, err := p.g.dial(p.g.user)
+	conn, err := p.g.Dial(p.g.user)
 	if err != nil {
 		return
 	}
@@ -177,7 +178,7 @@ func (p *power) client(host records.Name, updates int) {
 
 func (p *power) update(conn *ssh.Client, host records.Name, n int) bool {
 	address := netip.AddrFrom4([4]byte{192, 0, byte(n >> 8), byte(n)})
-	out, exit := sayOn(conn, fmt.Sprintf("update %s %s", host, address), "")
+	out, exit := rig.SayOn(conn, fmt.Sprintf("update %s %s", host, address), "")
 	if exit != 0 || !strings.HasPrefix(out, "good ") && !strings.HasPrefix(out, "nochg ") {
 		return exit > 0 // answered, and refused
 	}
@@ -196,10 +197,10 @@ func (p *power) replay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(scratch)
-	whole := map[[32]byte]bool{sha256.Sum256(p.disk.at(p.g.path("root", "data")).content()): true}
+	whole := map[[32]byte]bool{sha256.Sum256(p.disk.at(p.g.Path("root", "data")).content()): true}
 	crashed := 0
-	for _, c := range append(p.calls, call{name: "end", fd: p.g.dir, at: time.Now()}) {
-		if !strings.Contains(c.fd+strings.Join(c.texts, " "), p.g.dir) {
+	for _, c := range append(p.calls, call{name: "end", fd: p.g.Dir, at: time.Now()}) {
+		if !strings.Contains(c.fd+strings.Join(c.texts, " "), p.g.Dir) {
 			continue
 		}
 		if c.name == "openat" && !strings.Contains(c.args, "O_CREAT") {
