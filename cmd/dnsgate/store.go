@@ -31,14 +31,22 @@ type store interface {
 // keys, for other gateways to compare.
 func openStore(ctx context.Context, cfg *config.Config, keys func() string, log *slog.Logger) (store, error) {
 	if cfg.Store == config.StoreBolt {
-		return boltstore.Open(cfg.State, log)
+		return opened(boltstore.Open(cfg.State, log))
 	}
 	if err := durable.MakeFolder(cfg.State, 0o700); err != nil {
 		return nil, err
 	}
 	o := etcdOptions(cfg, log)
 	o.Keys = keys
-	return etcdstore.Open(ctx, o)
+	return opened(etcdstore.Open(ctx, o))
+}
+
+// opened is no store, not one that is nil, where a store could not be opened.
+func opened[S store](s S, err error) (store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func etcdOptions(cfg *config.Config, log *slog.Logger) etcdstore.Options {

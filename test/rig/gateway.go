@@ -50,7 +50,7 @@ func NewGatewayAt(t testing.TB, dir, zone string, oldNew ...string) *Gateway {
 		g.Kill()
 		if t.Failed() {
 			said := g.Log()
-			t.Logf("the gateway said at last:\n%s", said[max(0, len(said)-8<<10):])
+			t.Logf("the gateway said at last:\n%s", said[max(0, len(said)-2<<10):])
 		}
 	})
 	return g
