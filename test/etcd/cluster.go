@@ -182,3 +182,19 @@ func (c *Cluster) Revision(t testing.TB) string {
 	t.Fatal("etcd tells no revision")
 	return ""
 }
+
+// Resident is a node's memory in bytes.
+func (n *Node) Resident(t testing.TB) (bytes int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.command.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &bytes); err == nil {
+			return bytes << 10
+		}
+	}
+	t.Fatal("no VmRSS")
+	return 0
+}

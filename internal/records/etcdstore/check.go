@@ -15,12 +15,12 @@ func Check(ctx context.Context, o Options) error {
 	}
 	defer s.nodes.close()
 	defer s.end()
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	conn, err := s.nodes.wait(ctx)
+	conn, err := s.firstNode(ctx)
 	if err != nil {
 		return err
 	}
+	ctx, cancel := conn.with(ctx)
+	defer cancel()
 	there := false
 	if s.meta, there, err = readMeta(ctx, conn, o.Prefix); err != nil || !there {
 		return err

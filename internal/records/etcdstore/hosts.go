@@ -2,6 +2,7 @@ package etcdstore
 
 import (
 	"context"
+	"errors"
 
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/memory"
@@ -49,11 +50,12 @@ func (s *Store) learn(e memory.Entry) {
 }
 
 // awaitWatch waits until the watch has told a revision, so that followers have
-// it too, or ctx ends.
+// it too, or ctx ends. A watch that is so late may have been lost on the way: it
+// begins again.
 func (s *Store) awaitWatch(ctx context.Context, revision uint64) {
 	for {
 		s.mu.Lock()
-		reached, moved := s.reached, s.moved
+		reached, moved, rewatch := s.reached, s.moved, s.rewatch
 		s.mu.Unlock()
 		if reached >= revision {
 			return
@@ -61,6 +63,9 @@ func (s *Store) awaitWatch(ctx context.Context, revision uint64) {
 		select {
 		case <-moved:
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				rewatch()
+			}
 			return
 		}
 	}

@@ -58,6 +58,7 @@ type Store struct {
 	damaged      map[string]string             // keys whose value is not understood, and why
 	reached      uint64                        // the revision that the watch has told
 	savedReached uint64                        // as written down
+	rewatch      func()                        // has the watch begin again
 	moved        chan struct{}                 // closed and replaced when reached grows
 	gateways     map[string]Gateway            // all that live
 	looked       time.Time                     // when gateways was read
@@ -88,8 +89,6 @@ func open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
 	if err := s.load(ctx); err != nil {
 		s.end()
 		s.nodes.close()
@@ -109,7 +108,7 @@ func prepare(o Options) (*Store, error) {
 		Index: memory.NewIndex(0, 0, 0), o: o, nodes: nodes, bits: processBits(o.Name),
 		queue: queue{busy: make(map[records.Name]bool)},
 		ahead: make(map[records.Name]memory.Entry), damaged: make(map[string]string),
-		moved: make(chan struct{}), gateways: make(map[string]Gateway),
+		moved: make(chan struct{}), rewatch: func() {}, gateways: make(map[string]Gateway),
 	}
 	if o.now == nil {
 		s.o.now = time.Now
@@ -120,18 +119,35 @@ func prepare(o Options) (*Store, error) {
 	return s, nil
 }
 
-// load reads everything, once.
+// load reads everything, again where a node stops answering meanwhile.
 func (s *Store) load(ctx context.Context) error {
-	conn, err := s.nodes.wait(ctx)
-	if err != nil {
-		return err
+	for {
+		conn, err := s.firstNode(ctx)
+		if err != nil {
+			return err
+		}
+		err = s.loadFrom(ctx, conn)
+		if err == nil || conn.ctx.Err() == nil {
+			return err
+		}
+		s.Index = memory.NewIndex(0, 0, 0)
 	}
+}
+
+func (s *Store) loadFrom(ctx context.Context, conn *conn) (err error) {
 	ctx, cancel := conn.with(ctx)
 	defer cancel()
 	if s.meta, err = openMeta(ctx, conn, s.o.Prefix); err != nil {
 		return err
 	}
 	return s.loadHosts(ctx, conn)
+}
+
+// firstNode waits for a node, but not for ever.
+func (s *Store) firstNode(ctx context.Context) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	return s.nodes.wait(ctx)
 }
 
 // Close ends the store after the transactions that are on their way.

@@ -77,6 +77,9 @@ func (s *Store) keepWatching() {
 func (s *Store) watch(c *conn) error {
 	ctx, cancel := c.with(s.ctx)
 	defer cancel()
+	s.mu.Lock()
+	s.rewatch = cancel
+	s.mu.Unlock()
 	events := c.client.Watch(clientv3.WithRequireLeader(ctx), s.o.Prefix+keyHost, clientv3.WithPrefix(), clientv3.WithRev(int64(s.watching)))
 	for r := range events {
 		if r.CompactRevision > 0 { // etcd has forgotten what came between
