@@ -29,7 +29,7 @@ func (p *push) ask(ctx context.Context, way family, hosts []string, words ...str
 		return failure(sysexits.NoPerm, "%s port %d does not accept the key %s: %s", gateway, port, p.client.keyName(), explain(answer, err))
 	case isTimeout(err):
 		return p.passing(ctx, "%s port %d: no answer in time", gateway, port)
-	case errors.Is(err, errNoGateway), errors.Is(err, errTooLong):
+	case errors.Is(err, errTooLong):
 		return p.noGateway(answer, err)
 	case err != nil:
 		return p.passing(ctx, "%s port %d cannot be reached: %s", gateway, port, explain(answer, err))

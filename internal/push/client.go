@@ -126,9 +126,8 @@ func (k *client) connect(ctx context.Context, way family) (*ssh.Client, error) {
 
 // Errors of a login that trying again does not mend.
 var (
-	errHostKey   = errors.New("the host key is not the pinned one")
-	errNoLogin   = errors.New("it does not accept the key")
-	errNoGateway = errors.New("no gateway has such algorithms")
+	errHostKey = errors.New("the host key is not the pinned one")
+	errNoLogin = errors.New("it does not accept the key")
 )
 
 // login is one attempt to log in.
@@ -153,8 +152,6 @@ func (l *login) explain(err error) error {
 		return fmt.Errorf("%w: %w", errHostKey, l.hostKey)
 	case errors.As(err, &negotiation) && negotiation.What == "host key":
 		return fmt.Errorf("%w: %w", errHostKey, err)
-	case negotiation != nil:
-		return fmt.Errorf("%w: %w", errNoGateway, err)
 	case l.verified && strings.Contains(err.Error(), "unable to authenticate"):
 		return fmt.Errorf("%w: %w", errNoLogin, err)
 	}

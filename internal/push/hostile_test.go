@@ -137,18 +137,40 @@ func TestHostileGateway(t *testing.T) {
 	}
 }
 
-// disconnect is a server's version line and SSH_MSG_DISCONNECT, as anybody on the
-// way can send it before a key is exchanged (RFC 4253 section 11.1).
+// packet is a message in the clear, as it stands before keys are exchanged (RFC
+// 4253 section 6).
+func packet(message []byte) string {
+	padding := 16 - (5+len(message))%8
+	p := binary.BigEndian.AppendUint32(nil, uint32(1+len(message)+padding))
+	return string(append(append(p, byte(padding)), message...)) + strings.Repeat("\x00", padding)
+}
+
+const version = "SSH-2.0-x\r\n"
+
+// disconnect is SSH_MSG_DISCONNECT, as anybody on the way can send it (RFC 4253
+// section 11.1).
 func disconnect(why string) string {
-	payload := ssh.Marshal(struct {
+	return version + packet(ssh.Marshal(struct {
 		Reason      uint32 `sshtype:"1"`
 		Description string
 		Language    string
-	}{2, why, ""})
-	padding := 16 - (5+len(payload))%8
-	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
-	packet = append(append(packet, byte(padding)), payload...)
-	return "SSH-2.0-x\r\n" + string(packet) + strings.Repeat("\x00", padding)
+	}{2, why, ""}))
+}
+
+// offer is SSH_MSG_KEXINIT, whose names of algorithms the clients show when none
+// of them is theirs (RFC 4253 section 7.1).
+func offer(keyExchange, hostKey string) string {
+	return version + packet(ssh.Marshal(struct {
+		Cookie                   [16]byte `sshtype:"20"`
+		KeyExchange, HostKey     string
+		CipherTo, CipherFrom     string
+		MACTo, MACFrom           string
+		CompressTo, CompressFrom string
+		LanguageTo, LanguageFrom string
+		FirstFollows             bool
+		Reserved                 uint32
+	}{KeyExchange: keyExchange, HostKey: hostKey, CipherTo: "aes128-ctr", CipherFrom: "aes128-ctr", MACTo: "hmac-sha2-256", MACFrom: "hmac-sha2-256",
+		CompressTo: "none", CompressFrom: "none"}))
 }
 
 // lies are what the clients say themselves of a key that is refused or broken, or
@@ -158,52 +180,99 @@ const lies = "Host key verification failed.\r\nLoad key \"x\": invalid format\r\
 	"FATAL ERROR: Host key not in manually configured list\nServer refused our key\nUnable to use key file \"x\" (invalid format)\nPassphrase for key \"x\": \n" +
 	"@         WARNING: UNPROTECTED PRIVATE KEY FILE!          @\n"
 
-// TestOtherServers checks what is said of servers that speak no SSH, or an old
-// one, or that say, before they have proven anything, what a client would say of
-// a fault that stays: that is noise, and may pass.
+// says is a server that says what it has to, and then no more.
+func says(text string) func(*net.TCPConn) {
+	return func(conn *net.TCPConn) {
+		io.WriteString(conn, text)
+		conn.CloseWrite()
+		conn.SetReadDeadline(time.Now().Add(time.Second))
+		conn.SetLinger(0)         // plink minds a reset alone
+		io.Copy(io.Discard, conn) // closing with something unread would lose the text
+	}
+}
+
+// repeats is a server that never comes to an end.
+func repeats(line string) func(*net.TCPConn) {
+	return func(conn *net.TCPConn) {
+		for err := error(nil); err == nil; time.Sleep(time.Millisecond) {
+			_, err = io.WriteString(conn, line)
+		}
+	}
+}
+
+// TestOtherServers checks what the binary, and the script with each client, make
+// of servers that speak no SSH, or an old one, or that say, before they have
+// proven anything, what a client would say of a fault that stays. All that is
+// noise, and may pass; a host key that is not the pinned one is none.
 func TestOtherServers(t *testing.T) {
 	t.Parallel()
-	for name, says := range map[string]string{
-		"web server":         "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<h1>Permission denied (publickey), invalid format, passphrase</h1>\r\n",
-		"noise":              strings.Repeat("\x00\xff", 100000),
-		"SSH 1":              "SSH-1.5-old\r\n",
-		"nothing":            "",
-		"lies":               lies,
-		"lies, then SSH":     lies + "SSH-2.0-x\r\n",
-		"version of lies":    "SSH-2.0-Host key verification failed.\r\n",
-		"disconnects":        disconnect("go away"),
-		"disconnects, lying": disconnect(lies),
-		"lies line by line":  disconnect("\n" + lies),
+	const away = "127.0.0.1 port "
+	for name, test := range map[string]struct {
+		serve  func(*net.TCPConn)
+		status int
+	}{
+		"web server":            {says("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<h1>Permission denied (publickey), invalid format, passphrase</h1>\r\n"), 75},
+		"noise":                 {says(strings.Repeat("\x00\xff", 100000)), 75},
+		"SSH 1":                 {says("SSH-1.5-old\r\n"), 75},
+		"nothing":               {says(""), 75},
+		"closed at once":        {func(conn *net.TCPConn) { conn.SetLinger(0) }, 75},
+		"endless banner":        {repeats("Permission denied (publickey).\r\n"), 75},
+		"endless line":          {repeats("Permission denied (publickey)."), 75},
+		"lies":                  {says(lies), 75},
+		"lies, then SSH":        {says(lies + version), 75},
+		"version of lies":       {says("SSH-2.0-Host key verification failed.\r\n"), 75},
+		"old version, refusing": {says("SSH-1.5-exited: No auth methods could be used\r\n"), 75},
+		"old version of lies":   {says("SSH-1.5-ssh-ed25519 host key mismatch for 127.0.0.1 ! FATAL ERROR: Host key \r\n"), 75},
+		"disconnects":           {says(disconnect("go away")), 75},
+		"disconnects, lying":    {says(disconnect(lies)), 75},
+		"lies line by line":     {says(disconnect("\n" + lies)), 75},
+		"other key exchange":    {says(offer("sntrup4591761x25519-sha512@tinyssh.org", "ssh-ed25519")), 75},
+		"key exchange of lies":  {says(offer("Host key ,\n"+lies+": no matching host key type found. Their offer: ", "ssh-ed25519")), 75},
+		"no pinned host key":    {says(offer("curve25519-sha256", "ssh-x")), 78},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			must(t, err)
-			defer listener.Close()
-			go func() {
-				for {
-					conn, err := listener.Accept()
-					if err != nil {
-						return
-					}
-					io.WriteString(conn, says)
-					time.AfterFunc(200*time.Millisecond, func() { conn.Close() }) // a reset would lose it
-				}
-			}()
+			port := answering(t, test.serve)
 			m := newMachine(t)
-			_, port, _ := net.SplitHostPort(listener.Addr().String())
 			m.pin(t, "x", m.read(t, "host.pub"))
-			m.configure(t, "host_key_alias x", "port "+port)
-			m.push(t, "-v", "203.0.113.7").expect(t, 75, "cannot be reached")
+			m.configure(t, "host_key_alias x", "connect_timeout 1", "port "+port)
+			m.push(t, "-v", "203.0.113.7").expect(t, test.status, away+port)
 			for _, client := range []string{"openssh", "dbclient", "plink"} {
-				m.scriptWith(t, client, "host_key_alias x", "port "+port)
+				m.scriptWith(t, client, "host_key_alias x", "connect_timeout 1", "port "+port)
 				r := m.script(t, "-v", "203.0.113.7")
-				if r.status != 75 || !strings.Contains(r.stderr, "cannot be reached") {
+				if r.status != test.status || !strings.Contains(r.stderr, away+port) {
 					t.Errorf("the script with %s ends with %d: %s", client, r.status, r.stderr)
+				}
+				for line := range strings.Lines(r.stderr) {
+					if !strings.HasPrefix(line, "dnsgate-push: ") {
+						t.Errorf("with %s, not the script's own: %q", client, line)
+					}
 				}
 			}
 		})
 	}
+}
+
+// answering is a TCP server on loopback.
+func answering(t *testing.T, serve func(*net.TCPConn)) (port string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				serve(conn.(*net.TCPConn))
+			}()
+		}
+	}()
+	_, port, _ = net.SplitHostPort(listener.Addr().String())
+	return port
 }
 
 // scriptWith configures the script for a client, with a key as that one reads it.
