@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"dnsgate/internal/push"
@@ -103,7 +102,7 @@ func (p *pushCall) arguments(f *pflag.FlagSet, args []string) error {
 		return nil
 	}
 	for _, a := range args {
-		if strings.HasPrefix(a, "-") {
+		if f.ArgsLenAtDash() < 0 && len(a) > 1 && a[0] == '-' {
 			return fmt.Errorf("%q stands behind an address; options come first", a)
 		}
 	}

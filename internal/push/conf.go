@@ -224,7 +224,7 @@ type setting struct {
 
 func (c *Config) settings() map[string]setting {
 	return map[string]setting{
-		"gateway":         {"a hostname or an address", text(&c.Gateway, isGateway)},
+		"gateway":         {"a hostname or an address", func(word string) bool { return text(&c.Gateway, isGateway)(strings.TrimSuffix(word, ".")) }},
 		"port":            {"a number from 1 to 65535", number(&c.Port, 1, 65535)},
 		"user":            {"a user's name", text(&c.User, isLogin)},
 		"key":             {"an absolute path", text(&c.Key, isPath)},

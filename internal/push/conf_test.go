@@ -62,7 +62,7 @@ func TestConfig(t *testing.T) {
 
 // words are keys and values, good and bad, for every key.
 var words = map[string][]string{
-	"gateway": {"gate.example.com", "gate", "GATE", "203.0.113.1", "2001:db8::1", "::1", "::ffff:102:304", "::ffff:1.2.3.4", "1.2.3", "1.2.3.4.5",
+	"gateway": {"gate.example.com", "gate.example.com.", "gate.example.com..", ".", "gate.example.com.:2222", "gate", "GATE", "203.0.113.1", "2001:db8::1", "::1", "::ffff:102:304", "::ffff:1.2.3.4", "1.2.3", "1.2.3.4.5",
 		"01.2.3.4", "256.1.1.1", "1.2.3.x", "12", "-x", "x-", "a_b", "a..b", ".a.b", "a.b.", "fe80::1%eth0", "[::1]", "gate.example.com:2222", "gate:22", "192.0.2.1:2222", "gate:0", "gate:x", "::1:2222:", "1:2:3:4:5:6:7", "g::1", ":", "::",
 		"*.example.com", "a.12", "12.a", strings.Repeat("a", 63), strings.Repeat("a", 64), strings.Repeat("a.", 125) + "ab", strings.Repeat("a.", 126) + "ab"},
 	"port":        {"1", "22", "65535", "0", "65536", "-1", "+1", "022", "1e3", "0x16", "2222222222", "1.0"},

@@ -296,7 +296,7 @@ func (m *machine) scriptWith(t *testing.T, client string, lines ...string) {
 func TestEmptyKnownHosts(t *testing.T) {
 	m := newMachine(t)
 	m.configure(t, "port 1")
-	for _, text := range []string{"", "\n", "# add the line here\n\n"} {
+	for _, text := range []string{"", "\n", "# add the line here\n\n", " \n\t\r\n  # nothing\n"} {
 		write(t, m.dir+"/known_hosts", text, 0o644)
 		m.push(t, "203.0.113.7").expect(t, 78, "known_hosts: empty; add the known_hosts line")
 		if r := m.script(t, "203.0.113.7"); r.status != 78 || !strings.Contains(r.stderr, "known_hosts: empty; add the known_hosts line") {

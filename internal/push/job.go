@@ -103,7 +103,11 @@ func checkOptions(o Options) error {
 	case len(o.Addresses) > 0 && (o.Peer || o.Interface != "" || o.File != ""):
 		return failure(sysexits.Usage, "addresses are given, and told to be found")
 	case !isUpdate && (hasSource || o.DryRun):
-		return failure(sysexits.Usage, "--offline and --acme take no address and no --dry-run")
+		action := "--acme"
+		if o.Offline {
+			action = "--offline"
+		}
+		return failure(sysexits.Usage, "%s takes no address and no --dry-run", action)
 	case o.Watch && (!isUpdate || o.DryRun || o.Detach || len(o.Addresses)+len(o.Offers) > 0 || o.On != ""):
 		return failure(sysexits.Usage, "--watch finds the addresses itself, and goes with no other task")
 	}
@@ -112,8 +116,13 @@ func checkOptions(o Options) error {
 			return failure(sysexits.Data, "%q is not a hostname%s", shown(host), instead(host))
 		}
 	}
-	if slices.Contains(o.Addresses, "") || slices.Contains(o.Offers, "") {
-		return failure(sysexits.Data, "an address is empty")
+	for _, address := range slices.Concat(o.Addresses, o.Offers) {
+		if address == "" {
+			return failure(sysexits.Data, "an address is empty")
+		}
+		if strings.ContainsAny(address, " \t\n\v\f\r") {
+			return failure(sysexits.Data, `"%s" is not an address`, shown(address))
+		}
 	}
 	return nil
 }
@@ -147,7 +156,6 @@ func (j *job) override(o Options) {
 	if j.given = o.Addresses; len(j.given) == 0 {
 		j.given = o.Offers
 	}
-	j.given = strings.Fields(strings.Join(j.given, " "))
 	for _, f := range []family{4, 6} {
 		wanted := j.conf.Family == "both" || j.conf.Family == strconv.Itoa(int(f))
 		if only := o.IPv4 != o.IPv6; wanted && (!only || o.IPv6 == (f == 6)) {

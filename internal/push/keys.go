@@ -31,7 +31,7 @@ func readPins(c Config) (*pins, error) {
 	if err != nil {
 		return nil, err
 	}
-	isKey := func(line string) bool { return line != "" && line[0] != '#' }
+	isKey := func(line string) bool { line = strings.TrimSpace(line); return line != "" && line[0] != '#' }
 	if !slices.ContainsFunc(strings.Split(string(text), "\n"), isKey) {
 		return nil, failure(sysexits.Config, "%s: empty; add the known_hosts line that \"dnsgate init\" printed", c.KnownHosts)
 	}

@@ -54,12 +54,22 @@ func TestAsTheScript(t *testing.T) {
 		{"acme_alias _acme-challenge.home.example.com. _acme-challenge.x.example.net.", "--acme add home.example.com x"},
 		{"", "--acme add -- home.example.com x"}, {"", "--acme add -- --offline x"}, {"", "-- 203.0.113.7"}, {"", "--"},
 		{"", "--host --offline 203.0.113.7"}, {"", "--offer --offline 203.0.113.7"}, {"hosts home.example.com,nas.example.com.", "--offline"}, {"", "--host home.example.com. 203.0.113.7"},
+		{"", "203.0.113.7<blank>203.0.113.8"}, {"", "--offer 203.0.113.7<newline>--offline"}, {"address argument", "--offer 203.0.113.7<blank>203.0.113.8"}, {"", "--host home.example.com<blank>x.example.com 203.0.113.7"},
+		{"", "- 203.0.113.7"}, {"", "--"}, {"", "-- --offline"}, {"", "-- -4"}, {"", "-- -- 203.0.113.7"}, {"", "203.0.113.7 --offline"}, {"", "203.0.113.7 -- --offline"}, {"", "203.0.113.7 --"}, {"", "-4 -- 203.0.113.7 -6"},
+		{"", "--offline --"}, {"", "--offline -- 203.0.113.7"}, {"", "--retry -- 203.0.113.7"}, {"", "--host -- 203.0.113.7"}, {"", "--on -- 203.0.113.7"}, {"", "--interface --"}, {"", "--file --"}, {"", "--config --"},
+		{"", "--acme -- add home.example.com x"}, {"", "--acme add home.example.com -- x"}, {"", "--acme add home.example.com --"}, {"", "--acme add -- home.example.com --offline"}, {"", "--acme add -- home.example.com --"},
+		{"", "--acme add home.example.com x --retry 0"}, {"", "--acme add home.example.com x 203.0.113.7"}, {"", "--acme add --"}, {"", "--acme add -- -4 x"}, {"", "--acme add --offline x"},
+		{"", "--host home.example.com,nas.example.com. 203.0.113.7"}, {"", "--host , 203.0.113.7"}, {"", "--host *.home.example.com.,, 203.0.113.7"},
+		{"gateway gate.example.com", "--offline"},
 		{"", "--dry-run 203.0.113.7"}, {"hosts home.example.com", "--dry-run -4"}, {"", "--retry soon"}, {"", "--retry 86401"}, {"", "--retry 0 203.0.113.7"},
 		{"hosts " + strings.Repeat("a.example.com ", 60) + "\nhosts " + strings.Repeat("a.example.com ", 41), "203.0.113.7"},
 	}
 	for _, test := range tests {
 		m.configure(t, "port 1", test.conf)
 		args := append([]string{"-v"}, strings.Fields(test.args)...)
+		for i := range args {
+			args[i] = strings.NewReplacer("<blank>", " ", "<newline>", "\n").Replace(args[i])
+		}
 		ours, script := m.push(t, args...), m.script(t, args...)
 		if ours.status != script.status || ours.sent() != script.sent() || said(ours) != said(script) {
 			t.Errorf("%s, with %q:\nwe end with %d, and say\n%s\nthe script ends with %d, and says\n%s", test.args, test.conf, ours.status, ours.stderr, script.status, script.stderr)
