@@ -17,15 +17,15 @@ import (
 const acmeURL = "https://acme.example.test:14000/dir"
 
 // newACME starts djb's name servers on what the gateway writes, and an ACME
-// server that believes them.
-func newACME(t *testing.T) *network {
+// server that believes them, or a resolver.
+func newACME(t *testing.T, dns string, conf ...string) *network {
 	t.Helper()
 	needs(t, "tinydns", "axfrdns", "tcpserver", "openssl")
 	server, err := pebble()
 	if err != nil {
 		absent(t, err.Error())
 	}
-	n := newNetwork(t)
+	n := newNetwork(t, conf...)
 
 	env := append(slices.Clone(path), "IP="+gate4, "UID=0", "GID=0", "ROOT="+n.dir+"/root", "AXFR=")
 	n.gate.background(t, env, "tinydns")
@@ -35,7 +35,7 @@ func newACME(t *testing.T) *network {
 		"-keyout", n.dir+"/acme.key", "-out", n.dir+"/acme.crt")
 	n.gate.write(t, n.dir+"/pebble.json", `{"pebble": {"listenAddress": "`+gate4+`:14000", "managementListenAddress": "127.0.0.1:15000",
 		"certificate": "`+n.dir+`/acme.crt", "privateKey": "`+n.dir+`/acme.key", "httpPort": 80, "tlsPort": 443}}`, 0o644)
-	said := n.gate.background(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, server, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", gate4+":53")
+	said := n.gate.background(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, server, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", dns)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("pebble said:\n%s", said)
@@ -86,7 +86,7 @@ func (n *network) issued(t *testing.T, file string) {
 
 func TestDehydrated(t *testing.T) {
 	needs(t, "dehydrated", "curl")
-	n := newACME(t)
+	n := newACME(t, gate4+":53")
 	for name, chain := range map[string]string{"one": "no", "all": "yes"} {
 		dir := "/root/" + name
 		n.home.write(t, dir+"/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR="+dir+"\nHOOK_CHAIN="+chain+"\nACCOUNT_KEYSIZE=2048\n", 0o644)
@@ -99,7 +99,7 @@ func TestDehydrated(t *testing.T) {
 
 func TestLego(t *testing.T) {
 	needs(t, "lego")
-	n := newACME(t)
+	n := newACME(t, gate4+":53")
 	env := append(slices.Clone(path), "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_SEQUENCE_INTERVAL=1", "EXEC_PATH="+here(t, "acme/lego"))
 	r := n.home.runIn(t, env, "lego", "--path", "/root/lego", "--server", acmeURL, "--accept-tos", "--email", "you@example.test",
 		"--dns", "exec", "--dns.resolvers", gate4+":53", "--dns-timeout", "1", "-d", "home.example.test", "-d", "*.home.example.test", "run")
@@ -111,7 +111,7 @@ func TestLego(t *testing.T) {
 
 func TestCertbot(t *testing.T) {
 	needs(t, "certbot")
-	n := newACME(t)
+	n := newACME(t, gate4+":53")
 	r := n.home.runIn(t, append(slices.Clone(path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
 		"--manual-auth-hook", here(t, "acme/certbot-auth"), "--manual-cleanup-hook", here(t, "acme/certbot-cleanup"),
 		"--agree-tos", "--register-unsafely-without-email", "--server", acmeURL, "--config-dir", "/root/certbot",
@@ -120,6 +120,45 @@ func TestCertbot(t *testing.T) {
 		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
 	n.issued(t, "/root/certbot/live/home.example.test/cert.pem")
+}
+
+// TestACMEAliasIssued: certbot and dehydrated get a certificate for a name whose
+// challenge is a CNAME record that leads to the gateway's zone, as a resolver
+// (BIND) follows it.
+func TestACMEAliasIssued(t *testing.T) {
+	needs(t, "certbot", "dehydrated", "curl", "named")
+	n := newACME(t, gate4+":5300", "acme_alias www.example.org home.example.test")
+	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n.example.org:"+gate4+":a.ns.example.org:259200\n"+
+		"C_acme-challenge.www.example.org:_acme-challenge.home.example.test.\n", 0o644)
+	n.gate.write(t, "/etc/bind/alias.conf", `options { directory "/run"; pid-file none; listen-on port 5300 { `+gate4+`; }; listen-on-v6 { none; }; recursion yes; dnssec-validation no; max-cache-ttl 0; max-ncache-ttl 0; };
+controls {};
+zone "example.test" { type static-stub; server-addresses { `+gate4+`; }; };
+zone "example.org" { type static-stub; server-addresses { `+gate4+`; }; };
+`, 0o644)
+	said := n.gate.background(t, path, "named", "-g", "-c", "/etc/bind/alias.conf")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("named said:\n%s", said)
+		}
+	})
+	wait(t, "named listens", func() bool { return n.gate.listens(t, "5300") })
+
+	n.home.write(t, "/root/d/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR=/root/d\nACCOUNT_KEYSIZE=2048\n", 0o644)
+	n.home.must(t, "dehydrated", "-f", "/root/d/config", "--register", "--accept-terms")
+	n.home.must(t, "dehydrated", "-f", "/root/d/config", "-c", "-t", "dns-01", "-k", here(t, "acme/dehydrated"), "-d", "www.example.org", "-d", "*.www.example.org")
+	r := n.home.runIn(t, append(slices.Clone(path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
+		"--manual-auth-hook", here(t, "acme/certbot-auth"), "--manual-cleanup-hook", here(t, "acme/certbot-cleanup"),
+		"--agree-tos", "--register-unsafely-without-email", "--server", acmeURL, "--config-dir", "/root/certbot",
+		"--work-dir", "/root/certbot", "--logs-dir", "/root/certbot", "-d", "www.example.org")
+	if r.status != 0 {
+		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+	for _, file := range []string{"/root/d/certs/www.example.org/cert.pem", "/root/certbot/live/www.example.org/cert.pem"} {
+		if names := n.home.must(t, "openssl", "x509", "-in", file, "-noout", "-ext", "subjectAltName"); !strings.Contains(names, "DNS:www.example.org") {
+			t.Errorf("%s is for %s", file, names)
+		}
+	}
+	n.expect(t, "")
 }
 
 // TestACMEAlias: challenges of a name that this key may not set are sent as those

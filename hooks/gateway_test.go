@@ -94,6 +94,8 @@ func TestWrongKeys(t *testing.T) {
 			n.home.must(t, "mv", "/root/other", "/etc/dnsgate/id_ed25519")
 			n.equip(t, program)
 			n.push(t, "--retry", "60", "203.0.113.7").expect(t, 77, "does not accept the key")
+			n.home.must(t, "sed", "-i", "s/^gateway .*/gateway GATE.Example.test./", "/etc/dnsgate/push.conf")
+			n.push(t, "--retry", "60", "203.0.113.7").expect(t, 77, "does not accept the key") // ssh says it in small letters
 		})
 	}
 }

@@ -16,7 +16,8 @@ import (
 
 const pushHelp = `Tell a gateway which addresses this machine has now, as push.conf says: see
 dnsgate-push(1) and dnsgate-push.conf(5). It does what the script dnsgate-push
-does, and needs neither ssh nor a shell. Options stand before addresses.
+does, and needs neither ssh nor a shell. Options stand before addresses, and "--"
+before words that come from elsewhere.
 
     dnsgate push                                as push.conf says
     dnsgate push 203.0.113.7 2001:db8::7        these addresses
