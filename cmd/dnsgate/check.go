@@ -73,6 +73,10 @@ func check(configFile string, tell func(any), warn func(string)) (*config.Config
 		tell(whyUnreadable(configFile, err))
 		return nil, nil
 	}
+	if cfg.Follow != nil {
+		checkFollower(configFile, cfg, tell)
+		return nil, nil
+	}
 	checkHostKeys(cfg, tell, warn)
 	if err := checkStore(context.Background(), cfg); err != nil {
 		tell(err)
@@ -93,6 +97,8 @@ func check(configFile string, tell func(any), warn func(string)) (*config.Config
 	if keys != nil {
 		grants = keys.Grants()
 	}
+	warnOfFewFollowers(cfg, grants, warn)
+	grants = slices.DeleteFunc(slices.Clone(grants), func(g authkeys.Grant) bool { return g.Follow })
 	zones, tinydns := checkTargets(cfg, grants, tell)
 	switch {
 	case len(cfg.RFC2136) == 0 && cfg.TinyDNS == nil:

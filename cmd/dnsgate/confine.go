@@ -44,6 +44,12 @@ func uses(configFile string, cfg *config.Config) []use {
 		{"state", confine.Rules{Write: []string{cfg.State}}},
 		{"control", confine.Rules{Write: []string{filepath.Dir(cfg.ControlSocket())}}}, // the socket is removed in the end
 	}
+	if f := cfg.Follow; f != nil {
+		all[1] = use{"follow", confine.Rules{Read: []string{folderOf(f.Key), folderOf(f.KnownHosts)}}}
+		for _, gateway := range f.Gateways {
+			all = append(all, use{"follow", server(gateway)})
+		}
+	}
 	if cfg.RevokedKeys != "" {
 		all = append(all, use{"revoked_keys", confine.Rules{Read: []string{filepath.Dir(cfg.RevokedKeys), folderOf(cfg.RevokedKeys)}}})
 	}

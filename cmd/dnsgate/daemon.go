@@ -18,6 +18,7 @@ import (
 	"dnsgate/internal/confine"
 	"dnsgate/internal/control"
 	"dnsgate/internal/durable"
+	"dnsgate/internal/follow"
 	"dnsgate/internal/gate"
 	"dnsgate/internal/heard"
 	"dnsgate/internal/records"
@@ -137,10 +138,16 @@ func (d *daemon) forbid(cfg *config.Config) {
 }
 
 func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
+	id, err := storeID(d.store)
+	if err != nil {
+		return err
+	}
+	followers := follow.NewServer(d.store, id, d.log)
 	d.commands = &command.Interpreter{
+		Followers:      followers,
 		Store:          d.store,
 		Shared:         shared(d.store),
-		Publishers:     d.publishers,
+		Publishers:     requiring{d.publishers, followers, d.required},
 		Rates:          command.NewRates(d.config.Limits.UpdatesPerMinute),
 		Log:            d.log,
 		Version:        version(),

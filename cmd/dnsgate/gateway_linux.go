@@ -10,6 +10,7 @@ func gatewayCommands() []*cobra.Command {
 		serveCommand(), initCommand(), quickstartCommand(), checkCommand(), keyCommand(), hostkeyCommand(),
 		compileCommand(), getCommand(), restoreCommand(), importCommand(), adminCommand(),
 		forcedCommand("allow", "[FLAGS] HOST...", "As a forced command: update these hosts"),
+		followCommand(),
 		forcedCommand("monitor", "", "As a forced command: the admin commands that only read"),
 	}
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -50,6 +51,7 @@ and the flags are for all of them. Either all are added or none is.`,
 	flags.Bool("ca", false, "the key is a CA's: for keys with its certificate, and those of its principals that HOST covers")
 	flags.Bool("admin", false, "the admin commands, and no hosts")
 	flags.Bool("monitor", false, "those of the admin commands that only read, and no hosts")
+	flags.Bool("follow", false, "for the machine of another name server: it takes the state of the hosts, and changes none")
 	batch := flags.Bool("batch", false, "many keys, with their hosts, on standard input")
 	c.RunE = func(c *cobra.Command, hosts []string) error {
 		if *batch {
@@ -70,7 +72,7 @@ func grantOf(flags *pflag.FlagSet, hosts []string) (authkeys.Grant, error) {
 	var words []string
 	flags.Visit(func(f *pflag.Flag) {
 		switch {
-		case slices.Contains([]string{"config", "admin", "monitor", "batch", "ca"}, f.Name):
+		case slices.Contains([]string{"config", "admin", "monitor", "follow", "batch", "ca"}, f.Name):
 		case f.Value.Type() != "bool":
 			words = append(words, "--"+f.Name+"="+f.Value.String())
 		case f.Value.String() == "true":
@@ -79,6 +81,12 @@ func grantOf(flags *pflag.FlagSet, hosts []string) (authkeys.Grant, error) {
 	})
 	words = append(words, hosts...)
 	ca, _ := flags.GetBool("ca")
+	if follow, _ := flags.GetBool("follow"); follow {
+		if len(words) > len(hosts) || ca || flags.Changed("admin") || flags.Changed("monitor") {
+			return authkeys.Grant{}, errors.New("--follow goes with names, and no other flag")
+		}
+		return authkeys.ParseFollow(hosts)
+	}
 	for _, role := range []string{"admin", "monitor"} {
 		switch is, _ := flags.GetBool(role); {
 		case is && (len(words) > 0 || ca || flags.Changed("admin") && flags.Changed("monitor")):

@@ -23,7 +23,7 @@ func addBatch(c *cobra.Command, configFile string, flags *pflag.FlagSet, hosts [
 	switch {
 	case len(hosts) > 0:
 		return &exit{sysexits.Usage, fmt.Errorf("--batch goes with no host: each line of standard input has its own")}
-	case flags.Changed("admin") || flags.Changed("monitor"):
+	case flags.Changed("admin") || flags.Changed("monitor") || flags.Changed("follow"):
 		return &exit{sysexits.Usage, errors.New("--batch goes with the flags of allow alone")}
 	}
 	cfg, err := loadConfig(configFile)

@@ -183,6 +183,20 @@ func (p *publishers) Wait(ctx context.Context, names []records.Name, revision ui
 	return p.whileRunning(ctx, func(ctx context.Context, s *runningSet) error { return s.Wait(ctx, names, revision) })
 }
 
+// Reach is publish.Set's of the set that runs.
+func (p *publishers) Reach(ctx context.Context, revision uint64) (refused []records.Name, err error) {
+	err = p.whileRunning(ctx, func(ctx context.Context, s *runningSet) error {
+		refused, err = s.Reach(ctx, revision)
+		return err
+	})
+	return refused, err
+}
+
+// Unserved is publish.Set's of the set that runs.
+func (p *publishers) Unserved(ctx context.Context, names []records.Name) []records.Name {
+	return p.current().Unserved(ctx, names)
+}
+
 // Rebuild implements command.Publishers.
 func (p *publishers) Rebuild(ctx context.Context) error {
 	return p.whileRunning(ctx, func(ctx context.Context, s *runningSet) error { return s.Rebuild(ctx) })

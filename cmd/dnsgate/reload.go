@@ -75,6 +75,7 @@ func (d *daemon) keep(cfg *config.Config) (undone []string) {
 	undone = append(undone, keepKey("sshd.users", &cfg.SSHD.Users, old.SSHD.Users)...)
 	undone = append(undone, keepKey("post_quantum_only", &cfg.PostQuantumOnly, old.PostQuantumOnly)...)
 	undone = append(undone, keepKey("confine", &cfg.Confine, old.Confine)...)
+	undone = append(undone, keepKey("follow", &cfg.Follow, old.Follow)...)
 	outside := d.outside(cfg)
 	if slices.ContainsFunc(outside, func(key string) bool { return strings.HasPrefix(key, "tinydns.") }) {
 		undone = append(undone, changedTinyDNS(old.TinyDNS, cfg.TinyDNS)...)

@@ -49,6 +49,8 @@ func TestMain(m *testing.M) {
 //	tinydns FOLDER       start tinydns there, on an address of its own
 //	dig NAME [TYPE]      ask it
 //	json PATH VALUE      stdout is JSON with that VALUE at PATH, such as publishers.0.Name
+//	follow FOLDER        start dnsgate follow there, which follows gate; its log is $WORK/followlog
+//	unfollow [SIG]       send TERM, or SIG, to it; as shutdown
 //	promtool             stdout is what Prometheus reads
 //	nodeexporter FOLDER  what Prometheus's node_exporter says of the files there
 func TestScripts(t *testing.T) {
@@ -91,6 +93,8 @@ func TestScripts(t *testing.T) {
 			"json":         jsonScript,
 			"nodeexporter": nodeExporter,
 			"promtool":     promtool,
+			"follow":       followScript,
+			"unfollow":     unfollow,
 		},
 	})
 }
@@ -142,12 +146,14 @@ func nodeExporter(ts *testscript.TestScript, _ bool, args []string) {
 
 // script is what one script has running.
 type script struct {
-	work    string
-	gateway *exec.Cmd
-	ended   chan error // of gateway
-	network *exec.Cmd  // holds the network of its own; nil: the machine's
-	tinydns *exec.Cmd
-	server  string // address of tinydns
+	work       string
+	gateway    *exec.Cmd
+	ended      chan error // of gateway
+	network    *exec.Cmd  // holds the network of its own; nil: the machine's
+	tinydns    *exec.Cmd
+	follower   *exec.Cmd
+	unfollowed chan error // of follower
+	server     string     // address of tinydns
 
 	words  []string // of the last gate
 	status int      // and its exit status
@@ -167,6 +173,10 @@ func (s *script) end() {
 		if c != nil {
 			c.Wait()
 		}
+	}
+	if s.follower != nil {
+		s.follower.Process.Kill()
+		<-s.unfollowed
 	}
 	if s.gateway != nil {
 		<-s.ended
@@ -424,6 +434,47 @@ func netns(ts *testscript.TestScript, _ bool, addresses []string) {
 	run("ip", "link", "set", "lo", "up")
 	for _, a := range addresses {
 		run("ip", "address", "add", a, "dev", "lo")
+	}
+}
+
+// followScript writes known_hosts and [follow] gateway anew: the gateway's port differs
+// from start to start.
+func followScript(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	key, err := loadHostKey(ts.MkAbs("gate/" + hostKeyName))
+	ts.Check(err)
+	port := ts.Getenv("PORT")
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.WriteFile(filepath.Join(folder, "known_hosts"), []byte(knownHostsLine("127.0.0.1", port, key.PublicKey())+"\n"), 0o644))
+	file := filepath.Join(folder, "dnsgate.toml")
+	config := regexp.MustCompile(`gateway = .*`).ReplaceAllString(ts.ReadFile(file), `gateway = ["127.0.0.1:`+port+`"]`)
+	ts.Check(os.WriteFile(file, []byte(config), 0o644))
+	log, err := os.OpenFile(ts.MkAbs("followlog"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	ts.Check(err)
+	defer log.Close()
+	words := s.within("dnsgate", "follow", "--config", file)
+	c := exec.Command(words[0], words[1:]...)
+	c.Stderr = log
+	ts.Check(c.Start())
+	s.follower, s.unfollowed = c, make(chan error, 1)
+	go func() { s.unfollowed <- c.Wait() }()
+}
+
+func unfollow(ts *testscript.TestScript, _ bool, args []string) {
+	s := scriptOf(ts)
+	sig := syscall.SIGTERM
+	if len(args) > 0 && args[0] == "KILL" {
+		sig = syscall.SIGKILL
+	}
+	ts.Check(s.follower.Process.Signal(sig))
+	select {
+	case err := <-s.unfollowed:
+		s.follower = nil
+		if err != nil && sig == syscall.SIGTERM {
+			ts.Fatalf("the follower ended with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		ts.Fatalf("the follower does not end")
 	}
 }
 

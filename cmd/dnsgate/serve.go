@@ -53,6 +53,9 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if cfg.Follow != nil {
+		return &exit{sysexits.Config, fmt.Errorf("%s: it has a table [follow], so it is for dnsgate follow", configFile)}
+	}
 	allowance := limitMemory()
 	listeners, err := listen(cfg.Listen) // before anything is written
 	if err != nil {

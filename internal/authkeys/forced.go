@@ -20,12 +20,12 @@ const (
 )
 
 // ParseCommand reads a forced command, "dnsgate allow [FLAGS] HOST...", "dnsgate
-// admin" or "dnsgate monitor", into a Grant that has nothing else. Words are separated by
-// spaces and tabs; there is no quoting.
+// admin", "dnsgate monitor" or "dnsgate follow NAME...", into a Grant that has nothing
+// else. Words are separated by spaces and tabs; there is no quoting.
 func ParseCommand(command string) (Grant, error) {
 	words := strings.FieldsFunc(command, func(r rune) bool { return r == ' ' || r == '\t' })
 	if len(words) < 2 || words[0] != "dnsgate" {
-		return Grant{}, fmt.Errorf(`the command %s is none of "dnsgate allow [FLAGS] HOST...", "dnsgate admin" and "dnsgate monitor"`, quote(command))
+		return Grant{}, fmt.Errorf(`the command %s is none of "dnsgate allow [FLAGS] HOST...", "dnsgate admin", "dnsgate monitor" and "dnsgate follow NAME..."`, quote(command))
 	}
 	switch words[1] {
 	case "allow":
@@ -35,8 +35,31 @@ func ParseCommand(command string) (Grant, error) {
 			return Grant{}, fmt.Errorf(`"dnsgate %s" takes no arguments, and here is %s`, words[1], quote(words[2]))
 		}
 		return Grant{Admin: words[1] == "admin", Monitor: words[1] == "monitor"}, nil
+	case "follow":
+		return ParseFollow(words[2:])
 	}
-	return Grant{}, fmt.Errorf("%s is not a forced command; dnsgate allow, dnsgate admin and dnsgate monitor are", quote(words[0]+" "+words[1]))
+	return Grant{}, fmt.Errorf("%s is not a forced command; dnsgate allow, dnsgate admin, dnsgate monitor and dnsgate follow are", quote(words[0]+" "+words[1]))
+}
+
+// ParseFollow reads the words behind "dnsgate follow": at least one exact name or
+// suffix. Each includes its wildcard and its challenge, so there are no others.
+func ParseFollow(words []string) (Grant, error) {
+	g := Grant{Follow: true}
+	for _, word := range words {
+		switch {
+		case strings.HasPrefix(word, "-"):
+			return Grant{}, fmt.Errorf(`"dnsgate follow" takes no flags, and here is %s`, quote(word))
+		case strings.HasPrefix(word, "*"):
+			return Grant{}, fmt.Errorf(`%s: "dnsgate follow" takes names and .suffixes; each includes its wildcard`, quote(word))
+		}
+		if err := g.addHost(word); err != nil {
+			return Grant{}, err
+		}
+	}
+	if len(g.Hosts)+len(g.Suffixes) == 0 {
+		return Grant{}, errors.New(`"dnsgate follow" names no host`)
+	}
+	return g, checkTwice(g.Patterns())
 }
 
 // ParseAllow reads the words behind "dnsgate allow": flags, each at most once,
@@ -162,6 +185,8 @@ func (g Grant) Command() string {
 		return "dnsgate admin"
 	case g.Monitor:
 		return "dnsgate monitor"
+	case g.Follow:
+		return "dnsgate follow " + strings.Join(g.Patterns(), " ")
 	}
 	words := []string{"dnsgate", "allow"}
 	add := func(set bool, format string, args ...any) {

@@ -28,6 +28,7 @@ type Grant struct {
 
 	Admin    bool           // "dnsgate admin": the admin commands and no updates
 	Monitor  bool           // "dnsgate monitor": those of them that only read, without backup
+	Follow   bool           // "dnsgate follow": a name server's machine, which takes the state of the names
 	Hosts    []records.Name // exact names and wildcards, in the order given
 	Suffixes []records.Name // any name below these, never these themselves
 
@@ -67,10 +68,13 @@ func (g Grant) Same(other Grant) bool {
 	return reflect.DeepEqual(g, other)
 }
 
-// Covers reports whether the grant is for name. A suffix covers every hostname
+// Covers reports whether the grant lets a client change name. A suffix covers every hostname
 // below it, but neither itself nor wildcards: those must be named. A challenge
 // name is covered by nothing: ask for its host, and for ACME.
 func (g Grant) Covers(name records.Name) bool {
+	if g.Follow {
+		return false
+	}
 	if slices.Contains(g.Hosts, name) {
 		return true
 	}

@@ -39,6 +39,8 @@ type Status struct {
 
 	Connections Connections `json:"connections"`
 	Publishers  []Publisher `json:"publishers"`
+	Followers   []Follower  `json:"followers,omitempty"`
+	Gateway     *Upstream   `json:"gateway,omitempty"` // that this process follows
 
 	Shared *Shared `json:"shared,omitempty"` // nil: the store is this gateway's own
 }
@@ -101,6 +103,7 @@ func (in *Interpreter) state() Status {
 		st.Refused = append(st.Refused, f.String())
 	}
 	st.KeysFailure = in.keysFailure()
+	st.Followers, st.Gateway = in.followers(), in.upstream()
 	if in.Shared != nil {
 		st.Shared = in.Shared()
 	}
@@ -161,6 +164,7 @@ func (r *run) status(words []string) error {
 	for _, p := range st.Publishers {
 		writeProgress(r.out, p, st.Revision)
 	}
+	writeFollowing(r.out, st)
 	return nil
 }
 
@@ -280,12 +284,13 @@ func (r *run) keys(words []string) error {
 		Line         int      `json:"line"`
 		Admin        bool     `json:"admin"`
 		Monitor      bool     `json:"monitor"`
+		Follow       bool     `json:"follow"`
 		Hosts        []string `json:"hosts"`
 		Restrictions string   `json:"restrictions"`
 	}
 	list := []key{}
 	for _, g := range grants {
-		list = append(list, key{g.Fingerprint, g.Comment, g.Line, g.Admin, g.Monitor, g.Patterns(), g.Restrictions()})
+		list = append(list, key{g.Fingerprint, g.Comment, g.Line, g.Admin, g.Monitor, g.Follow, g.Patterns(), g.Restrictions()})
 	}
 	if asJSON {
 		return writeJSON(r.out, list)
@@ -297,6 +302,8 @@ func (r *run) keys(words []string) error {
 			grants = "(admin)"
 		case k.Monitor:
 			grants = "(monitor)"
+		case k.Follow:
+			grants = "(follow) " + grants
 		}
 		fmt.Fprintf(r.out, "%s %q %s; restrictions: %s\n", k.Fingerprint, k.Comment, grants, k.Restrictions)
 	}

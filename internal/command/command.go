@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/follow"
 	"dnsgate/internal/records"
 	"dnsgate/internal/screen"
 )
@@ -64,6 +65,13 @@ type Interpreter struct {
 	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
 	Connections func() Connections
 	Heard       Heard // nil: nobody remembers
+
+	// Followers serves the machines of other name servers; nil: there are none.
+	Followers *follow.Server
+
+	// Upstream tells of the gateway that this process follows; nil: it follows
+	// none. A process that does changes no host itself.
+	Upstream func() follow.Upstream
 
 	drain    drain
 	together together
@@ -203,9 +211,14 @@ func (r *run) dispatch(q Request) error {
 	}
 	if v := find(q.words[0], roleOf(r.grant)); v != nil {
 		r.record.verb = v.name
+		if r.interp.Upstream != nil && v.name == "offline" {
+			return refusal(NoHost, "this machine follows a gateway, and takes its hosts from there; change them there")
+		}
 		return v.does(r, q.words[1:])
 	}
-	if is := roleOf(r.grant); is != allowKey {
+	if is := roleOf(r.grant); is == followKey && q.words[0] == "update" {
+		return refusal(NoHost, "this key follows its names and updates nothing")
+	} else if is != allowKey {
 		switch q.words[0] {
 		case "update":
 			return refusal(NoHost, "this key runs the admin commands and updates nothing")

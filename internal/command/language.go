@@ -42,6 +42,12 @@ func (q Request) ReadsInput() bool {
 	return v != nil && v.reads != nil && v.reads(q.words[1:])
 }
 
+// Lasts reports whether the request holds its connection for as long as both ends
+// like. A door does not limit the time of it.
+func (q Request) Lasts() bool { return len(q.words) > 0 && q.words[0] == "follow" }
+
+func always([]string) bool { return true }
+
 // role is a kind of key, or several.
 type role uint8
 
@@ -49,8 +55,9 @@ const (
 	allowKey   role = 1 << iota // may update its hosts
 	adminKey                    // is the operator's
 	monitorKey                  // is a program's that watches
+	followKey                   // is a name server's machine's
 	readers    = adminKey | monitorKey
-	anyKey     = allowKey | readers
+	anyKey     = allowKey | readers | followKey
 )
 
 func roleOf(g authkeys.Grant) role {
@@ -59,6 +66,8 @@ func roleOf(g authkeys.Grant) role {
 		return adminKey
 	case g.Monitor:
 		return monitorKey
+	case g.Follow:
+		return followKey
 	}
 	return allowKey
 }
@@ -103,7 +112,8 @@ func init() { // not a literal: help shows the table that it stands in
 		{"metrics", readers, nil, (*run).metrics, []use{{"", "show counters in Prometheus's text format"}}},
 		{topVerb, readers, nil, (*run).top, []use{{"", "show what the gateway does, live; with ssh -t"}}},
 		{"backup", adminKey, nil, (*run).backup, []use{{"", "write a snapshot for dnsgate restore"}}},
-		{"whoami", readers, nil, (*run).whoami, []use{{"", "show this key and your address"}}},
+		{"follow", followKey, always, (*run).follow, []use{{"[STORE REVISION]", "stay, and take every change of this key's names; dnsgate follow does so"}}},
+		{"whoami", readers | followKey, nil, (*run).whoami, []use{{"", "show this key and your address"}}},
 
 		{"help", anyKey, nil, (*run).help, []use{{"", "show this"}}},
 		{"version", anyKey, nil, (*run).version, []use{{"", "show the gateway's version"}}},

@@ -75,6 +75,7 @@ func (in *Interpreter) WriteMetrics(ctx context.Context, w io.Writer) error {
 	counter("dnsgate_connections_accepted_total", "Connections accepted.", st.Connections.Accepted)
 	counter("dnsgate_connections_refused_total", "Connections over a limit, or without a good key.", st.Connections.Refused)
 	writePublisherMetrics(w, st)
+	writeFollowMetrics(w, st)
 	return in.writeSilence(ctx, w)
 }
 

@@ -141,6 +141,8 @@ func (r *run) whoami(words []string) error {
 		grants = "(admin)"
 	case r.grant.Monitor:
 		grants = "(monitor)"
+	case r.grant.Follow:
+		grants = "(follow) " + grants
 	}
 	fmt.Fprintf(r.out, "key          %s\ncomment      %s\nhosts        %s\nrestrictions %s\naddress      %s\n",
 		r.grant.Fingerprint, r.grant.Comment, grants, r.grant.Restrictions(), r.session.place())

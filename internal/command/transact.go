@@ -215,6 +215,10 @@ func (in *Interpreter) published(ctx context.Context, c change, revision uint64)
 	if err == nil {
 		return nil
 	}
+	var whole interface{ WholeAnswer() string } // of a publisher that knows more than whether
+	if errors.As(err, &whole) && revision > 0 && ctx.Err() != context.Canceled {
+		return inside(DNSError, err, "%s", whole.WholeAnswer())
+	}
 	why := forClient(err)
 	if c.grant.Admin {
 		why = err.Error()

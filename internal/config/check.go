@@ -147,3 +147,11 @@ func quote(s string) string {
 	}
 	return strconv.QuoteToASCII(s)
 }
+
+// checkNames wants a domain name, or one behind a dot.
+func checkNames(s string) error {
+	if strings.HasPrefix(s, "*") {
+		return errors.New("must be a name or a .suffix; each includes its wildcard")
+	}
+	return checkDomain(strings.TrimPrefix(s, "."))
+}

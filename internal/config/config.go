@@ -34,6 +34,9 @@ type Config struct {
 	SSHD    SSHD
 	Etcd    *Etcd // nil: no such table
 
+	Followers Followers
+	Follow    *Follow // nil: this is a gateway's configuration
+
 	Places Places // where the values stand
 }
 
@@ -116,6 +119,20 @@ type Account struct {
 	Admin bool // "dnsgate admin" and "dnsgate monitor" too
 }
 
+// Followers says which followers a change must have reached.
+type Followers struct {
+	Require int           // how many must serve it before it is good
+	Timeout time.Duration // from the local publication on
+}
+
+// Follow says which gateway a follower follows.
+type Follow struct {
+	Gateways   []string // "HOST:PORT"; the first that answers
+	Names      []string // hosts and .suffixes
+	Key        string   // path of the private key
+	KnownHosts string   // path
+}
+
 // SharedControl is where the socket is that other accounts use; they could not
 // reach one in state.
 const SharedControl = "/run/dnsgate/control"
@@ -149,6 +166,7 @@ func defaults() *Config {
 		Store:          StoreBolt,
 		TTL:            300,
 		Confine:        true,
+		Followers:      Followers{Timeout: 5 * time.Second},
 		Limits: Limits{
 			LoginGraceTime:    20 * time.Second,
 			MaxStartups:       200,
@@ -197,6 +215,10 @@ func (c *Config) resolve(folder string) {
 	join(&c.Control)
 	join(&c.RevokedKeys)
 	join(&c.MetricsFile)
+	if c.Follow != nil {
+		join(&c.Follow.Key)
+		join(&c.Follow.KnownHosts)
+	}
 	if c.TinyDNS != nil {
 		join(&c.TinyDNS.Root)
 	}

@@ -46,7 +46,7 @@ func TestTemplateIsDefault(t *testing.T) {
 // must change nothing, and misspells it, which must be told with its line.
 func TestTemplateShowsEveryKey(t *testing.T) {
 	text := string(Template())
-	text = regexp.MustCompile(`(?m)^#(\[\[rfc2136|\[etcd|\w+ = )`).ReplaceAllString(text, "$1")
+	text = regexp.MustCompile(`(?m)^#(\[\[rfc2136|\[etcd|\[follow\]|\w+ = )`).ReplaceAllString(text, "$1")
 	whole, err := parse("f", []byte(text))
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +68,7 @@ func TestTemplateShowsEveryKey(t *testing.T) {
 		lines[i] = ""
 		c, err := parse("f", []byte(strings.Join(lines, "\n")))
 		lines[i] = line
-		if needed := strings.HasPrefix(key, "tsig") || key == "server" || key == "zone" || key == "endpoints"; needed {
+		if needed := strings.HasPrefix(key, "tsig") || key == "server" || key == "zone" || key == "endpoints" || key == "gateway" || key == "names"; needed {
 			if err == nil {
 				t.Errorf("%s left out: no error", key)
 			}
@@ -81,7 +81,7 @@ func TestTemplateShowsEveryKey(t *testing.T) {
 			t.Errorf("%s left out: not its default", key)
 		}
 	}
-	if keys != 11+14+11+5+1+7 {
+	if keys != 11+14+11+5+1+7+2+4 {
 		t.Errorf("the template has %d keys", keys)
 	}
 }
@@ -195,14 +195,14 @@ zone = "a..b"
 zone = "example.com"
 tsig_name = "k"
 `, `dnsgate.toml:1: ttl = -1: must be from 0 to 2147483647
-dnsgate.toml:2: unknown key "listn"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd
+dnsgate.toml:2: unknown key "listn"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd, followers, follow
 dnsgate.toml:3: host_keys must be a list of texts, such as ["one", "two"], not text
 dnsgate.toml:6: limits.max_startups must be a whole number, not text
 dnsgate.toml:7: limits.idle_timeout must be a duration in quotes, such as "20s" or "10m", not a number
 dnsgate.toml:8: limits.login_grace_time = "20": not a duration, such as "20s" or "10m"
 dnsgate.toml:9: limits.max_connection = "3s0": not a duration, such as "20s" or "10m"
 dnsgate.toml:11: tinydns.write = "files": must be one of ["file" "section" "rewrite" "hosts"]
-dnsgate.toml:12: unknown key "more"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd
+dnsgate.toml:12: unknown key "more"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd, followers, follow
 dnsgate.toml:16: rfc2136.zone = "a..b": not a domain name: "" is not a label
 dnsgate.toml:17: rfc2136 needs a server
 dnsgate.toml:17: rfc2136 needs a tsig_algorithm beside the other tsig keys, or none of them
@@ -232,8 +232,8 @@ dnsgate.toml:1: rfc2136 needs a zone`},
 		{"below a list of tables", "[[rfc2136]]\nserver='a.b:1'\nzone='x.y'\n[rfc2136.more]\nx=1", `dnsgate.toml:4: unknown key "more"; known here are server, zone, tsig_name, tsig_algorithm, tsig_secret_file`},
 		{"dotted", "limits.max_sessions = 0\nlimits.idle_timeout = '25h'", `dnsgate.toml:1: limits.max_sessions = 0: must be from 1 to 1000
 dnsgate.toml:2: limits.idle_timeout = "25h": must be from 1s to 24h0m0s`},
-		{"a quoted key", "'a b' = 1\n\"\\u0007\" = 1979-05-27", `dnsgate.toml:1: unknown key "a b"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd
-dnsgate.toml:2: unknown key "\a"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd`},
+		{"a quoted key", "'a b' = 1\n\"\\u0007\" = 1979-05-27", `dnsgate.toml:1: unknown key "a b"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd, followers, follow
+dnsgate.toml:2: unknown key "\a"; known here are listen, host_keys, authorized_keys, state, store, control, ttl, revoked_keys, metrics_file, post_quantum_only, confine, limits, tinydns, rfc2136, sshd, etcd, followers, follow`},
 		{"rebuild", "tinydns.rebuild = 'make'", `dnsgate.toml:1: tinydns.rebuild = "make": must be "builtin", or a command as a list of its words, such as ["make"]`},
 		{"rebuild of nothing", "tinydns.rebuild = []", `dnsgate.toml:1: tinydns.rebuild must be "builtin", or a command as a list of its words, such as ["make"]`},
 		{"rebuild of numbers", "tinydns.rebuild = [1]", `dnsgate.toml:1: tinydns.rebuild must hold only texts in quotes, not a number`},

@@ -98,6 +98,31 @@ func (c *Config) read(t *table) {
 		c.SSHD.read(sshd)
 	}
 	c.readEtcd(t)
+	if followers := t.table("followers"); followers != nil {
+		followers.number("require", &c.Followers.Require, 0, 100)
+		followers.duration("timeout", &c.Followers.Timeout, 100*time.Millisecond, time.Minute)
+		if c.Followers.Require > 0 && c.Store == StoreEtcd {
+			followers.fault("require", "needs store = \"bolt\": each follower follows one of several gateways")
+		}
+		followers.unknown()
+	}
+	if follow := t.table("follow"); follow != nil {
+		c.Follow = &Follow{Key: "id_ed25519", KnownHosts: "known_hosts"}
+		c.Follow.read(follow)
+	}
+	t.unknown()
+}
+
+func (f *Follow) read(t *table) {
+	t.list("gateway", &f.Gateways, distinct(checkServer))
+	t.list("names", &f.Names, distinct(checkNames))
+	t.text("key", &f.Key, checkPath)
+	t.text("known_hosts", &f.KnownHosts, checkPath)
+	for _, key := range []string{"gateway", "names"} {
+		if !t.has(key) {
+			t.fault("", "needs a %s", key)
+		}
+	}
 	t.unknown()
 }
 

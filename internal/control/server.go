@@ -191,7 +191,8 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	ctx, end := s.o.Commands.Begin(ctx)
 	defer end() // once the client has its exit status
 	request := req.request()
-	if req.Terminal == nil || !request.IsScreen() { // a screen ends itself
+	screen := req.Terminal != nil && request.IsScreen()
+	if !screen && !request.Lasts() { // those end themselves
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limits.MaxConnection)
 		defer cancel()

@@ -312,6 +312,7 @@ func (c *conn) run(n int, batch bool) {
 
 // stay keeps the connection beyond its life, until done.
 func (c *conn) stay() (done func()) {
+	giveUpAfter(c.Conn, c.limits.IdleTimeout)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.screens++

@@ -99,7 +99,7 @@ func (s *session) serve(ctx context.Context) {
 	}
 	draws := ok && s.terminal.given && request.IsScreen()
 	reads := ok && request.ReadsInput() || draws
-	if draws {
+	if draws || ok && request.Lasts() {
 		defer s.conn.stay()()
 	}
 	if reads {

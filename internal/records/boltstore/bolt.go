@@ -50,7 +50,8 @@ const File = "dnsgate.db"
 // The buckets: host name -> sealed host; revision and name -> sealed line of
 // the log; and meta: state -> sealed revision, hosts and log lines, which tells
 // a file with missing pages from a whole one; forgotten -> sealed revision, the
-// latest of a host that was forgotten; and perhaps mark -> sealed mark.
+// latest of a host that was forgotten; id -> sealed name of the store; and perhaps
+// mark -> sealed mark.
 var (
 	bucketHosts = []byte("hosts")
 	bucketLog   = []byte("log")
@@ -59,6 +60,7 @@ var (
 
 	keyForgotten = []byte("forgotten")
 	keyMark      = []byte("mark")
+	keyID        = []byte("id")
 )
 
 // mapSize is the address space kept for the file, so that a reader (backup)

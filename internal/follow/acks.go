@@ -1,0 +1,147 @@
+package follow
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"dnsgate/internal/records"
+)
+
+// maxRefused is how many hosts an acknowledgement names. With more of them, nothing
+// is acknowledged: the name server does not serve what it should.
+const maxRefused = 200
+
+// maxQueue is how many revisions wait to be acknowledged.
+const maxQueue = 4096
+
+// acks tells the gateway what is served.
+type acks struct {
+	follower *Follower
+	out      io.Writer
+	wake     chan struct{}
+	unserved map[records.Name]bool // belongs to run
+
+	mu    sync.Mutex
+	queue []stored
+}
+
+// stored is a revision of the gateway, and that of the store that has it.
+type stored struct {
+	theirs, ours uint64
+	names, gone  []records.Name // that have records, and that have none any more
+}
+
+func newAcks(f *Follower, out io.Writer) *acks {
+	return &acks{follower: f, out: out, wake: make(chan struct{}, 1), unserved: make(map[records.Name]bool)}
+}
+
+// stored notes that the store has the revisions of the gateway, by g.
+func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
+	a.mu.Lock()
+	for i, theirs := range revisions {
+		s := stored{theirs: theirs, ours: ours}
+		if i == len(revisions)-1 {
+			for _, h := range g.hosts {
+				if len(h.Records) > 0 {
+					s.names = append(s.names, h.Name)
+				} else {
+					s.gone = append(s.gone, h.Name)
+				}
+			}
+		}
+		if n := len(a.queue); n >= maxQueue { // what publishes is stuck: the newest is what counts then
+			s.names = append(a.queue[n-1].names, s.names...)
+			a.queue = a.queue[:n-1]
+		}
+		a.queue = append(a.queue, s)
+	}
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *acks) run(ctx context.Context) error {
+	for {
+		a.mu.Lock()
+		queue := a.queue
+		a.queue = nil
+		a.mu.Unlock()
+		if len(queue) == 0 {
+			select {
+			case <-a.wake:
+				continue
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		for len(queue) > 0 {
+			n := 1 // those that one publication serves
+			for n < len(queue) && queue[n].ours == queue[0].ours {
+				n++
+			}
+			if err := a.tell(ctx, queue[:n]); err != nil {
+				return err
+			}
+			queue = queue[n:]
+		}
+	}
+}
+
+// tell waits until the revisions are served, and says so.
+func (a *acks) tell(ctx context.Context, some []stored) error {
+	refused, err := a.follower.o.Reach(ctx, some[0].ours)
+	if err != nil {
+		return err
+	}
+	check := make(map[records.Name]bool)
+	for name := range a.unserved {
+		check[name] = true
+	}
+	for _, s := range some {
+		for _, name := range s.names {
+			check[name] = true
+		}
+		for _, name := range s.gone {
+			delete(check, name)
+		}
+	}
+	refused = append(refused, a.check(ctx, check)...)
+	slices.Sort(refused)
+	refused = slices.Compact(refused)
+	if len(refused) > maxRefused {
+		a.follower.o.Log.Error("nothing is acknowledged", "refused", len(refused), "why", "too many hosts are not taken by this name server")
+		return nil
+	}
+	var text []byte
+	for _, s := range some {
+		text = fmt.Appendf(text, "at %d", s.theirs)
+		for _, name := range refused {
+			text = append(append(text, ' '), name...)
+		}
+		text = append(text, '\n')
+	}
+	_, err = a.out.Write(text)
+	return err
+}
+
+// check notes which of names are served here, and returns all that are not.
+func (a *acks) check(ctx context.Context, names map[records.Name]bool) (unserved []records.Name) {
+	clear(a.unserved)
+	if len(names) == 0 || a.follower.o.Unserved == nil {
+		return nil
+	}
+	var list []records.Name
+	for name := range names {
+		list = append(list, name)
+	}
+	unserved = a.follower.o.Unserved(ctx, list)
+	for _, name := range unserved {
+		a.unserved[name] = true
+	}
+	return unserved
+}

@@ -1,0 +1,159 @@
+package follow
+
+import (
+	"bufio"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// group is what stands between two "# at" lines.
+type group struct {
+	store    string
+	revision uint64 // of the gateway
+	at       time.Time
+	whole    bool
+	hosts    []records.Host
+	causes   []records.Cause
+	place    map[records.Name]int
+}
+
+// receiver reads a gateway's stream, and believes none of it that is not in form
+// and in order. It belongs to one goroutine.
+type receiver struct {
+	in      *bufio.Reader
+	names   Names
+	most    int
+	mark    string // "STORE REVISION" that was asked for
+	begun   bool   // the first line has come
+	store   string
+	reached uint64 // by the last group
+	fresh   bool   // nothing of this store is there yet
+	group   *group
+	highest uint64 // revision in group
+}
+
+// gatewaysWord is how a reply begins that is no stream.
+var gatewaysWord = regexp.MustCompile(`^(911|nohost|abuse|badcmd|dnserr) `)
+
+// next returns the next group, or nil once the first line has come. It calls alive
+// at each line.
+func (r *receiver) next(alive func()) (*group, error) {
+	for {
+		line, err := readLine(r.in)
+		if err != nil {
+			return nil, err
+		}
+		alive()
+		text := string(line)
+		switch {
+		case gatewaysWord.MatchString(text) && !isChange(text):
+			return nil, fmt.Errorf("the gateway says: %s", short(text))
+		case !r.begun:
+			return nil, r.begin(text)
+		case text == wholeLine:
+			r.start(true)
+		case strings.HasPrefix(text, atLine):
+			return r.end(text[len(atLine):])
+		default:
+			if err := r.add(text); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+func isChange(text string) bool { return strings.Count(text, " ") == 7 }
+
+// begin reads the first line.
+func (r *receiver) begin(text string) error {
+	rest, ok := strings.CutPrefix(text, firstLine)
+	words := strings.Split(rest, " ")
+	switch {
+	case !ok:
+		return fmt.Errorf("%q is not how a gateway begins", short(text))
+	case words[0] != format:
+		return fmt.Errorf("the gateway speaks format %q of follow, and this dnsgate only %s; update it", short(words[0]), format)
+	case len(words) != 2 || words[1] == "" || len(words[1]) > 256 || strings.Trim(words[1], storeBytes) != "":
+		return fmt.Errorf("%q names no store", short(text))
+	}
+	r.store, r.begun, r.fresh = words[1], true, true
+	if store, revision, ok := strings.Cut(r.mark, " "); ok && store == r.store {
+		r.fresh = false
+		fmt.Sscan(revision, &r.reached)
+	}
+	return nil
+}
+
+const storeBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
+
+func (r *receiver) start(whole bool) {
+	r.group = &group{store: r.store, whole: whole, place: make(map[records.Name]int)}
+	r.highest = 0
+}
+
+// add takes a change line.
+func (r *receiver) add(text string) error {
+	if r.group == nil {
+		r.start(false)
+	}
+	g := r.group
+	c, err := records.ParseChange(text)
+	if err == nil {
+		err = c.Check()
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("a line of the gateway: %w", err)
+	case r.fresh && !g.whole:
+		return fmt.Errorf("a change, and the whole of the store has not come yet")
+	case !r.names.Has(c.Name):
+		return fmt.Errorf("the gateway sends %s, which is not among names; narrow the line of this key there, or widen names", c.Name)
+	case !g.whole && c.Revision <= r.reached:
+		return fmt.Errorf("revision %d of %s after %d: the gateway goes back", c.Revision, c.Name, r.reached)
+	}
+	r.highest = max(r.highest, c.Revision)
+	h := records.Host{Name: c.Name, Revision: c.Revision, TTL: c.TTL, Records: c.New}
+	records.Sort(h.Records)
+	cause := records.Cause{Time: c.Time, Session: max(c.Time.UnixMicro(), 0), Key: c.Key, Source: c.Source}
+	if i, again := g.place[c.Name]; again {
+		if c.Revision < g.hosts[i].Revision {
+			return fmt.Errorf("revision %d of %s after %d: the gateway goes back", c.Revision, c.Name, g.hosts[i].Revision)
+		}
+		g.hosts[i], g.causes[i] = h, cause
+		return nil
+	}
+	if len(g.hosts) >= r.most {
+		return fmt.Errorf("the gateway sends more than %d hosts; max_hosts in [limits] is how many may come", r.most)
+	}
+	g.place[c.Name] = len(g.hosts)
+	g.hosts, g.causes = append(g.hosts, h), append(g.causes, cause)
+	return nil
+}
+
+// end reads what stands behind "# at".
+func (r *receiver) end(text string) (*group, error) {
+	revision, at, err := parseAt(text)
+	if err != nil {
+		return nil, fmt.Errorf("a line of the gateway: %w", err)
+	}
+	if r.group == nil {
+		r.start(false)
+	}
+	g := r.group
+	switch {
+	case r.fresh && !g.whole && revision != 0:
+		return nil, fmt.Errorf("revision %d, and the whole of the store has not come yet", revision)
+	case !g.whole && revision < r.reached:
+		return nil, fmt.Errorf("revision %d after %d: the gateway goes back", revision, r.reached)
+	case r.highest > revision:
+		return nil, fmt.Errorf("a change of revision %d in a group that ends at %d", r.highest, revision)
+	}
+	g.revision, g.at = revision, at
+	r.reached, r.group, r.highest = revision, nil, 0
+	r.fresh = r.fresh && !g.whole
+	return g, nil
+}

@@ -1,0 +1,72 @@
+package follow
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dnsgate/internal/records"
+)
+
+// TooFewError says that a change is served here, and by fewer followers than are
+// required.
+type TooFewError struct{ Have, Require int }
+
+func (e *TooFewError) Error() string {
+	return fmt.Sprintf("%d of %d followers have it", e.Have, e.Require)
+}
+
+// WholeAnswer is all that the holder of a key is told.
+func (e *TooFewError) WholeAnswer() string { return "stored, and published here; " + e.Error() }
+
+// Wait returns once require keys have followers that serve each of names as it is
+// at revision. It is a *TooFewError when ctx ends first, and at once when fewer of
+// them are live and could.
+func (s *Server) Wait(ctx context.Context, names []records.Name, revision uint64, require int) error {
+	for {
+		s.mu.Lock()
+		have, able := s.count(names, revision, time.Now())
+		acked := s.acked
+		s.mu.Unlock()
+		if have >= require {
+			return nil
+		}
+		tooFew := &TooFewError{have, require}
+		if able < require {
+			return tooFew
+		}
+		select {
+		case <-acked:
+		case <-time.After(heartbeat / 2): // one may not be live any more
+		case <-ctx.Done():
+			return tooFew
+		}
+	}
+}
+
+// count is how many keys have a follower that serves each of the names, and how
+// many do or could, of the name that has the fewest.
+func (s *Server) count(names []records.Name, revision uint64, now time.Time) (have, able int) {
+	for i, name := range names {
+		serving, living := make(map[string]bool), make(map[string]bool)
+		for _, m := range s.members {
+			if !m.names.Has(name) || now.Sub(m.lastAck) > liveFor {
+				continue
+			}
+			key := m.grant.Fingerprint
+			switch {
+			case m.reached < revision:
+				living[key] = true
+			case !m.refused[name]:
+				serving[key], living[key] = true, true
+			}
+		}
+		if i == 0 || len(serving) < have {
+			have = len(serving)
+		}
+		if i == 0 || len(living) < able {
+			able = len(living)
+		}
+	}
+	return have, able
+}

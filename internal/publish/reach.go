@@ -1,0 +1,55 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"dnsgate/internal/records"
+)
+
+// Reach returns once every target has published all up to revision, and the hosts
+// that their name servers have not taken. A target that fails is waited for.
+func (s *Set) Reach(ctx context.Context, revision uint64) (refused []records.Name, err error) {
+	for _, r := range s.runners {
+		names, err := r.reachRevision(ctx, revision)
+		if err != nil {
+			return nil, err
+		}
+		refused = append(refused, names...)
+	}
+	slices.Sort(refused)
+	return slices.Compact(refused), nil
+}
+
+func (r *runner) reachRevision(ctx context.Context, revision uint64) (refused []records.Name, err error) {
+	for {
+		r.mu.Lock()
+		if r.reached >= revision {
+			for name := range r.failed {
+				refused = append(refused, name)
+			}
+			r.mu.Unlock()
+			return refused, nil
+		}
+		ended := r.ended
+		r.mu.Unlock()
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Unserved returns those of names that no target's name server serves.
+func (s *Set) Unserved(ctx context.Context, names []records.Name) []records.Name {
+	var left []records.Name
+	for _, err := range []error{s.covered(names), s.served(ctx, names)} {
+		var unserved *UnservedError
+		if errors.As(err, &unserved) {
+			left = append(left, unserved.Names...)
+		}
+	}
+	return left
+}

@@ -1,0 +1,23 @@
+package boltstore
+
+import (
+	"context"
+	"crypto/rand"
+
+	"go.etcd.io/bbolt"
+)
+
+// ID is the name of the store, which no other one has: a store that was made of its
+// backup has another. It is made when it is first asked for.
+func (s *Store) ID(context.Context) (id string, err error) {
+	err = s.updateFile(func(tx *bbolt.Tx) error {
+		v, err := getMeta(tx, keyID)
+		if err != nil || len(v) > 0 {
+			id = string(v)
+			return err
+		}
+		id = rand.Text()
+		return putMeta(tx, keyID, []byte(id))
+	})
+	return id, err
+}
