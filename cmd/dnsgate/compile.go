@@ -5,8 +5,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
+	"dnsgate/internal/screen"
 	"dnsgate/internal/tinydns"
 
 	"github.com/spf13/cobra"
@@ -20,7 +22,12 @@ func compileCommand() *cobra.Command {
 	}
 	dir := c.Flags().StringP("directory", "C", ".", "`DIR` of data and data.cdb")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := tinydns.Compile(*dir); err != nil {
+		end := func() {}
+		err := tinydns.CompileWatched(*dir, func(size int64) (work io.Writer) {
+			work, end = screen.Progress(c.ErrOrStderr(), size)
+			return work
+		})
+		if end(); err != nil {
 			fmt.Fprintf(c.ErrOrStderr(), "tinydns-data: fatal: %v\n", err)
 			return &exit{status: 111}
 		}

@@ -5,8 +5,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/screen"
 	"dnsgate/internal/sysexits"
 
 	"github.com/spf13/cobra"
@@ -29,7 +32,9 @@ wrote:
 		if err != nil {
 			return err
 		}
-		place, err := restoreStore(c.Context(), cfg, c.InOrStdin())
+		work, end := screen.Progress(c.ErrOrStderr(), sizeOf(c.InOrStdin()))
+		place, err := restoreStore(c.Context(), cfg, io.TeeReader(c.InOrStdin(), work))
+		end()
 		var bad *records.BackupError
 		switch {
 		case errors.As(err, &bad):
@@ -41,4 +46,17 @@ wrote:
 		return err
 	}
 	return c
+}
+
+// sizeOf is how many bytes in has, or 0 if nobody knows.
+func sizeOf(in io.Reader) int64 {
+	f, ok := in.(*os.File)
+	if !ok {
+		return 0
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return 0
+	}
+	return info.Size()
 }

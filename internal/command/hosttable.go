@@ -32,8 +32,9 @@ type lastChange struct {
 const maxChanges = 10_000
 
 const (
-	tableAge    = time.Second
-	tableSeldom = 25
+	tableAge     = time.Second
+	unchangedAge = 10 * time.Second
+	tableSeldom  = 25
 )
 
 func (t *hostTable) drop() {
@@ -47,7 +48,11 @@ func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, e
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	began := time.Now()
-	if began.Sub(t.made) < max(tableAge, tableSeldom*t.took) {
+	least := max(tableAge, tableSeldom*t.took)
+	if in.Store.Revision() == t.known {
+		least = max(least, unchangedAge) // only when hosts were heard of may be new
+	}
+	if began.Sub(t.made) < least {
 		return t.hosts, nil
 	}
 	if err := t.learn(ctx, in); err != nil {
@@ -58,9 +63,9 @@ func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, e
 	for _, g := range grants {
 		comments[g.Fingerprint] = g.Comment
 	}
-	hosts := make([]screen.Host, 0, in.Store.Len())
+	hosts := make([]screen.Host, 0, min(in.Store.Len(), screen.MaxHosts))
 	err := in.eachHost(ctx, records.All, func(h records.Host) {
-		if len(h.Records) > 0 && !h.Name.IsChallenge() {
+		if len(hosts) < screen.MaxHosts && len(h.Records) > 0 && !h.Name.IsChallenge() {
 			hosts = append(hosts, t.row(h, in.seen(h), comments))
 		}
 	})

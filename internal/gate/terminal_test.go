@@ -280,11 +280,17 @@ func TestScreensEnd(t *testing.T) {
 
 func TestFourScreens(t *testing.T) {
 	g, client := withOperator(t, "admin")
+	before := g.use().heap
 	var open []*person
 	for range 4 {
-		p := sit(t, client, 24, 80, "top")
+		p := sit(t, client, 5000, 20000, "top")
 		p.sees("home.example.com")
 		open = append(open, p)
+	}
+	if each := int64(g.use().heap-before) / 4; each > 16<<20 {
+		t.Errorf("a screen holds %d MiB", each>>20)
+	} else {
+		t.Logf("a screen holds %d KiB", each>>10)
 	}
 	fifth := sit(t, client, 24, 80, "top")
 	fifth.leaves(75)

@@ -46,6 +46,9 @@ type pane interface {
 
 // set gives the list new rows. The chosen one stays chosen, if it is there still.
 func (l *list[T]) set(rows []T) {
+	if len(rows) > 0 && len(rows) == len(l.rows) && &rows[0] == &l.rows[0] {
+		return // they are the same
+	}
 	chosen := l.chosen()
 	l.rows = rows
 	l.arrange()

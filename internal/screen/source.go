@@ -38,6 +38,9 @@ type Now struct {
 	Penalties  []Penalty
 }
 
+// MaxHosts is how many hosts a Source has: of more, the first by name.
+const MaxHosts = 100_000
+
 // Host is a name that has records.
 type Host struct {
 	Name      string

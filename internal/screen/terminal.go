@@ -14,7 +14,7 @@ type Terminal struct {
 type Size struct{ Width, Height int }
 
 // MaxSize is the largest that is drawn; of a larger terminal its upper left corner
-// is used. About 500 bytes are needed for each character.
+// is used. The largest takes 4.4 MiB.
 var MaxSize = Size{240, 80}
 
 // Clamp makes what a client says its size is one that may be allocated for.

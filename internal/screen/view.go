@@ -99,6 +99,9 @@ func (m *model) tabLine() string {
 	}
 	shown, all := m.pane().count()
 	count := fmt.Sprintf("%d", all)
+	if m.tab == tabHosts && all == MaxHosts && all < m.now.Hosts && shown == all {
+		count = fmt.Sprintf("the first %d", all)
+	}
 	if shown != all {
 		count = fmt.Sprintf("%d of %d", shown, all)
 	}

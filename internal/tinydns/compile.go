@@ -3,6 +3,7 @@ package tinydns
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,7 +17,11 @@ import (
 // error's text is what tinydns-data prints behind "tinydns-data: fatal: ".
 //
 // Like tinydns-data it sets the process's umask, to 022, while it runs.
-func Compile(dir string) error {
+func Compile(dir string) error { return CompileWatched(dir, nil) }
+
+// CompileWatched is Compile. What is read of data, which has so many bytes, is also
+// written to what watch returns.
+func CompileWatched(dir string, watch func(size int64) io.Writer) error {
 	defer syscall.Umask(syscall.Umask(0o022))
 
 	data, err := os.OpenFile(filepath.Join(dir, "data"), os.O_RDONLY|syscall.O_NONBLOCK, 0)
@@ -35,7 +40,11 @@ func Compile(dir string) error {
 		return fmt.Errorf("unable to create data.tmp: %s", systemText(err))
 	}
 	defer out.Close()
-	if err := compileTo(out, data, max(uint32(info.ModTime().Unix()), 1)); err != nil {
+	var text io.Reader = data
+	if watch != nil {
+		text = io.TeeReader(data, watch(info.Size()))
+	}
+	if err := compileTo(out, text, max(uint32(info.ModTime().Unix()), 1)); err != nil {
 		return compileError(err)
 	}
 	if err := out.Sync(); err != nil {
@@ -52,7 +61,7 @@ func Compile(dir string) error {
 }
 
 // compileTo writes the database of the lines in data to out.
-func compileTo(out, data *os.File, serial uint32) error {
+func compileTo(out *os.File, data io.Reader, serial uint32) error {
 	w := &pieceWriter{file: out, at: headerSize}
 	var batches []batch
 	err := encodeText(data, Stock, serial, func(c *chunk) error {

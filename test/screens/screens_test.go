@@ -160,3 +160,23 @@ func TestKilledClients(t *testing.T) {
 	s := g.sit(80, 24, g.top("operator", ""))
 	s.sees("home.example.com", "1 connections")
 }
+
+// Long work on this machine shows how far it has come, on a terminal alone.
+func TestProgress(t *testing.T) {
+	g := newGateway(t)
+	backup := g.file("backup")
+	edit(t, backup, "", g.ssh("operator", "backup"))
+	g.run(g.dnsgate, "init", g.file("other"))
+	restore := g.dnsgate + " restore --config " + g.file("other/dnsgate.toml")
+	slowly := "(head -c 100 " + backup + "; sleep 3; tail -c +101 " + backup + ")"
+	s := g.sit(80, 24, slowly+" | "+restore)
+	s.sees("0.0 MB/s")
+	screen := s.sees("restored into", "ended with 0")
+	if strings.Contains(screen, "MB/s") {
+		t.Errorf("the bar stays:\n%s", screen)
+	}
+	g.run("rm", "-r", g.file("other/state"))
+	if out := g.run("sh", "-c", slowly+" | "+restore); strings.Contains(out, "MB") {
+		t.Errorf("without a terminal: %q", out)
+	}
+}
