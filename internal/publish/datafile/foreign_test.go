@@ -1,11 +1,13 @@
 package datafile
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/records"
 	"dnsgate/test/publishing"
 )
 
@@ -23,15 +25,13 @@ func TestAnOperatorsZoneIsNotReplaced(t *testing.T) {
 		write(t, path, c.text)
 		o := Options{Root: root, Write: "file", Path: "data", Sources: []string{"*"}, Logger: publishing.Quiet()}
 		faults, _ := Check(o, nil, durable.AccountOf(root))
-		target, err := New(o)
-		if err == nil {
-			target.Close()
-		}
+		target := newTarget(t, o)
+		err := target.Publish(context.Background(), []records.Host{hostWith("h.example.com", "203.0.113.4")}, true)
 		if c.says == "" {
 			if err != nil || len(faults) > 0 {
 				t.Errorf("%.30q: %v, %v", c.text, err, faults)
 			}
-			continue
+			continue // and is replaced
 		}
 		if err == nil || !strings.Contains(err.Error(), c.says) || len(faults) == 0 || !strings.Contains(faults[0].Error(), c.says) {
 			t.Errorf("%.30q: %v, %v", c.text, err, faults)

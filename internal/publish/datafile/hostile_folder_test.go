@@ -346,3 +346,40 @@ func TestTooMuchToEdit(t *testing.T) {
 		t.Errorf("a ledger: %v", err)
 	}
 }
+
+// TestLockOfOthers: an account that can write to root holds the lock, or has put
+// something else in its place. The target is made all the same, its updates fail
+// and say so, and once that is mended they do not.
+func TestLockOfOthers(t *testing.T) {
+	for name, take := range map[string]func(path string) (release func(), err error){
+		"a lock": func(path string) (func(), error) {
+			f, err := os.Create(path)
+			if err != nil {
+				return nil, err
+			}
+			f.WriteString("1\n")
+			return func() { f.Close(); os.Remove(path) }, syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		},
+		"a FIFO": func(path string) (func(), error) {
+			return func() { os.Remove(path) }, syscall.Mkfifo(path, 0o666)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, filepath.Join(root, "data"), zone)
+			release, err := take(filepath.Join(root, lockName))
+			if err != nil {
+				t.Fatal(err)
+			}
+			target := newTarget(t, Options{Root: root, Write: "file", Path: "dnsgate", Sources: []string{"data"}})
+			hosts := []records.Host{hostWith("h.example.com", "203.0.113.4")}
+			if err := target.Publish(context.Background(), hosts, true); err == nil || !strings.Contains(err.Error(), lockName) {
+				t.Errorf("got %v", err)
+			}
+			release()
+			if err := target.Publish(context.Background(), hosts, true); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
+}

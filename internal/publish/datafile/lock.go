@@ -39,7 +39,11 @@ func (l *rootLock) hold() (anew bool, err error) {
 	if err := durable.Lock(file, 0); err != nil {
 		defer file.Close()
 		if errors.Is(err, durable.ErrLocked) {
-			return false, fmt.Errorf("another dnsgate%s writes to %s; stop it first", holder(file), l.root)
+			pid := holder(file)
+			if isDnsgate(pid) {
+				return false, fmt.Errorf("%w (process %s) writes to %s; stop it first", errAnotherDnsgate, pid, l.root)
+			}
+			return false, fmt.Errorf("somebody who is no dnsgate holds the lock %s; remove it", path)
 		}
 		return false, err
 	}
@@ -71,7 +75,10 @@ func nameHolder(file *os.File) {
 // maxHolder is the length, in bytes, of the longest line in a lock file.
 const maxHolder = 16
 
-// holder names the process that a lock file names.
+// errAnotherDnsgate is wrapped by hold's error if the lock is held by who may.
+var errAnotherDnsgate = errors.New("another dnsgate")
+
+// holder is the number of the process that a lock file names, or "".
 func holder(file *os.File) string {
 	var b [maxHolder]byte
 	n, _ := file.ReadAt(b[:], 0)
@@ -79,7 +86,26 @@ func holder(file *os.File) string {
 	if pid == "" || strings.Trim(pid, "0123456789") != "" {
 		return ""
 	}
-	return " (process " + pid + ")"
+	return pid
+}
+
+// isDnsgate reports whether a process is of this program, and root's or this
+// user's own. Others may hold the lock too, and write into its file what they like.
+func isDnsgate(pid string) bool {
+	ours, err := os.ReadFile("/proc/self/comm")
+	if err != nil || pid == "" {
+		return false
+	}
+	theirs, err := os.ReadFile("/proc/" + pid + "/comm")
+	if err != nil || string(theirs) != string(ours) {
+		return false
+	}
+	info, err := os.Stat("/proc/" + pid)
+	if err != nil {
+		return false
+	}
+	uid := info.Sys().(*syscall.Stat_t).Uid
+	return uid == 0 || int(uid) == os.Geteuid()
 }
 
 func (l *rootLock) close() error {

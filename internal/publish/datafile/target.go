@@ -34,6 +34,7 @@ type Target struct {
 	closing    sync.Once
 
 	mu    sync.Mutex
+	own   string   // the file that is to be replaced whole; "" once it is known to be dnsgate's
 	stale []string // files that were written and are not yet built
 	sound bool     // the last round left the database as it is to be
 }
@@ -92,12 +93,13 @@ func New(o Options) (*Target, error) {
 		return nil, fmt.Errorf("tinydns: %w", err)
 	}
 	if o.Write == "file" {
-		if err := checkOwned(o.Path); err != nil {
-			return nil, fmt.Errorf("tinydns: %w", err)
-		}
+		t.own = o.Path
 	}
-	if _, err := t.lock.hold(); err != nil {
+	switch _, err := t.lock.hold(); {
+	case errors.Is(err, errAnotherDnsgate):
 		return nil, fmt.Errorf("tinydns: %w", err)
+	case err != nil: // of who may write to root; Publish tells, and tries again
+		o.Logger.Error("tinydns is not published to until this is mended", "error", err)
 	}
 	if o.Write == "hosts" {
 		if err := os.Mkdir(o.Path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -212,6 +214,12 @@ func (t *Target) Publish(ctx context.Context, hosts []records.Host, whole bool) 
 	}
 	if anew {
 		t.sweep()
+	}
+	if t.own != "" {
+		if err := checkOwned(t.own); err != nil {
+			return err
+		}
+		t.own = ""
 	}
 	written, err := t.writer.write(ctx, hosts, whole)
 	t.stale = append(t.stale, written...)
