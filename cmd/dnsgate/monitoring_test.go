@@ -53,6 +53,8 @@ tests:
         values: 0x10 61x20 0x3000
       - series: dnsgate_publisher_failed{publisher="rfc2136 example.com"}
         values: 2x3000
+      - series: dnsgate_commands_total{command="update",code="dnserr"}
+        values: 0x10 3x3000
       - series: dnsgate_keys_unreadable_seconds
         values: 0x10 90x20 0x3000
       - series: dnsgate_keys_faulty
@@ -75,6 +77,12 @@ tests:
         exp_alerts:
           - exp_labels: {publisher: rfc2136 example.com}
             exp_annotations: {summary: "rfc2136 example.com refuses 2 hosts; see dnsgate admin status"}
+      - {eval_time: 5m, alertname: DnsgateDNSErrors}
+      - eval_time: 15m
+        alertname: DnsgateDNSErrors
+        exp_alerts:
+          - exp_annotations: {summary: "clients were answered dnserr; see dnsgate admin status"}
+      - {eval_time: 60m, alertname: DnsgateDNSErrors}
       - eval_time: 15m
         alertname: DnsgateKeysUnreadable
         exp_alerts:
