@@ -16,7 +16,7 @@ import (
 // Backup implements records.Store: what etcd held at one revision. A value that
 // is not understood is an error, for the backup would lack it.
 func (s *Store) Backup(ctx context.Context, w io.Writer) error {
-	conn, err := s.nodes.wait(ctx)
+	conn, err := s.node(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,12 @@
 package etcdstore
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -197,4 +201,41 @@ func TestFaults(t *testing.T) {
 		}
 		t.Logf("%d of %d lost, as they should be", lost, len(w.stored))
 	})
+}
+
+// TestUnreachable: without etcd a gateway still knows what it knew, and whatever
+// needs etcd ends with a reason instead of waiting.
+func TestUnreachable(t *testing.T) {
+	sc := newScene(t, etcd.Start(t, 1, "--unsafe-no-fsync"))
+	s := sc.stores[0]
+	storetest.Change(t, s, "a.example.com", storetest.Addresses("192.0.2.1"))
+	sc.cutOff(true)
+	for s.Node() != "" {
+		time.Sleep(10 * time.Millisecond)
+	}
+	h := storetest.Read(t, s, "a.example.com")
+	if len(h.Records) != 1 || s.Len() != 1 {
+		t.Errorf("it has %+v", h)
+	}
+	ctx := context.Background() // no limit of its own
+	_, history := s.History(ctx, records.All, 10)
+	_, mark := s.Mark(ctx)
+	_, commit := s.Commit(ctx, storetest.Txn(h))
+	for what, err := range map[string]error{
+		"history": history, "mark": mark, "commit": commit,
+		"backup": s.Backup(ctx, io.Discard), "forget": s.Forget(ctx, s.Revision()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "etcd cannot be reached") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !errors.Is(commit, records.ErrNotApplied) {
+		t.Errorf("a change that was never sent: %v", commit)
+	}
+	sc.cutOff(false)
+	for {
+		if _, err := s.Commit(ctx, storetest.Txn(h)); err == nil {
+			return
+		}
+	}
 }

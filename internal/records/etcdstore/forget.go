@@ -20,7 +20,7 @@ const (
 
 // Mark implements records.Store.
 func (s *Store) Mark(ctx context.Context) (string, error) {
-	conn, err := s.nodes.wait(ctx)
+	conn, err := s.node(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -41,7 +41,7 @@ func (s *Store) Mark(ctx context.Context) (string, error) {
 // and the others of its transaction with it.
 func (s *Store) Forget(ctx context.Context, reached uint64) error {
 	names, forgotten := s.Forgettable(reached, maxForgotten)
-	conn, err := s.nodes.wait(ctx)
+	conn, err := s.node(ctx)
 	if err != nil {
 		return err
 	}

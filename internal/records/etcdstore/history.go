@@ -16,7 +16,7 @@ import (
 // History implements records.Store. It goes as far back as the keeper leaves
 // the log: a quarter of a million changes.
 func (s *Store) History(ctx context.Context, of records.Selection, limit int) (changes []records.Change, err error) {
-	conn, err := s.nodes.wait(ctx)
+	conn, err := s.node(ctx)
 	if err != nil {
 		return nil, err
 	}

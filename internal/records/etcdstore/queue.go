@@ -11,15 +11,14 @@ import (
 
 // Transactions that wait share a request to etcd, and its write to disk: 64 of
 // them fit into one within etcd's default limits, each with 64 operations. One
-// of more goes alone. Two requests are on their way at once, so that a change
-// need not wait for the one before; four made smaller ones, a third fewer
-// changes a second and half as much CPU again. A host is in one of them, once:
-// otherwise two of its changes would share a revision.
+// of more goes alone. One request is on its way at a time, and the next takes
+// all that came meanwhile: with more of them they become smaller, a change costs
+// more CPU, and there are fewer a second. A host is in a request once, for all
+// in it share a revision.
 const (
 	maxGroup    = 64
 	maxGroupOps = 64
 	maxBytes    = 1 << 20
-	maxFlying   = 2
 )
 
 // patience is how long a transaction waits for a node when none answers.
@@ -41,8 +40,7 @@ type commit struct {
 // queue is what waits and what is on its way. Store.mu guards it.
 type queue struct {
 	waiting []*commit
-	busy    map[records.Name]bool // hosts of what is on its way
-	flying  int
+	flying  bool
 	closed  bool
 }
 
@@ -115,68 +113,52 @@ func (s *Store) finish(c *commit, revision uint64, err error) {
 	c.finish(revision, err)
 }
 
-// pump sends what can be sent.
+// pump sends what waits, if nothing is on its way.
 func (s *Store) pump() {
-	for {
-		conn, _ := s.nodes.get()
-		if conn == nil {
-			return
-		}
-		s.mu.Lock()
-		group := s.queue.take()
-		if len(group) > 0 {
-			s.sending.Add(1)
-		}
-		s.mu.Unlock()
-		if len(group) == 0 {
-			return
-		}
-		go func() {
-			defer s.sending.Done()
+	conn, _ := s.nodes.get()
+	if conn == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if group := s.queue.take(); len(group) > 0 {
+		s.sending.Go(func() {
 			s.send(conn, group)
 			s.pump()
-		}()
+		})
 	}
 }
 
 // take returns transactions for one request, in the order that they came, as
 // far as their hosts are free.
 func (q *queue) take() (group []*commit) {
-	if q.flying == maxFlying {
+	if q.flying {
 		return nil
 	}
 	var left []*commit
 	size := 0
-	held := make(map[records.Name]bool) // hosts of those left, which are to keep their order
+	held := make(map[records.Name]bool) // hosts of those before: each waits for its turn
 	for i, c := range q.waiting {
 		n := c.size()
 		alone := len(c.txn.Hosts)+3 > maxGroupOps
 		fits := len(group) == 0 || !alone && size+n <= maxBytes
-		if !fits || q.taken(c, held) {
+		again := slices.ContainsFunc(c.txn.Hosts, func(h records.Host) bool { return held[h.Name] })
+		for _, h := range c.txn.Hosts {
+			held[h.Name] = true
+		}
+		if !fits || again {
 			left = append(left, c)
-			for _, h := range c.txn.Hosts {
-				held[h.Name] = true
-			}
 			continue
 		}
 		group, size = append(group, c), size+n
-		for _, h := range c.txn.Hosts {
-			q.busy[h.Name] = true
-		}
 		if alone || len(group) == maxGroup {
 			left = append(left, q.waiting[i+1:]...)
 			break
 		}
 	}
 	q.waiting = left
-	if len(group) > 0 {
-		q.flying++
-	}
+	q.flying = len(group) > 0
 	return group
-}
-
-func (q *queue) taken(c *commit, held map[records.Name]bool) bool {
-	return slices.ContainsFunc(c.txn.Hosts, func(h records.Host) bool { return q.busy[h.Name] || held[h.Name] })
 }
 
 // size is about how many bytes c adds to a request.
@@ -190,17 +172,14 @@ func (c *commit) size() (n int) {
 	return n
 }
 
-// release frees the hosts of a group, and puts what has come to no end back in
-// front of the queue.
+// release lets the next request go, and puts what of this one has come to no end
+// back in front of the queue.
 func (s *Store) release(group []*commit) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue.flying--
+	s.queue.flying = false
 	var again []*commit
 	for _, c := range group {
-		for _, h := range c.txn.Hosts {
-			delete(s.queue.busy, h.Name)
-		}
 		if !c.finished {
 			again = append(again, c)
 		}

@@ -122,7 +122,7 @@ func (n *Notes) Write(ctx context.Context, text []byte) error {
 	if len(text) > maxNote {
 		return fmt.Errorf("a note of %d bytes for the other gateways is too long", len(text))
 	}
-	conn, err := n.store.nodes.wait(ctx)
+	conn, err := n.store.node(ctx)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (n *Notes) Write(ctx context.Context, text []byte) error {
 // Overran counts one more thing that was done after a term.
 func (n *Notes) Overran(ctx context.Context) error {
 	for {
-		conn, err := n.store.nodes.wait(ctx)
+		conn, err := n.store.node(ctx)
 		if err != nil {
 			return err
 		}

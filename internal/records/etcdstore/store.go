@@ -106,7 +106,6 @@ func prepare(o Options) (*Store, error) {
 	}
 	s := &Store{
 		Index: memory.NewIndex(0, 0, 0), o: o, nodes: nodes, bits: processBits(o.Name),
-		queue: queue{busy: make(map[records.Name]bool)},
 		ahead: make(map[records.Name]memory.Entry), damaged: make(map[string]string),
 		moved: make(chan struct{}), rewatch: func() {}, gateways: make(map[string]Gateway),
 	}
