@@ -11,7 +11,7 @@ import (
 )
 
 // hostTable is all hosts, for screens: they share it, and while none is open there
-// is none. Making it again takes at most a twenty-fifth of the time.
+// is none. Making it again takes at most a fiftieth of the time.
 type hostTable struct {
 	mu      sync.Mutex
 	hosts   []screen.Host
