@@ -33,7 +33,8 @@ server here serves.
 
 With --live it also asks every name server: does each [[rfc2136]] server have the
 zone and accept the TSIG key; do the server of verify and each secondary in notify
-have the zones of tinydns. Nothing is changed by that.`,
+have the zones of tinydns; and each endpoint of etcd: does it reach a majority.
+Nothing is changed by that.`,
 		Args: arguments(0, 0),
 	}
 	configFile := configFlag(c)

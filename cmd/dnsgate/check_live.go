@@ -5,12 +5,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"dnsgate/internal/config"
 	"dnsgate/internal/publish/datafile"
+	"dnsgate/internal/records/etcdstore"
 )
 
-// checkLive asks every name server of cfg whether it is there and has the zones;
+// checkLive asks each node of etcd, and every name server of cfg whether it has the zones;
 // tinydns is the zones of [tinydns], nil if they are not known. It changes nothing.
 func checkLive(ctx context.Context, cfg *config.Config, tinydns *datafile.Zones, tell func(any), warn func(string)) {
 	for i, z := range cfg.RFC2136 {
@@ -22,6 +24,11 @@ func checkLive(ctx context.Context, cfg *config.Config, tinydns *datafile.Zones,
 			tell(fmt.Errorf("%s: zone %s: %w", cfg.Places.Of(fmt.Sprintf("rfc2136[%d]", i)), z.Zone, err))
 		}
 		target.Close()
+	}
+	if cfg.Store == config.StoreEtcd {
+		for _, err := range etcdstore.Live(etcdOptions(cfg, slog.New(slog.DiscardHandler))) {
+			tell(fmt.Errorf("%s: %w", cfg.Places.Of("etcd.endpoints"), err))
+		}
 	}
 	t := cfg.TinyDNS
 	if t == nil || t.Verify == "" && len(t.Notify) == 0 {

@@ -95,6 +95,20 @@ func TestSeveralGateways(t *testing.T) {
 		t.Errorf("restoring again: %s", out)
 	}
 	must(t, exec.Command(old.binary, "check", "--config", config), "")
+	must(t, exec.Command(old.binary, "check", "--live", "--config", config), "")
+	away := filepath.Join(gates[0].dir, "away.toml")
+	content, err := os.ReadFile(config)
+	if err == nil {
+		err = os.WriteFile(away, []byte(strings.Replace(string(content), "endpoints = [", `endpoints = ["http://127.0.0.1:1", `, 1)), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, exec.Command(old.binary, "check", "--config", away), "")
+	if out, _ := exec.Command(old.binary, "check", "--live", "--config", away).Output(); strings.Count(string(out), "endpoint ") != 1 ||
+		!strings.Contains(string(out), "etcd.endpoints: endpoint http://127.0.0.1:1: ") {
+		t.Errorf("of an endpoint that is away: %s", out)
+	}
 	for _, g := range gates {
 		g.start(t)
 	}
