@@ -195,6 +195,19 @@ func (c Change) Check() error {
 	if c.Revision == 0 || c.Revision > maxRevision/2 { // the store that takes it goes on from there
 		return fmt.Errorf("revision %d, which no store has", c.Revision)
 	}
+	if year := c.Time.Year(); year < 1970 || year > 9998 {
+		return fmt.Errorf("the year %d, which no gateway's clock has", year)
+	}
+	if source, err := netip.ParseAddr(c.Source); err == nil && source.Zone() != "" {
+		return fmt.Errorf("source %s has a zone, which no gateway notes", clip(c.Source))
+	}
+	for _, r := range c.Old {
+		if r.Addr.IsValid() {
+			if err := CheckAddress(r.Addr, true); err != nil {
+				return err
+			}
+		}
+	}
 	count := make(map[Type]int)
 	seen := make(map[string]bool)
 	for _, r := range c.New {

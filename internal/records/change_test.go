@@ -54,6 +54,28 @@ func TestParseChangeRefuses(t *testing.T) {
 	}
 }
 
+// TestChangeCheck: what parses, but no gateway can have written.
+func TestChangeCheck(t *testing.T) {
+	const whole = "42 2026-11-21T06:05:00Z home.example.com 192.0.2.2 192.0.2.1 300 SHA256:abc 198.51.100.7"
+	for old, bad := range map[string]string{
+		"198.51.100.7": "fe80::1%y",
+		"2026":         "0001",
+		"2026-":        "9999-",
+		"192.0.2.2":    "127.0.0.1",
+		"192.0.2.1":    "127.0.0.1",
+		"home":         "home",             // as it is
+		"42":           "9007199254740992", // 2^53
+	} {
+		c, err := ParseChange(strings.Replace(whole, old, bad, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Check(); (err == nil) != (old == bad) {
+			t.Errorf("%s: %v", c, err)
+		}
+	}
+}
+
 // FuzzParseChange: whatever parses formats to the same bytes.
 func FuzzParseChange(f *testing.F) {
 	f.Add("42 2026-11-21T06:05:00Z home.example.com - 192.0.2.1@1800000000,txt=a 300 SHA256:abc 198.51.100.7")

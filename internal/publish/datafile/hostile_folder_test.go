@@ -383,3 +383,33 @@ func TestLockOfOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestExchangedWhileTheLedgerIsReplaced: the folder of a ledger is exchanged for a
+// link while its new version is made. It is replaced where it was.
+func TestExchangedWhileTheLedgerIsReplaced(t *testing.T) {
+	root, own := t.TempDir(), t.TempDir()
+	folder, aside := filepath.Join(root, "hosts"), filepath.Join(root, "aside")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l := ledger{path: filepath.Join(folder, ".dnsgate.hosts")}
+	if err := l.add([]string{"a.example.com", "b.example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	durable.Step = func(step, _ string) {
+		if step == durable.Created {
+			os.Rename(folder, aside)
+			os.Symlink(own, folder)
+		}
+	}
+	defer func() { durable.Step = nil }()
+	if err := l.keep(func(word string) bool { return word == "a.example.com" }); err != nil {
+		t.Error(err)
+	}
+	if got := read(t, filepath.Join(aside, ".dnsgate.hosts")); got != "a.example.com\n" {
+		t.Errorf("the ledger has %q", got)
+	}
+	if entries, _ := os.ReadDir(own); len(entries) != 0 {
+		t.Errorf("the other folder has %v", entries)
+	}
+}

@@ -122,7 +122,18 @@ func (l *ledger) keep(wanted func(word string) bool) error {
 	if len(kept) == len(l.words) {
 		return nil
 	}
-	if err := durable.WriteFile(l.path, []byte(lines.String()), 0o644); err != nil {
+	folder, err := durable.OpenFolder(filepath.Dir(l.path))
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	batch, name := durable.NewBatch(folder), filepath.Base(l.path)
+	defer batch.Abort()
+	if err := batch.Replace(name, []byte(lines.String()), 0o644); err != nil {
+		return err
+	}
+	failed, err := batch.Commit()
+	if err := errors.Join(failed[name], err); err != nil {
 		return err
 	}
 	l.words = kept
