@@ -52,6 +52,19 @@ var special = []struct {
 // Private, carrier-shared and unique local addresses may be where private is
 // set.
 func CheckAddress(addr netip.Addr, private bool) error {
+	if err := checkSpecial(addr, private); err != nil {
+		return err
+	}
+	addr = addr.Unmap().WithZone("")
+	if subnet := netip.PrefixFrom(addr, 64).Masked(); addr.Is6() && subnet.Addr() == addr {
+		return fmt.Errorf("%w: %s is a subnet's own; to move a host to that prefix and keep its host part, send %s", ErrNotAddress, addr, subnet)
+	}
+	return nil
+}
+
+// checkSpecial is CheckAddress as it was before 0.1, whose stores may have the
+// addresses of subnets.
+func checkSpecial(addr netip.Addr, private bool) error {
 	if !addr.IsValid() {
 		return fmt.Errorf("%w: there is none", ErrNotAddress)
 	}
@@ -60,9 +73,6 @@ func CheckAddress(addr netip.Addr, private bool) error {
 		if s.prefix.Contains(addr) && !(s.private && private) {
 			return fmt.Errorf("%w: %s is %s", ErrNotAddress, addr, s.what)
 		}
-	}
-	if subnet := netip.PrefixFrom(addr, 64).Masked(); addr.Is6() && subnet.Addr() == addr {
-		return fmt.Errorf("%w: %s is a subnet's own; to move a host to that prefix and keep its host part, send %s", ErrNotAddress, addr, subnet)
 	}
 	return nil
 }

@@ -203,7 +203,7 @@ func (c Change) Check() error {
 	}
 	for _, r := range c.Old {
 		if r.Addr.IsValid() {
-			if err := CheckAddress(r.Addr, true); err != nil {
+			if err := checkSpecial(r.Addr, true); err != nil {
 				return err
 			}
 		}
@@ -223,7 +223,7 @@ func (c Change) Check() error {
 			return fmt.Errorf("%s may have no %s record", c.Name, r.Type())
 		}
 		if r.Addr.IsValid() {
-			if err := CheckAddress(r.Addr, true); err != nil {
+			if err := checkSpecial(r.Addr, true); err != nil {
 				return err
 			}
 		}
