@@ -4,12 +4,15 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // acmeURL is where pebble, the ACME server of Let's Encrypt for tests, listens
@@ -20,41 +23,41 @@ const acmeURL = "https://acme.example.test:14000/dir"
 // server that believes them, or a resolver.
 func newACME(t *testing.T, dns string, conf ...string) *network {
 	t.Helper()
-	needs(t, "tinydns", "axfrdns", "tcpserver", "openssl")
+	rig.Needs(t, "tinydns", "axfrdns", "tcpserver", "openssl")
 	server, err := pebble()
 	if err != nil {
-		absent(t, err.Error())
+		rig.Absent(t, err.Error())
 	}
 	n := newNetwork(t, conf...)
 
-	env := append(slices.Clone(path), "IP="+gate4, "UID=0", "GID=0", "ROOT="+n.dir+"/root", "AXFR=")
-	n.gate.background(t, env, "tinydns")
-	n.gate.background(t, env, "tcpserver", "-HR", "-l0", gate4, "53", "axfrdns") // pebble asks over TCP
-	n.gate.must(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+	env := append(slices.Clone(rig.Path), "IP="+gate4, "UID=0", "GID=0", "ROOT="+n.dir+"/root", "AXFR=")
+	n.gate.Start(t, env, "tinydns")
+	n.gate.Start(t, env, "tcpserver", "-HR", "-l0", gate4, "53", "axfrdns") // pebble asks over TCP
+	n.gate.Must(t, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
 		"-subj", "/CN=acme.example.test", "-addext", "subjectAltName=DNS:acme.example.test",
 		"-keyout", n.dir+"/acme.key", "-out", n.dir+"/acme.crt")
-	n.gate.write(t, n.dir+"/pebble.json", `{"pebble": {"listenAddress": "`+gate4+`:14000", "managementListenAddress": "127.0.0.1:15000",
+	n.gate.Write(t, n.dir+"/pebble.json", `{"pebble": {"listenAddress": "`+gate4+`:14000", "managementListenAddress": "127.0.0.1:15000",
 		"certificate": "`+n.dir+`/acme.crt", "privateKey": "`+n.dir+`/acme.key", "httpPort": 80, "tlsPort": 443}}`, 0o644)
-	said := n.gate.background(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, server, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", dns)
+	said := n.gate.Start(t, []string{"PEBBLE_VA_NOSLEEP=1", "PEBBLE_WFE_NONCEREJECT=0"}, server, "-strict", "-config", n.dir+"/pebble.json", "-dnsserver", dns)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("pebble said:\n%s", said)
 		}
 	})
-	wait(t, "pebble and the name servers listen", func() bool {
-		return n.gate.listens(t, "14000") && n.gate.listens(t, "53") && n.gate.must(t, "ss", "-Hlun", "sport = :53") != ""
+	rig.Wait(t, "pebble and the name servers listen", func() bool {
+		return n.gate.Listens(t, "14000") && n.gate.Listens(t, "53") && n.gate.Must(t, "ss", "-Hlun", "sport = :53") != ""
 	})
 
 	// tinydns is silent about names that are not its own.
-	n.home.write(t, "/etc/resolv.conf", "nameserver "+gate4+"\noptions timeout:1 attempts:1\n", 0o644)
-	n.home.must(t, "sh", "-c", "echo "+gate4+" acme.example.test >>/etc/hosts; cp "+n.dir+"/acme.crt /root/acme.crt")
+	n.home.Write(t, "/etc/resolv.conf", "nameserver "+gate4+"\noptions timeout:1 attempts:1\n", 0o644)
+	n.home.Must(t, "sh", "-c", "echo "+gate4+" acme.example.test >>/etc/hosts; cp "+n.dir+"/acme.crt /root/acme.crt")
 	return n
 }
 
 // pebble builds the ACME server once, beside dnsgate, from the Go module proxy
 // and not from this module.
 var pebble = sync.OnceValues(func() (string, error) {
-	dir := filepath.Dir(dnsgate)
+	dir := os.Getenv("HOME") // the one that rig gives the tests
 	cmd := exec.Command("go", "install", "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1")
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Environ(), "GOBIN="+dir, "GOFLAGS=")
@@ -68,12 +71,12 @@ var pebble = sync.OnceValues(func() (string, error) {
 // names below it, and that no challenge is left.
 func (n *network) issued(t *testing.T, file string) {
 	t.Helper()
-	block, _ := pem.Decode([]byte(n.home.must(t, "cat", file)))
+	block, _ := pem.Decode([]byte(n.home.Must(t, "cat", file)))
 	if block == nil {
 		t.Fatalf("%s holds no certificate", file)
 	}
 	cert, err := x509.ParseCertificate(block.Bytes)
-	must(t, err)
+	rig.Must(t, err)
 	slices.Sort(cert.DNSNames)
 	if names := strings.Join(cert.DNSNames, " "); names != "*.home.example.test home.example.test" {
 		t.Errorf("the certificate is for %s", names)
@@ -85,39 +88,39 @@ func (n *network) issued(t *testing.T, file string) {
 }
 
 func TestDehydrated(t *testing.T) {
-	needs(t, "dehydrated", "curl")
+	rig.Needs(t, "dehydrated", "curl")
 	n := newACME(t, gate4+":53")
 	for name, chain := range map[string]string{"one": "no", "all": "yes"} {
 		dir := "/root/" + name
-		n.home.write(t, dir+"/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR="+dir+"\nHOOK_CHAIN="+chain+"\nACCOUNT_KEYSIZE=2048\n", 0o644)
-		n.home.must(t, "dehydrated", "-f", dir+"/config", "--register", "--accept-terms")
-		n.home.must(t, "dehydrated", "-f", dir+"/config", "-c", "-t", "dns-01", "-k", here(t, "acme/dehydrated"),
+		n.home.Write(t, dir+"/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR="+dir+"\nHOOK_CHAIN="+chain+"\nACCOUNT_KEYSIZE=2048\n", 0o644)
+		n.home.Must(t, "dehydrated", "-f", dir+"/config", "--register", "--accept-terms")
+		n.home.Must(t, "dehydrated", "-f", dir+"/config", "-c", "-t", "dns-01", "-k", here(t, "acme/dehydrated"),
 			"-d", "home.example.test", "-d", "*.home.example.test")
 		n.issued(t, dir+"/certs/home.example.test/cert.pem")
 	}
 }
 
 func TestLego(t *testing.T) {
-	needs(t, "lego")
+	rig.Needs(t, "lego")
 	n := newACME(t, gate4+":53")
-	env := append(slices.Clone(path), "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_SEQUENCE_INTERVAL=1", "EXEC_PATH="+here(t, "acme/lego"))
-	r := n.home.runIn(t, env, "lego", "--path", "/root/lego", "--server", acmeURL, "--accept-tos", "--email", "you@example.test",
+	env := append(slices.Clone(rig.Path), "LEGO_CA_CERTIFICATES=/root/acme.crt", "EXEC_SEQUENCE_INTERVAL=1", "EXEC_PATH="+here(t, "acme/lego"))
+	r := n.home.RunIn(t, env, "lego", "--path", "/root/lego", "--server", acmeURL, "--accept-tos", "--email", "you@example.test",
 		"--dns", "exec", "--dns.resolvers", gate4+":53", "--dns-timeout", "1", "-d", "home.example.test", "-d", "*.home.example.test", "run")
-	if r.status != 0 {
-		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r.Status != 0 {
+		t.Fatalf("status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	n.issued(t, "/root/lego/certificates/home.example.test.crt")
 }
 
 func TestCertbot(t *testing.T) {
-	needs(t, "certbot")
+	rig.Needs(t, "certbot")
 	n := newACME(t, gate4+":53")
-	r := n.home.runIn(t, append(slices.Clone(path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
+	r := n.home.RunIn(t, append(slices.Clone(rig.Path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
 		"--manual-auth-hook", here(t, "acme/certbot-auth"), "--manual-cleanup-hook", here(t, "acme/certbot-cleanup"),
 		"--agree-tos", "--register-unsafely-without-email", "--server", acmeURL, "--config-dir", "/root/certbot",
 		"--work-dir", "/root/certbot", "--logs-dir", "/root/certbot", "-d", "home.example.test", "-d", "*.home.example.test")
-	if r.status != 0 {
-		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r.Status != 0 {
+		t.Fatalf("status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	n.issued(t, "/root/certbot/live/home.example.test/cert.pem")
 }
@@ -126,35 +129,35 @@ func TestCertbot(t *testing.T) {
 // challenge is a CNAME record that leads to the gateway's zone, as a resolver
 // (BIND) follows it.
 func TestACMEAliasIssued(t *testing.T) {
-	needs(t, "certbot", "dehydrated", "curl", "named")
+	rig.Needs(t, "certbot", "dehydrated", "curl", "named")
 	n := newACME(t, gate4+":5300", "acme_alias www.example.org home.example.test")
-	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n.example.org:"+gate4+":a.ns.example.org:259200\n"+
+	n.gate.Write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n.example.org:"+gate4+":a.ns.example.org:259200\n"+
 		"C_acme-challenge.www.example.org:_acme-challenge.home.example.test.\n", 0o644)
-	n.gate.write(t, "/etc/bind/alias.conf", `options { directory "/run"; pid-file none; listen-on port 5300 { `+gate4+`; }; listen-on-v6 { none; }; recursion yes; dnssec-validation no; max-cache-ttl 0; max-ncache-ttl 0; };
+	n.gate.Write(t, "/etc/bind/alias.conf", `options { directory "/run"; pid-file none; listen-on port 5300 { `+gate4+`; }; listen-on-v6 { none; }; recursion yes; dnssec-validation no; max-cache-ttl 0; max-ncache-ttl 0; };
 controls {};
 zone "example.test" { type static-stub; server-addresses { `+gate4+`; }; };
 zone "example.org" { type static-stub; server-addresses { `+gate4+`; }; };
 `, 0o644)
-	said := n.gate.background(t, path, "named", "-g", "-c", "/etc/bind/alias.conf")
+	said := n.gate.Start(t, rig.Path, "named", "-g", "-c", "/etc/bind/alias.conf")
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("named said:\n%s", said)
 		}
 	})
-	wait(t, "named listens", func() bool { return n.gate.listens(t, "5300") })
+	rig.Wait(t, "named listens", func() bool { return n.gate.Listens(t, "5300") })
 
-	n.home.write(t, "/root/d/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR=/root/d\nACCOUNT_KEYSIZE=2048\n", 0o644)
-	n.home.must(t, "dehydrated", "-f", "/root/d/config", "--register", "--accept-terms")
-	n.home.must(t, "dehydrated", "-f", "/root/d/config", "-c", "-t", "dns-01", "-k", here(t, "acme/dehydrated"), "-d", "www.example.org", "-d", "*.www.example.org")
-	r := n.home.runIn(t, append(slices.Clone(path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
+	n.home.Write(t, "/root/d/config", "CA="+acmeURL+"\nCURL_OPTS='--cacert /root/acme.crt'\nBASEDIR=/root/d\nACCOUNT_KEYSIZE=2048\n", 0o644)
+	n.home.Must(t, "dehydrated", "-f", "/root/d/config", "--register", "--accept-terms")
+	n.home.Must(t, "dehydrated", "-f", "/root/d/config", "-c", "-t", "dns-01", "-k", here(t, "acme/dehydrated"), "-d", "www.example.org", "-d", "*.www.example.org")
+	r := n.home.RunIn(t, append(slices.Clone(rig.Path), "REQUESTS_CA_BUNDLE=/root/acme.crt"), "certbot", "certonly", "-n", "--manual", "--preferred-challenges", "dns",
 		"--manual-auth-hook", here(t, "acme/certbot-auth"), "--manual-cleanup-hook", here(t, "acme/certbot-cleanup"),
 		"--agree-tos", "--register-unsafely-without-email", "--server", acmeURL, "--config-dir", "/root/certbot",
 		"--work-dir", "/root/certbot", "--logs-dir", "/root/certbot", "-d", "www.example.org")
-	if r.status != 0 {
-		t.Fatalf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+	if r.Status != 0 {
+		t.Fatalf("status %d\n%s%s", r.Status, r.Stdout, r.Stderr)
 	}
 	for _, file := range []string{"/root/d/certs/www.example.org/cert.pem", "/root/certbot/live/www.example.org/cert.pem"} {
-		if names := n.home.must(t, "openssl", "x509", "-in", file, "-noout", "-ext", "subjectAltName"); !strings.Contains(names, "DNS:www.example.org") {
+		if names := n.home.Must(t, "openssl", "x509", "-in", file, "-noout", "-ext", "subjectAltName"); !strings.Contains(names, "DNS:www.example.org") {
 			t.Errorf("%s is for %s", file, names)
 		}
 	}
@@ -180,9 +183,9 @@ func TestACMEAlias(t *testing.T) {
 		{nil, []string{here(t, "acme/lego"), "present", "_acme-challenge.www.example.org.", value}, there},
 		{nil, []string{here(t, "acme/lego"), "cleanup", "_acme-challenge.www.example.org.", value}, ""},
 	} {
-		r := n.home.runIn(t, slices.Concat(step.env, path), step.args...)
-		if got := n.records(t); r.status != 0 || got != step.want {
-			t.Errorf("%q: status %d, records %s, want %s\n%s%s", step.args, r.status, got, step.want, r.stdout, r.stderr)
+		r := n.home.RunIn(t, slices.Concat(step.env, rig.Path), step.args...)
+		if got := n.records(t); r.Status != 0 || got != step.want {
+			t.Errorf("%q: status %d, records %s, want %s\n%s%s", step.args, r.Status, got, step.want, r.Stdout, r.Stderr)
 		}
 	}
 }
@@ -233,9 +236,9 @@ func TestACMEHooks(t *testing.T) {
 		{nil, acmesh("dns_dnsgate_add", "_acme-challenge.other.example.test", one), 77, text(two)},
 	}
 	for _, step := range steps {
-		r := n.home.runIn(t, slices.Concat(step.env, path), step.args...)
-		if r.status != step.status {
-			t.Errorf("%q: status %d, want %d\n%s%s", step.args, r.status, step.status, r.stdout, r.stderr)
+		r := n.home.RunIn(t, slices.Concat(step.env, rig.Path), step.args...)
+		if r.Status != step.status {
+			t.Errorf("%q: status %d, want %d\n%s%s", step.args, r.Status, step.status, r.Stdout, r.Stderr)
 		}
 		if got := n.records(t); got != step.want {
 			t.Errorf("%q: records %s, want %s", step.args, got, step.want)

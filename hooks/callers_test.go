@@ -1,11 +1,12 @@
 package hooks_test
 
 import (
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // event is what a caller's own caller does: a command with just this
@@ -85,32 +86,32 @@ func TestCallers(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			needs(t, test.needs...)
+			rig.Needs(t, test.needs...)
 			n := newNetwork(t, test.conf...)
 			openwrt(t, n.home)
 			if test.before != nil {
-				n.push(t, append([]string{"--force"}, test.before...)...).expect(t, 0)
+				n.push(t, append([]string{"--force"}, test.before...)...).Expect(t, 0)
 			}
 			install(t, n.home, test.install, test.block)
-			n.home.must(t, "ip", "link", "set", "eth0", "down")
-			r := n.home.runIn(t, test.event.env, test.event.args...)
-			if r.status != 0 || r.stdout != "" || r.stderr != "" {
-				t.Errorf("status %d: %s%s", r.status, r.stdout, r.stderr)
+			n.home.Must(t, "ip", "link", "set", "eth0", "down")
+			r := n.home.RunIn(t, test.event.env, test.event.args...)
+			if r.Status != 0 || r.Stdout != "" || r.Stderr != "" {
+				t.Errorf("status %d: %s%s", r.Status, r.Stdout, r.Stderr)
 			}
-			if n.home.run(t, "pgrep", "-f", "/usr/(local/)?bin/dnsgate-push").status != 0 {
+			if n.home.Run(t, "pgrep", "-f", "/usr/(local/)?bin/dnsgate-push").Status != 0 {
 				t.Error("nothing goes on in the background")
 			}
-			n.home.must(t, "ip", "link", "set", "eth0", "up")
+			n.home.Must(t, "ip", "link", "set", "eth0", "up")
 			n.expect(t, test.want)
 		})
 	}
 }
 
 // openwrt makes the folders that OpenWrt has, and the script where it wants it.
-func openwrt(t *testing.T, m *machine) {
+func openwrt(t *testing.T, m *rig.Machine) {
 	t.Helper()
-	m.must(t, "mkdir", "-p", "/etc/hotplug.d/iface", "/usr/lib/ddns")
-	m.must(t, "cp", here(t, "dnsgate-push"), "/usr/bin/dnsgate-push")
+	m.Must(t, "mkdir", "-p", "/etc/hotplug.d/iface", "/usr/lib/ddns")
+	m.Must(t, "cp", here(t, "dnsgate-push"), "/usr/bin/dnsgate-push")
 }
 
 // TestUninterested runs hooks for events that are none of ours: nothing is to
@@ -137,12 +138,12 @@ func TestUninterested(t *testing.T) {
 		{strings.Fields("reason=BOUND interface=eth0 new_ip_address="), []string{"sh", "-c", ". /etc/dhcp/dhclient-exit-hooks.d/dnsgate"}},
 		{strings.Fields("reason=STOP interface=eth0"), []string{"sh", "-c", ". /etc/dhcpcd.exit-hook"}},
 	} {
-		r := n.home.runIn(t, append(e.env, "PATH=/usr/bin:/bin"), e.args...)
-		if r.status != 0 || r.stdout != "" || r.stderr != "" {
-			t.Errorf("%q: status %d: %s%s", e, r.status, r.stdout, r.stderr)
+		r := n.home.RunIn(t, append(e.env, "PATH=/usr/bin:/bin"), e.args...)
+		if r.Status != 0 || r.Stdout != "" || r.Stderr != "" {
+			t.Errorf("%q: status %d: %s%s", e, r.Status, r.Stdout, r.Stderr)
 		}
 	}
-	if log := n.home.log(t); log != "" || n.home.run(t, "ls", "/var/lib/dnsgate-push").status == 0 {
+	if log := n.home.Log(t, "dnsgate-push"); log != "" || n.home.Run(t, "ls", "/var/lib/dnsgate-push").Status == 0 {
 		t.Errorf("something was pushed: %s", log)
 	}
 }
@@ -167,17 +168,17 @@ echo and goes on
 			"/etc/dhcpcd.exit-hook":                   "reason=DELEGATED6 interface=eth0 new_delegated_dhcp6_prefix=2001:db8:7:8::/64",
 		} {
 			args := append(append([]string{}, shell...), "-c", around, "sh", hook)
-			r := n.home.runIn(t, append(strings.Fields(env), "PATH=/usr/bin:/bin"), args...)
-			if r.status != 0 || r.stdout != "and goes on\n" || r.stderr != "" {
-				t.Errorf("%s: status %d: the shell then says %q\n%s", hook, r.status, r.stdout, r.stderr)
+			r := n.home.RunIn(t, append(strings.Fields(env), "PATH=/usr/bin:/bin"), args...)
+			if r.Status != 0 || r.Stdout != "and goes on\n" || r.Stderr != "" {
+				t.Errorf("%s: status %d: the shell then says %q\n%s", hook, r.Status, r.Stdout, r.Stderr)
 			}
 		}
 	}
 	n.expect(t, "A 203.0.113.30")
-	n.push(t, "2001:db8::99").expect(t, 0)
-	r := n.home.runIn(t, strings.Fields("reason=DELEGATED6 interface=eth0 new_delegated_dhcp6_prefix=2001:db8:7:9::/64"), "sh", "-c", ". /etc/dhcpcd.exit-hook")
-	if r.status != 0 {
-		t.Errorf("status %d: %s", r.status, r.stderr)
+	n.push(t, "2001:db8::99").Expect(t, 0)
+	r := n.home.RunIn(t, strings.Fields("reason=DELEGATED6 interface=eth0 new_delegated_dhcp6_prefix=2001:db8:7:9::/64"), "sh", "-c", ". /etc/dhcpcd.exit-hook")
+	if r.Status != 0 {
+		t.Errorf("status %d: %s", r.Status, r.Stderr)
 	}
 	n.expect(t, "A 203.0.113.30, AAAA 2001:db8:7:9::99")
 }
@@ -185,11 +186,11 @@ echo and goes on
 // TestNetworkdDispatcher lets the real networkd-dispatcher run the hook, with
 // what networkctl printed on a machine that has systemd-networkd.
 func TestNetworkdDispatcher(t *testing.T) {
-	needs(t, "networkd-dispatcher", "python3")
+	rig.Needs(t, "networkd-dispatcher", "python3")
 	n := newNetwork(t, "address argument")
 	install(t, n.home, "### networkd-dispatcher", 0)
-	n.home.write(t, "/usr/bin/networkctl", "#!/bin/sh\nexec cat "+here(t, "testdata/networkctl")+"/$1\n", 0o755)
-	n.home.must(t, "python3", "-c", `
+	n.home.Write(t, "/usr/bin/networkctl", "#!/bin/sh\nexec cat "+here(t, "testdata/networkctl")+"/$1\n", 0o755)
+	n.home.Must(t, "python3", "-c", `
 import importlib.machinery, importlib.util
 loader = importlib.machinery.SourceFileLoader("dispatcher", "/usr/bin/networkd-dispatcher")
 module = importlib.util.module_from_spec(importlib.util.spec_from_loader("dispatcher", loader))
@@ -201,33 +202,33 @@ module.Dispatcher("/etc/networkd-dispatcher").handle_state("eth0", operational_s
 
 // TestIfup lets the real ifup(8) configure an interface.
 func TestIfup(t *testing.T) {
-	needs(t, "ifup")
+	rig.Needs(t, "ifup")
 	n := newNetwork(t, "address interface eth0", "family 4")
 	install(t, n.home, "### ifupdown", 0)
-	n.home.must(t, "ip", "addr", "flush", "dev", "eth0")
-	n.home.write(t, "/etc/network/interfaces", "iface eth0 inet static\n\taddress 192.0.2.40/24\n", 0o644)
-	n.home.must(t, "ifup", "--state-dir=/run", "eth0")
+	n.home.Must(t, "ip", "addr", "flush", "dev", "eth0")
+	n.home.Write(t, "/etc/network/interfaces", "iface eth0 inet static\n\taddress 192.0.2.40/24\n", 0o644)
+	n.home.Must(t, "ifup", "--state-dir=/run", "eth0")
 	n.expect(t, "A 192.0.2.40")
 }
 
 // TestCron lets the real cron run its table: at boot, and then each minute
 // instead of each fifth.
 func TestCron(t *testing.T) {
-	needs(t, "cron")
+	rig.Needs(t, "cron")
 	n := newNetwork(t, "address file /root/address", "fresh 0")
-	n.home.write(t, "/root/address", "203.0.113.41\n", 0o644)
+	n.home.Write(t, "/root/address", "203.0.113.41\n", 0o644)
 	install(t, n.home, "### cron", 0)
-	n.home.must(t, "sed", "-i", `s#^\*/5#*  #`, "/etc/cron.d/dnsgate")
-	n.home.must(t, "sh", "-c", "rm -f /etc/cron.d/e2* /etc/cron.d/sysstat /etc/crontab")
-	n.home.background(t, path, "cron", "-f")
+	n.home.Must(t, "sed", "-i", `s#^\*/5#*  #`, "/etc/cron.d/dnsgate")
+	n.home.Must(t, "sh", "-c", "rm -f /etc/cron.d/e2* /etc/cron.d/sysstat /etc/crontab")
+	n.home.Start(t, rig.Path, "cron", "-f")
 	n.expect(t, "A 203.0.113.41")
 	if testing.Short() {
 		t.Skip("the next minute is far away")
 	}
-	n.home.write(t, "/root/address", "203.0.113.42\n", 0o644)
+	n.home.Write(t, "/root/address", "203.0.113.42\n", 0o644)
 	n.expect(t, "A 203.0.113.42")
-	if text, err := os.ReadFile(n.home.syslog); err != nil || strings.Contains(string(text), "discarding output") {
-		t.Errorf("cron had something to mail: %v\n%s", err, text)
+	if log := n.home.Log(t, "discarding output"); log != "" {
+		t.Errorf("cron had something to mail: %s", log)
 	}
 }
 
@@ -246,7 +247,7 @@ send_update "$1"; echo "returned $?"`
 		"--offline":    "4 dnsgate-push: dnsgate-push: \"--offline\" is not an address\nreturned 1\n",
 		"":             "4 dnsgate-push: dnsgate-push: an address is empty\nreturned 1\n",
 	} {
-		if got := n.home.must(t, "busybox", "sh", "-c", updater, "sh", address); got != want {
+		if got := n.home.Must(t, "busybox", "sh", "-c", updater, "sh", address); got != want {
 			t.Errorf("%q: %q, want %q", address, got, want)
 		}
 	}
@@ -255,25 +256,25 @@ send_update "$1"; echo "returned $?"`
 
 // TestUnits has systemd read the units, and count what the service could do.
 func TestUnits(t *testing.T) {
-	needs(t, "systemd-analyze")
-	m := newMachine(t)
+	rig.Needs(t, "systemd-analyze")
+	m := rig.NewMachine(t, "home")
 	install(t, m, "## Install", 0)
-	m.must(t, "sh", "-c", "cp "+here(t, "systemd")+"/* /etc/systemd/system/ && mkdir -p /run/user/0 /root/.config/dnsgate")
+	m.Must(t, "sh", "-c", "cp "+here(t, "systemd")+"/* /etc/systemd/system/ && mkdir -p /run/user/0 /root/.config/dnsgate")
 	for _, args := range [][]string{
 		{"verify", "--man=no", "/etc/systemd/system/dnsgate-push.service", "/etc/systemd/system/dnsgate-push.timer"},
 		{"--user", "verify", "/etc/systemd/system/dnsgate-push-file.path", "/etc/systemd/system/dnsgate-push-file.service"},
 		{"security", "--offline=true", "--threshold=25", "/etc/systemd/system/dnsgate-push.service"},
 	} {
-		r := m.runIn(t, append(slices.Clone(path), "XDG_RUNTIME_DIR=/run/user/0"), append([]string{"systemd-analyze"}, args...)...)
-		if r.status != 0 || r.stderr != "" {
-			t.Errorf("systemd-analyze %q: status %d\n%s%s", args, r.status, r.stdout, r.stderr)
+		r := m.RunIn(t, append(slices.Clone(rig.Path), "XDG_RUNTIME_DIR=/run/user/0"), append([]string{"systemd-analyze"}, args...)...)
+		if r.Status != 0 || r.Stderr != "" {
+			t.Errorf("systemd-analyze %q: status %d\n%s%s", args, r.Status, r.Stdout, r.Stderr)
 		}
 	}
 }
 
 // TestPropertyList checks the file for launchd.
 func TestPropertyList(t *testing.T) {
-	needs(t, "python3")
+	rig.Needs(t, "python3")
 	out, err := exec.Command("python3", "-c", `
 import plistlib
 p = plistlib.load(open("launchd/dnsgate.push.plist", "rb"))

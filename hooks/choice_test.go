@@ -5,40 +5,41 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // here is the absolute path of a file of this folder.
 func here(t *testing.T, file string) string {
 	t.Helper()
 	abs, err := filepath.Abs(file)
-	must(t, err)
+	rig.Must(t, err)
 	return abs
 }
 
 // pushOn runs c's dnsgate-push on m, with folder before all others in PATH.
-func (c *client) pushOn(t *testing.T, m *machine, folder string, args ...string) result {
+func pushOn(t *testing.T, c *rig.Client, m *rig.Machine, folder string, args ...string) rig.Result {
 	t.Helper()
-	all := append(append(append([]string{}, c.shell...), here(t, "dnsgate-push"), "--config", c.config), args...)
-	return m.runIn(t, []string{"PATH=" + folder + ":/usr/sbin:/usr/bin:/sbin:/bin"}, all...)
+	return m.RunIn(t, []string{"PATH=" + folder + ":/usr/sbin:/usr/bin:/sbin:/bin"}, c.Words(args...)...)
 }
 
 // tools lists the programs that show addresses: each folder has one that comes
 // before the system's ip.
 func tools(t *testing.T) map[string]string {
 	t.Helper()
-	needs(t, "ip", "busybox", "ifconfig")
+	rig.Needs(t, "ip", "busybox", "ifconfig")
 	dir := t.TempDir()
 	folders := map[string]string{"iproute2": "/usr/sbin"}
 	for _, name := range []string{"busybox ip", "ifconfig", "busybox ifconfig"} {
 		folder := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))
-		must(t, os.Mkdir(folder, 0o755))
+		rig.Must(t, os.Mkdir(folder, 0o755))
 		folders[name] = folder
 		busybox, program, _ := strings.Cut(name, " ")
 		if program != "ip" {
-			write(t, filepath.Join(folder, "ip"), "#!/bin/sh\nexit 127\n", 0o755)
+			rig.Write(t, filepath.Join(folder, "ip"), "#!/bin/sh\nexit 127\n", 0o755)
 		}
 		if busybox == "busybox" {
-			must(t, os.Symlink("/usr/bin/busybox", filepath.Join(folder, program)))
+			rig.Must(t, os.Symlink("/usr/bin/busybox", filepath.Join(folder, program)))
 		}
 	}
 	return folders
@@ -49,9 +50,9 @@ func tools(t *testing.T) map[string]string {
 func TestInterfaceChoice(t *testing.T) {
 	t.Parallel()
 	folders := tools(t)
-	m, other := newMachine(t), newMachine(t)
-	link(t, m, other, "eth0")
-	m.must(t, "sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr")
+	m, other := rig.NewMachine(t, "home"), rig.NewMachine(t, "home")
+	rig.Link(t, m, other, "eth0")
+	m.Must(t, "sh", "-c", "echo 2 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr")
 
 	steps := []struct {
 		do     string // ip(8) arguments, or "" for nothing
@@ -79,7 +80,7 @@ func TestInterfaceChoice(t *testing.T) {
 	}
 	for _, step := range steps {
 		if step.do != "" {
-			m.must(t, append([]string{"ip"}, strings.Fields(step.do)...)...)
+			m.Must(t, append([]string{"ip"}, strings.Fields(step.do)...)...)
 		}
 		for tool, folder := range folders {
 			if step.only != "" && !strings.Contains(", "+step.only+",", ", "+tool+",") {
@@ -89,17 +90,17 @@ func TestInterfaceChoice(t *testing.T) {
 			if !strings.Contains(conf, "address") {
 				conf += "\naddress interface eth0"
 			}
-			r := newClient(t, "dash", conf).pushOn(t, m, folder, "-v")
-			got := r.sent()
+			r := pushOn(t, newClient(t, "dash", conf), m, folder, "-v")
+			got := sent(r)
 			if strings.HasSuffix(step.want, ":") {
 				if got == "2001:db8:0:3::7" {
 					t.Errorf("%s: %q: the stable address was chosen", tool, conf)
 				}
 				got = got[:min(len(got), len(step.want))]
 			}
-			if got != step.want || r.status != step.status {
+			if got != step.want || r.Status != step.status {
 				t.Errorf("%s: after %q, with %q: status %d, sent %q, want %q\n%s\n%s", tool, step.do, conf,
-					r.status, got, step.want, r.stderr, m.run(t, "ip", "-o", "addr", "show", "dev", "eth0").stdout)
+					r.Status, got, step.want, r.Stderr, m.Run(t, "ip", "-o", "addr", "show", "dev", "eth0").Stdout)
 			}
 		}
 	}
@@ -109,14 +110,14 @@ func TestInterfaceChoice(t *testing.T) {
 // that nobody else has it.
 func TestTentative(t *testing.T) {
 	t.Parallel()
-	m, other := newMachine(t), newMachine(t)
-	link(t, m, other, "eth0")
-	m.must(t, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad; echo 1 >/proc/sys/net/ipv6/conf/all/accept_dad")
-	m.must(t, "sh", "-c", "echo 100 >/proc/sys/net/ipv6/conf/eth0/dad_transmits")
-	m.must(t, "ip", "addr", "add", "2001:db8::7/64", "dev", "eth0")
+	m, other := rig.NewMachine(t, "home"), rig.NewMachine(t, "home")
+	rig.Link(t, m, other, "eth0")
+	m.Must(t, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/eth0/accept_dad; echo 1 >/proc/sys/net/ipv6/conf/all/accept_dad")
+	m.Must(t, "sh", "-c", "echo 100 >/proc/sys/net/ipv6/conf/eth0/dad_transmits")
+	m.Must(t, "ip", "addr", "add", "2001:db8::7/64", "dev", "eth0")
 	c := newClient(t, "dash", "family 6", "address interface eth0")
-	if r := c.pushOn(t, m, "/usr/sbin", "-v"); r.sent() != "" || r.status != 75 {
-		t.Errorf("status %d, sent %q\n%s", r.status, r.sent(), r.stderr)
+	if r := pushOn(t, c, m, "/usr/sbin", "-v"); sent(r) != "" || r.Status != 75 {
+		t.Errorf("status %d, sent %q\n%s", r.Status, sent(r), r.Stderr)
 	}
 }
 
@@ -131,12 +132,12 @@ func TestRecordedInterfaces(t *testing.T) {
 	for _, test := range tests {
 		t.Run(strings.TrimSpace(test.recorded+" "+strings.TrimPrefix(test.conf, "ipv6 ")), func(t *testing.T) {
 			dir := t.TempDir()
-			write(t, filepath.Join(dir, "ip"), "#!/bin/sh\nexit 127\n", 0o755)
-			write(t, filepath.Join(dir, "ifconfig"), "#!/bin/sh\nexec cat "+filepath.Join(root, test.recorded)+"\n", 0o755)
+			rig.Write(t, filepath.Join(dir, "ip"), "#!/bin/sh\nexit 127\n", 0o755)
+			rig.Write(t, filepath.Join(dir, "ifconfig"), "#!/bin/sh\nexec cat "+filepath.Join(root, test.recorded)+"\n", 0o755)
 			c := newClient(t, "dash", "address interface en0", test.conf)
 			t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-			if r := c.push(t, "-v"); r.sent() != test.want {
-				t.Errorf("sent %q, want %q\n%s", r.sent(), test.want, r.stderr)
+			if r := c.Push(t, "-v"); sent(r) != test.want {
+				t.Errorf("sent %q, want %q\n%s", sent(r), test.want, r.Stderr)
 			}
 		})
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // hostile are values that must stay one value: none may become an option, a
@@ -51,7 +53,7 @@ func TestHostileEnvironment(t *testing.T) {
 		tried += hook.call + " "
 	}
 	files, err := filepath.Glob("*/*")
-	must(t, err)
+	rig.Must(t, err)
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err == nil && strings.Contains(string(text), `"$`) && !strings.Contains(tried, "./"+file) {
@@ -61,18 +63,18 @@ func TestHostileEnvironment(t *testing.T) {
 
 	n := newNetwork(t, "address argument", "retry 0")
 	openwrt(t, n.home)
-	n.home.write(t, "/usr/lib/functions/network.sh", "network_get_ipaddr() { export \"$1=$four\"; }\nnetwork_get_ipaddr6() { export \"$1=$six\"; }\n", 0o644)
-	n.push(t, "203.0.113.7", "2001:db8::7").expect(t, 0)
+	n.home.Write(t, "/usr/lib/functions/network.sh", "network_get_ipaddr() { export \"$1=$four\"; }\nnetwork_get_ipaddr6() { export \"$1=$six\"; }\n", 0o644)
+	n.push(t, "203.0.113.7", "2001:db8::7").Expect(t, 0)
 	before := n.ssh(t, "history")
 	run := func(call string, env []string) {
 		t.Helper()
-		r := n.home.runIn(t, append(env, path...), "busybox", "sh", "-c", "cd "+here(t, ".")+" && "+call)
-		for line := range strings.Lines(r.stderr) {
+		r := n.home.RunIn(t, append(env, rig.Path...), "busybox", "sh", "-c", "cd "+here(t, ".")+" && "+call)
+		for line := range strings.Lines(r.Stderr) {
 			if !strings.Contains(line, "dnsgate-push: ") {
 				t.Errorf("%s with %q says %q", call, env, line)
 			}
 		}
-		if n.home.run(t, "rm", "/run/owned").status == 0 {
+		if n.home.Run(t, "rm", "/run/owned").Status == 0 {
 			t.Errorf("%s with %q ran what it was given", call, env)
 		}
 	}
@@ -93,7 +95,7 @@ func TestHostileEnvironment(t *testing.T) {
 			run(hook.call, all)
 		}
 	}
-	n.home.must(t, "sh", "-c", "while pgrep -f '[d]nsgate-push' >/dev/null; do sleep 1; done")
+	n.home.Must(t, "sh", "-c", "while pgrep -f '[d]nsgate-push' >/dev/null; do sleep 1; done")
 	if after := n.ssh(t, "history"); after != before {
 		t.Errorf("history:\n%s\nbefore:\n%s", after, before)
 	}

@@ -3,44 +3,26 @@ package hooks_test
 import (
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-)
 
-// dnsgate is the gateway's program, built once.
-var dnsgate string
+	"dnsgate/test/rig"
+)
 
 func TestMain(m *testing.M) {
 	flag.Parse()
 	flag.Set("test.parallel", "8") // most tests wait most of the time
-	os.Exit(build(m))
-}
-
-func build(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "dnsgate")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	dnsgate = filepath.Join(dir, "dnsgate")
-	if out, err := exec.Command("go", "build", "-o", dnsgate, "dnsgate/cmd/dnsgate").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building dnsgate: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
+	rig.Main(m)
 }
 
 // network is a gateway and a machine at home, joined by a cable over which both
 // have documentation addresses, so that the gateway may publish them.
 type network struct {
-	gate, home *machine
+	gate, home *rig.Machine
 	dir        string // the gateway's configuration
 	stop       func() // ends the gateway
 }
@@ -56,21 +38,21 @@ const (
 func newNetwork(t *testing.T, conf ...string) *network {
 	t.Helper()
 	t.Parallel()
-	n := &network{gate: newMachine(t), home: newMachine(t), dir: t.TempDir() + "/gate"}
-	link(t, n.gate, n.home, "eth0")
-	for m, addresses := range map[*machine][]string{n.gate: {gate4 + "/24", gate6 + "/64"}, n.home: {home4 + "/24", home6 + "/64"}} {
+	n := &network{gate: rig.NewMachine(t, "gate"), home: rig.NewMachine(t, "home"), dir: t.TempDir() + "/gate"}
+	rig.Link(t, n.gate, n.home, "eth0")
+	for m, addresses := range map[*rig.Machine][]string{n.gate: {gate4 + "/24", gate6 + "/64"}, n.home: {home4 + "/24", home6 + "/64"}} {
 		for _, a := range addresses {
-			m.must(t, "ip", "addr", "add", a, "dev", "eth0")
+			m.Must(t, "ip", "addr", "add", a, "dev", "eth0")
 		}
 	}
-	n.gate.must(t, dnsgate, "init", n.dir)
-	n.gate.write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n", 0o644)
+	n.gate.Must(t, rig.Dnsgate(t), "init", n.dir)
+	n.gate.Write(t, n.dir+"/root/data", ".example.test:"+gate4+":a.ns.example.test:259200\n", 0o644)
 
 	install(t, n.home, "## Install", 0)
-	n.home.write(t, "/etc/hosts", "127.0.0.1 localhost\n"+gate4+" gate.example.test\n"+gate6+" gate.example.test\n", 0o644)
-	n.home.write(t, "/etc/resolv.conf", "", 0o644)
-	hostKey := n.gate.must(t, "ssh-keygen", "-y", "-f", n.dir+"/ssh_host_ed25519_key")
-	n.home.write(t, "/etc/dnsgate/known_hosts", "[gate.example.test]:2222 "+hostKey, 0o644)
+	n.home.Write(t, "/etc/hosts", "127.0.0.1 localhost\n"+gate4+" gate.example.test\n"+gate6+" gate.example.test\n", 0o644)
+	n.home.Write(t, "/etc/resolv.conf", "", 0o644)
+	hostKey := n.gate.Must(t, "ssh-keygen", "-y", "-f", n.dir+"/ssh_host_ed25519_key")
+	n.home.Write(t, "/etc/dnsgate/known_hosts", "[gate.example.test]:2222 "+hostKey, 0o644)
 	n.configure(t, conf...)
 
 	n.allow(t, "--acme", "home.example.test", "nas.example.test")
@@ -81,15 +63,15 @@ func newNetwork(t *testing.T, conf ...string) *network {
 // configure writes home's push.conf.
 func (n *network) configure(t *testing.T, lines ...string) {
 	t.Helper()
-	n.home.write(t, "/etc/dnsgate/push.conf", "gateway gate.example.test\nhosts home.example.test\n"+strings.Join(lines, "\n")+"\n", 0o644)
+	n.home.Write(t, "/etc/dnsgate/push.conf", "gateway gate.example.test\nhosts home.example.test\n"+strings.Join(lines, "\n")+"\n", 0o644)
 }
 
 // allow gives home's key what words of the command "allow" say.
 func (n *network) allow(t *testing.T, words ...string) {
 	t.Helper()
-	key := n.home.must(t, "cat", "/etc/dnsgate/id_ed25519.pub")
-	args := append([]string{dnsgate, "key", "add", "--config", n.dir + "/dnsgate.toml"}, words...)
-	cmd := n.gate.command(t.Context(), path, args...)
+	key := n.home.Must(t, "cat", "/etc/dnsgate/id_ed25519.pub")
+	args := append([]string{rig.Dnsgate(t), "key", "add", "--config", n.dir + "/dnsgate.toml"}, words...)
+	cmd := n.gate.Command(t.Context(), rig.Path, args...)
 	cmd.Stdin = strings.NewReader(key)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("dnsgate key add: %v: %s", err, out)
@@ -99,14 +81,14 @@ func (n *network) allow(t *testing.T, words ...string) {
 // serve starts the gateway, and returns when it listens.
 func (n *network) serve(t *testing.T) {
 	t.Helper()
-	cmd := n.gate.command(t.Context(), path, "sh", "-c", `echo $$ >"$1/pid"; exec "$2" serve --config "$1/dnsgate.toml"`, "serve", n.dir, dnsgate)
-	said := new(output)
+	cmd := n.gate.Command(t.Context(), rig.Path, "sh", "-c", `echo $$ >"$1/pid"; exec "$2" serve --config "$1/dnsgate.toml"`, "serve", n.dir, rig.Dnsgate(t))
+	said := new(rig.Output)
 	cmd.Stdout, cmd.Stderr = said, said
-	must(t, cmd.Start())
+	rig.Must(t, cmd.Start())
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
 	n.stop = func() {
-		n.gate.run(t, "sh", "-c", "kill $(cat "+n.dir+"/pid)")
+		n.gate.Run(t, "sh", "-c", "kill $(cat "+n.dir+"/pid)")
 		<-ended
 	}
 	t.Cleanup(func() {
@@ -114,28 +96,28 @@ func (n *network) serve(t *testing.T) {
 		<-ended
 		if t.Failed() {
 			lists := regexp.MustCompile(`(?m)^.* command=list .*\n`)
-			t.Logf("the gateway said:\n%s\nhome's system log:\n%s", lists.ReplaceAllString(said.String(), ""), n.home.log(t))
+			t.Logf("the gateway said:\n%s\nhome's system log:\n%s", lists.ReplaceAllString(said.String(), ""), n.home.Log(t, "dnsgate-push"))
 		}
 	})
-	wait(t, "the gateway listens", func() bool {
+	rig.Wait(t, "the gateway listens", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("the gateway ended: %s", said)
 		default:
 		}
-		return n.gate.listens(t, "2222")
+		return n.gate.Listens(t, "2222")
 	})
 }
 
 // ssh runs a command on the gateway with home's key, from the gateway itself.
 func (n *network) ssh(t *testing.T, words ...string) string {
 	t.Helper()
-	key := n.home.must(t, "cat", "/etc/dnsgate/id_ed25519")
+	key := n.home.Must(t, "cat", "/etc/dnsgate/id_ed25519")
 	file := filepath.Join(t.TempDir(), "id")
-	write(t, file, key, 0o600)
+	rig.Write(t, file, key, 0o600)
 	args := append([]string{"ssh", "-n", "-F", "none", "-i", file, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes",
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", "2222", gate4}, words...)
-	return n.gate.must(t, args...)
+	return n.gate.Must(t, args...)
 }
 
 // records lists the values that the gateway has for home's key, as "TYPE
@@ -165,24 +147,24 @@ func (n *network) expect(t *testing.T, want string) {
 			t.Logf("the records are: %s", got)
 		}
 	}()
-	wait(t, "records "+want, func() bool {
+	rig.Wait(t, "records "+want, func() bool {
 		got = n.records(t)
 		return got == want
 	})
 }
 
 // push runs the installed dnsgate-push at home.
-func (n *network) push(t *testing.T, args ...string) result {
+func (n *network) push(t *testing.T, args ...string) rig.Result {
 	t.Helper()
-	return n.home.run(t, append([]string{"/usr/local/bin/dnsgate-push"}, args...)...)
+	return n.home.Run(t, append([]string{"/usr/local/bin/dnsgate-push"}, args...)...)
 }
 
 // install runs the shell commands below a heading of README.md on m: those of
 // its nth block.
-func install(t *testing.T, m *machine, heading string, n int) {
+func install(t *testing.T, m *rig.Machine, heading string, n int) {
 	t.Helper()
 	readme, err := os.ReadFile("README.md")
-	must(t, err)
+	rig.Must(t, err)
 	_, text, ok := bytes.Cut(readme, []byte("\n"+heading+"\n"))
 	if !ok {
 		t.Fatalf("README.md has no heading %q", heading)
@@ -193,5 +175,5 @@ func install(t *testing.T, m *machine, heading string, n int) {
 		t.Fatalf("README.md has no block %d below %q", n, heading)
 	}
 	script, _, _ := bytes.Cut(blocks[n+1], []byte("```"))
-	m.must(t, "sh", "-ec", "cd \"$1\"\n"+string(script), "install", here(t, "."))
+	m.Must(t, "sh", "-ec", "cd \"$1\"\n"+string(script), "install", here(t, "."))
 }

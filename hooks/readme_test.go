@@ -6,15 +6,17 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // TestReadme checks that README.md has each key of push.conf, and each with the
 // default that the script has.
 func TestReadme(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
-	must(t, err)
+	rig.Must(t, err)
 	script, err := os.ReadFile("dnsgate-push")
-	must(t, err)
+	rig.Must(t, err)
 
 	_, table, _ := strings.Cut(string(readme), "| key | value | default |\n")
 	table, _, _ = strings.Cut(table, "\n\n")

@@ -1,8 +1,6 @@
 package hooks_test
 
 import (
-	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -15,68 +13,16 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/test/rig"
 )
 
 // shells are those that the scripts must run under: Debian's and OpenWrt's.
 var shells = map[string][]string{"dash": {"dash"}, "busybox": {"busybox", "sh"}}
 
-// client is a folder with what dnsgate-push needs, on this machine.
-type client struct {
-	dir, config string
-	shell       []string
-}
-
-// newClient writes push.conf from lines, after those that every test needs. Its
-// gateway refuses each connection.
-func newClient(t *testing.T, shell string, lines ...string) *client {
+// newClient makes a client that runs the script in a shell.
+func newClient(t *testing.T, shell string, lines ...string) *rig.Client {
 	t.Helper()
-	needs(t, shells[shell][0], "ssh", "ssh-keygen")
-	dir := t.TempDir()
-	c := &client{dir: dir, config: filepath.Join(dir, "push.conf"), shell: shells[shell]}
-	keygen(t, filepath.Join(dir, "id"))
-	write(t, filepath.Join(dir, "known_hosts"), "elsewhere.example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd3Hn0YrHzyDnDLOuF5z8M6zT6S8eW0c5v2hQp1fPzK\n", 0o644)
-	base := fmt.Sprintf("gateway 127.0.0.1\nport 1\nkey %s/id\nknown_hosts %s/known_hosts\nstate %s/state\nretry 0\n", dir, dir, dir)
-	write(t, c.config, base+strings.Join(lines, "\n")+"\n", 0o644)
-	return c
-}
-
-// push runs dnsgate-push on this machine, as a program without a terminal does.
-func (c *client) push(t *testing.T, args ...string) result {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*long)
-	defer cancel()
-	return finish(t, c.command(ctx, args...))
-}
-
-func (c *client) command(ctx context.Context, args ...string) *exec.Cmd {
-	args = append(append(append([]string{}, c.shell[1:]...), "dnsgate-push", "--config", c.config), args...)
-	return exec.CommandContext(ctx, c.shell[0], args...)
-}
-
-func keygen(t *testing.T, file string) {
-	t.Helper()
-	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file).CombinedOutput(); err != nil {
-		t.Fatalf("ssh-keygen: %v: %s", err, out)
-	}
-}
-
-func write(t *testing.T, file, content string, mode os.FileMode) {
-	t.Helper()
-	must(t, os.WriteFile(file, []byte(content), mode))
-	must(t, os.Chmod(file, mode))
-}
-
-// expect checks a result's status and that its stderr holds each text.
-func (r result) expect(t *testing.T, status int, texts ...string) {
-	t.Helper()
-	if r.status != status {
-		t.Errorf("status %d, want %d\nstdout: %s\nstderr: %s", r.status, status, r.stdout, r.stderr)
-	}
-	for _, text := range texts {
-		if !strings.Contains(r.stderr, text) {
-			t.Errorf("stderr lacks %q:\n%s", text, r.stderr)
-		}
-	}
+	return rig.NewClient(t, rig.Script(t, shells[shell]...), lines...)
 }
 
 // eachShell runs a test under each shell, beside other tests.
@@ -91,11 +37,11 @@ func eachShell(t *testing.T, test func(t *testing.T, shell string)) {
 }
 
 func TestShellcheck(t *testing.T) {
-	needs(t, "shellcheck")
+	rig.Needs(t, "shellcheck")
 	var scripts []string
 	for _, pattern := range []string{"dnsgate-push", "ppp/*", "dhc*/*", "network*/*", "ifupdown/*", "openwrt/*", "acme/*"} {
 		files, err := filepath.Glob(pattern)
-		must(t, err)
+		rig.Must(t, err)
 		if len(files) == 0 {
 			t.Errorf("%s: no such script", pattern)
 		}
@@ -113,7 +59,7 @@ func TestBadConfiguration(t *testing.T) {
 		"key in capitals":   {"Fresh 60", `unknown key "Fresh"`},
 		"no value":          {"fresh", `"fresh" has no value`},
 		"two values":        {"fresh 1 2", `"fresh" takes one word`},
-		"given twice":       {"port 22", `"port" is given twice`},
+		"given twice":       {"port 22\nport 22", `"port" is given twice`},
 		"not a number":      {"fresh 1h", `"fresh" must be a number of seconds`},
 		"octal":             {"fresh 010", `"fresh" must be`},
 		"too large":         {"fresh 99999999999999999999", `"fresh" must be`},
@@ -152,8 +98,8 @@ func TestBadConfiguration(t *testing.T) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				c := newClient(t, shell, "", "# a comment", test.line)
-				c.push(t).expect(t, 78, c.config+":9: ", test.want)
-				if _, err := os.Stat(filepath.Join(c.dir, "state")); err == nil {
+				c.Push(t).Expect(t, 78, c.Config+":9: ", test.want)
+				if _, err := os.Stat(filepath.Join(c.Dir, "state")); err == nil {
 					t.Error("the state folder was made all the same")
 				}
 			})
@@ -163,45 +109,45 @@ func TestBadConfiguration(t *testing.T) {
 
 func TestUntrustedFiles(t *testing.T) {
 	tests := map[string]struct {
-		do   func(c *client) error
+		do   func(c *rig.Client) error
 		want string
 	}{
-		"configuration writable by the group": {func(c *client) error { return os.Chmod(c.config, 0o664) }, "push.conf: others may write it"},
-		"configuration writable by all":       {func(c *client) error { return os.Chmod(c.config, 0o646) }, "push.conf: others may write it"},
-		"no configuration":                    {func(c *client) error { return os.Remove(c.config) }, "push.conf: is not there"},
-		"a folder as configuration": {func(c *client) error {
-			os.Remove(c.config)
-			return os.Mkdir(c.config, 0o755)
+		"configuration writable by the group": {func(c *rig.Client) error { return os.Chmod(c.Config, 0o664) }, "push.conf: others may write it"},
+		"configuration writable by all":       {func(c *rig.Client) error { return os.Chmod(c.Config, 0o646) }, "push.conf: others may write it"},
+		"no configuration":                    {func(c *rig.Client) error { return os.Remove(c.Config) }, "push.conf: is not there"},
+		"a folder as configuration": {func(c *rig.Client) error {
+			os.Remove(c.Config)
+			return os.Mkdir(c.Config, 0o755)
 		}, "push.conf: not a file"},
-		"a huge configuration":      {func(c *client) error { return os.Truncate(c.config, 65537) }, "push.conf: longer than 65536 bytes"},
-		"key readable by the group": {func(c *client) error { return os.Chmod(c.dir+"/id", 0o640) }, "id: others may read it"},
-		"no key":                    {func(c *client) error { return os.Remove(c.dir + "/id") }, "id: is not there"},
-		"PuTTY's key for ssh": {func(c *client) error {
-			return os.WriteFile(c.dir+"/id", []byte("PuTTY-User-Key-File-3: ssh-ed25519\n"), 0o600)
+		"a huge configuration":      {func(c *rig.Client) error { return os.Truncate(c.Config, 65537) }, "push.conf: longer than 65536 bytes"},
+		"key readable by the group": {func(c *rig.Client) error { return os.Chmod(c.Dir+"/id", 0o640) }, "id: others may read it"},
+		"no key":                    {func(c *rig.Client) error { return os.Remove(c.Dir + "/id") }, "id: is not there"},
+		"PuTTY's key for ssh": {func(c *rig.Client) error {
+			return os.WriteFile(c.Dir+"/id", []byte("PuTTY-User-Key-File-3: ssh-ed25519\n"), 0o600)
 		}, "not a private key in OpenSSH's format"},
-		"known_hosts writable by all": {func(c *client) error { return os.Chmod(c.dir+"/known_hosts", 0o666) }, "known_hosts: others may write it"},
-		"no known_hosts":              {func(c *client) error { return os.Remove(c.dir + "/known_hosts") }, "known_hosts: is not there"},
-		"state writable by all": {func(c *client) error {
-			os.Mkdir(c.dir+"/state", 0o777)
-			return os.Chmod(c.dir+"/state", 0o777)
+		"known_hosts writable by all": {func(c *rig.Client) error { return os.Chmod(c.Dir+"/known_hosts", 0o666) }, "known_hosts: others may write it"},
+		"no known_hosts":              {func(c *rig.Client) error { return os.Remove(c.Dir + "/known_hosts") }, "known_hosts: is not there"},
+		"state writable by all": {func(c *rig.Client) error {
+			os.Mkdir(c.Dir+"/state", 0o777)
+			return os.Chmod(c.Dir+"/state", 0o777)
 		}, "state: others may write it"},
 	}
 	eachShell(t, func(t *testing.T, shell string) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
 				c := newClient(t, shell)
-				must(t, test.do(c))
-				c.push(t, "203.0.113.7").expect(t, 78, test.want)
+				rig.Must(t, test.do(c))
+				c.Push(t, "203.0.113.7").Expect(t, 78, test.want)
 			})
 		}
 	})
 }
 
 func TestForeignConfiguration(t *testing.T) {
-	root(t)
+	rig.NeedsRoot(t)
 	c := newClient(t, "dash")
-	must(t, os.Chown(c.config, 65534, 65534))
-	c.push(t, "203.0.113.7").expect(t, 78, "belongs to another user")
+	rig.Must(t, os.Chown(c.Config, 65534, 65534))
+	c.Push(t, "203.0.113.7").Expect(t, 78, "belongs to another user")
 }
 
 func TestBadUsage(t *testing.T) {
@@ -236,11 +182,11 @@ func TestBadUsage(t *testing.T) {
 		c := newClient(t, shell)
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
-				c.push(t, test.args...).expect(t, test.status, test.want)
+				c.Push(t, test.args...).Expect(t, test.status, test.want)
 			})
 		}
 		argument := newClient(t, shell, "address argument")
-		argument.push(t).expect(t, 64, "no address was given")
+		argument.Push(t).Expect(t, 64, "no address was given")
 	})
 }
 
@@ -260,7 +206,7 @@ func TestAddresses(t *testing.T) {
 		fec0::1 feff::1 ff00:: ff02::1 ffff:: 2001:db8::1/64x 2001:db8::/0 2001:db8::/128 2001:db8::/129 2001:db8::/064
 		fe80::/64 2001:db8::/ /64 2001:db8::1/64/64`)
 	script, err := os.ReadFile("dnsgate-push")
-	must(t, err)
+	rig.Must(t, err)
 	functions, ok := strings.CutSuffix(string(script), "main \"$@\"\n")
 	if !ok {
 		t.Fatal(`the script does not end with: main "$@"`)
@@ -268,10 +214,10 @@ func TestAddresses(t *testing.T) {
 	const each = `private=$1 got4='' got6=''; shift; for word; do if accept "$word"; then echo yes; else echo no "$why"; fi; done`
 	eachShell(t, func(t *testing.T, shell string) {
 		for setting, private := range map[string]bool{"no": false, "yes": true} {
-			needs(t, shells[shell][0])
+			rig.Needs(t, shells[shell][0])
 			argv := append(slices.Clone(shells[shell]), "-c", functions+each, "dnsgate-push", setting)
 			out, err := exec.Command(argv[0], append(argv[1:], words...)...).Output()
-			must(t, err)
+			rig.Must(t, err)
 			lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 			if len(lines) != len(words) {
 				t.Fatalf("%d answers to %d words: %s", len(lines), len(words), out)
@@ -303,9 +249,9 @@ func publishable(word string, private bool) bool {
 var sending = regexp.MustCompile(`sending "update ?([^"]*)"`)
 
 // sent returns the words that a push sent after "update".
-func (r result) sent() string {
+func sent(r rig.Result) string {
 	var all []string
-	for _, m := range sending.FindAllStringSubmatch(r.stderr, -1) {
+	for _, m := range sending.FindAllStringSubmatch(r.Stderr, -1) {
 		all = append(all, m[1])
 	}
 	return strings.Join(all, "; ")
@@ -337,31 +283,31 @@ func TestSources(t *testing.T) {
 			{strings.Repeat("203.0.113.7 ", 17), 65, "more than 16 addresses"},
 		}
 		for _, test := range tests {
-			write(t, file, test.content, 0o644)
-			r := c.push(t, "-v", "--force")
-			r.expect(t, test.status)
+			rig.Write(t, file, test.content, 0o644)
+			r := c.Push(t, "-v", "--force")
+			r.Expect(t, test.status)
 			want := strings.TrimSpace("home.example.com *.home.example.com " + test.want)
-			if r.sent() != want && !(r.sent() == "" && strings.Contains(r.stderr, test.want)) {
-				t.Errorf("file %q: sent %q, want %q\n%s", test.content, r.sent(), test.want, r.stderr)
+			if sent(r) != want && !(sent(r) == "" && strings.Contains(r.Stderr, test.want)) {
+				t.Errorf("file %q: sent %q, want %q\n%s", test.content, sent(r), test.want, r.Stderr)
 			}
 		}
-		must(t, os.Remove(file))
-		c.push(t, "-v").expect(t, 75, "is not there")
+		rig.Must(t, os.Remove(file))
+		c.Push(t, "-v").Expect(t, 75, "is not there")
 
-		run.push(t, "-v").expect(t, 78, "not a program")
-		write(t, program, "#!/bin/sh\n[ \"$1\" = -x ] && echo \"$2\"\n", 0o755)
-		if r := run.push(t, "-v"); r.sent() != "203.0.113.9" {
-			t.Errorf("sent %q\n%s", r.sent(), r.stderr)
+		run.Push(t, "-v").Expect(t, 78, "not a program")
+		rig.Write(t, program, "#!/bin/sh\n[ \"$1\" = -x ] && echo \"$2\"\n", 0o755)
+		if r := run.Push(t, "-v"); sent(r) != "203.0.113.9" {
+			t.Errorf("sent %q\n%s", sent(r), r.Stderr)
 		}
-		write(t, program, "#!/bin/sh\necho 203.0.113.9; exit 3\n", 0o755)
-		if r := run.push(t, "-v"); r.status != 75 || r.sent() != "" || !strings.Contains(r.stderr, "failed with status 3") {
-			t.Errorf("status %d, sent %q\n%s", r.status, r.sent(), r.stderr)
+		rig.Write(t, program, "#!/bin/sh\necho 203.0.113.9; exit 3\n", 0o755)
+		if r := run.Push(t, "-v"); r.Status != 75 || sent(r) != "" || !strings.Contains(r.Stderr, "failed with status 3") {
+			t.Errorf("status %d, sent %q\n%s", r.Status, sent(r), r.Stderr)
 		}
-		write(t, program, "#!/bin/sh\nyes 203.0.113.9 \n", 0o755)
-		if r := run.push(t, "-v"); r.status == 0 || r.sent() != "" {
-			t.Errorf("endless output: status %d, sent %q\n%s", r.status, r.sent(), r.stderr)
+		rig.Write(t, program, "#!/bin/sh\nyes 203.0.113.9 \n", 0o755)
+		if r := run.Push(t, "-v"); r.Status == 0 || sent(r) != "" {
+			t.Errorf("endless output: status %d, sent %q\n%s", r.Status, sent(r), r.Stderr)
 		}
-		if reply, err := os.Stat(filepath.Join(run.dir, "state", "reply")); err != nil || reply.Size() > 65536 {
+		if reply, err := os.Stat(filepath.Join(run.Dir, "state", "reply")); err != nil || reply.Size() > 65536 {
 			t.Errorf("endless output: %v, %v", reply, err)
 		}
 	})
@@ -383,18 +329,18 @@ func TestQuiet(t *testing.T) {
 			{[]string{"-q", "203.0.113.7"}, false},
 		}
 		for _, test := range tests {
-			r := c.push(t, test.args...)
-			if r.status == 0 || (r.stderr != "") != test.says || r.stdout != "" {
-				t.Errorf("%q: status %d, stdout %q, stderr %q", test.args, r.status, r.stdout, r.stderr)
+			r := c.Push(t, test.args...)
+			if r.Status == 0 || (r.Stderr != "") != test.says || r.Stdout != "" {
+				t.Errorf("%q: status %d, stdout %q, stderr %q", test.args, r.Status, r.Stdout, r.Stderr)
 			}
 		}
 	})
 }
 
 func TestTerminal(t *testing.T) {
-	needs(t, "script")
+	rig.Needs(t, "script")
 	c := newClient(t, "dash")
-	cmd := exec.Command("script", "-qec", "./dnsgate-push --config "+c.config+" 203.0.113.7", "/dev/null")
+	cmd := exec.Command("script", "-qec", "./dnsgate-push --config "+c.Config+" 203.0.113.7", "/dev/null")
 	out, err := cmd.CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "sending \"update 203.0.113.7\"") || !strings.Contains(string(out), "cannot be reached") {
 		t.Errorf("%v\n%s", err, out)
@@ -407,10 +353,10 @@ func TestRetry(t *testing.T) {
 	eachShell(t, func(t *testing.T, shell string) {
 		c := newClient(t, shell)
 		begun := time.Now()
-		r := c.push(t, "-v", "--retry", "6", "203.0.113.7")
-		r.expect(t, 75, "trying again in")
-		if n := strings.Count(r.stderr, "sending"); n < 2 || n > 5 {
-			t.Errorf("%d attempts\n%s", n, r.stderr)
+		r := c.Push(t, "-v", "--retry", "6", "203.0.113.7")
+		r.Expect(t, 75, "trying again in")
+		if n := strings.Count(r.Stderr, "sending"); n < 2 || n > 5 {
+			t.Errorf("%d attempts\n%s", n, r.Stderr)
 		}
 		if took := time.Since(begun); took > 20*time.Second {
 			t.Errorf("told to end after 6 s, it took %v", took)
@@ -422,47 +368,15 @@ func TestRetry(t *testing.T) {
 func TestSeconds(t *testing.T) {
 	eachShell(t, func(t *testing.T, shell string) {
 		script, err := os.ReadFile("dnsgate-push")
-		must(t, err)
+		rig.Must(t, err)
 		function := regexp.MustCompile(`(?ms)^seconds\(\) .*?^}`).Find(script)
 		words := append(slices.Clone(shells[shell]), "-c", string(function)+"\nseconds 0; seconds 1; seconds 11")
 		out, err := exec.Command(words[0], words[1:]...).CombinedOutput()
-		must(t, err)
+		rig.Must(t, err)
 		if string(out) != "0 seconds\n1 second\n11 seconds\n" {
 			t.Errorf("%s", out)
 		}
 	})
-}
-
-func TestDetach(t *testing.T) {
-	needs(t, "pgrep")
-	eachShell(t, func(t *testing.T, shell string) {
-		c := newClient(t, shell)
-		// CombinedOutput waits for every holder of the pipe: a background job
-		// that kept it would make this last until it ends.
-		out, err := c.command(t.Context(), "--detach", "--retry", "20", "203.0.113.7").CombinedOutput()
-		if err != nil || len(out) > 0 {
-			t.Errorf("%v: %s", err, out)
-		}
-		if exec.Command("pgrep", "-f", c.config).Run() != nil {
-			t.Error("the caller had to wait until all was over")
-		}
-		waitGone(t, c)
-	})
-}
-
-// waitGone makes a newer push take over from those in the background, so that
-// none is left when the test's folder goes.
-func waitGone(t *testing.T, c *client) {
-	t.Helper()
-	c.push(t, "--force", "203.0.113.250")
-	wait(t, "the background job ends", func() bool {
-		return exec.Command("pgrep", "-f", c.config).Run() != nil
-	})
-}
-
-func TestConfigurationErrorsReachTheCaller(t *testing.T) {
-	c := newClient(t, "dash", "colour red")
-	c.push(t, "--detach").expect(t, 78, "unknown key")
 }
 
 // TestEvents checks that an event on an interface that push.conf does not use
@@ -488,13 +402,13 @@ func TestEvents(t *testing.T) {
 		}
 		for _, test := range tests {
 			c := newClient(t, shell, test.conf)
-			r := c.push(t, append([]string{"-v"}, strings.Fields(test.args)...)...)
-			_, err := os.Stat(filepath.Join(c.dir, "state"))
+			r := c.Push(t, append([]string{"-v"}, strings.Fields(test.args)...)...)
+			_, err := os.Stat(filepath.Join(c.Dir, "state"))
 			switch {
-			case test.want == "" && (r.status != 0 || err == nil):
-				t.Errorf("%s, %s: status %d, state folder: %v\n%s", test.conf, test.args, r.status, err, r.stderr)
-			case test.want != "" && (r.status != 75 || strings.Trim(r.sent(), "; ") != strings.TrimSpace(test.want)):
-				t.Errorf("%s, %s: status %d, sent %q, want %q\n%s", test.conf, test.args, r.status, r.sent(), test.want, r.stderr)
+			case test.want == "" && (r.Status != 0 || err == nil):
+				t.Errorf("%s, %s: status %d, state folder: %v\n%s", test.conf, test.args, r.Status, err, r.Stderr)
+			case test.want != "" && (r.Status != 75 || strings.Trim(sent(r), "; ") != strings.TrimSpace(test.want)):
+				t.Errorf("%s, %s: status %d, sent %q, want %q\n%s", test.conf, test.args, r.Status, sent(r), test.want, r.Stderr)
 			}
 		}
 	})

@@ -54,10 +54,11 @@ func (c *Client) As(words []string) *Client {
 // Configure writes push.conf.
 func (c *Client) Configure(t testing.TB, lines ...string) {
 	t.Helper()
-	text := c.Base + strings.Join(lines, "\n") + "\n"
+	text := strings.Join(lines, "\n") + "\n"
 	if !strings.Contains("\n"+text, "\nport ") {
-		text += "port 1\n"
+		text = "port 1\n" + text
 	}
+	text = c.Base + text
 	Write(t, c.Config, text, 0o644)
 }
 
@@ -75,8 +76,13 @@ func (c *Client) Read(t testing.TB, name string) string {
 
 // Command prepares a push.
 func (c *Client) Command(ctx context.Context, args ...string) *exec.Cmd {
-	all := append(append(append(append([]string{}, c.In...), c.words...), "--config", c.Config), args...)
+	all := c.Words(args...)
 	return exec.CommandContext(ctx, all[0], all[1:]...)
+}
+
+// Words are the words of a push.
+func (c *Client) Words(args ...string) []string {
+	return append(append(append(append([]string{}, c.In...), c.words...), "--config", c.Config), args...)
 }
 
 // Push pushes as a program without a terminal does.

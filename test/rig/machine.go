@@ -105,6 +105,7 @@ func (m *Machine) Command(ctx context.Context, env []string, args ...string) *ex
 	enter := []string{"-t", strconv.Itoa(m.pid), "-m", "-n", "-p", "-u", "--", "env", "-i"}
 	cmd := exec.CommandContext(ctx, "nsenter", append(append(enter, env...), args...)...)
 	cmd.Dir = "/"
+	cmd.WaitDelay = time.Second // what nsenter started ends only with the machine
 	return cmd
 }
 
@@ -136,7 +137,7 @@ func (m *Machine) Must(t testing.TB, args ...string) string {
 func (m *Machine) Start(t testing.TB, env []string, args ...string) *Running {
 	t.Helper()
 	cmd := m.Command(context.Background(), env, args...)
-	cmd.WaitDelay = 100 * time.Millisecond // what nsenter started ends only with the machine
+
 	return Start(t, cmd)
 }
 

@@ -88,7 +88,7 @@ func Needs(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, p := range programs {
 		if _, err := exec.LookPath(p); err != nil {
-			absent(t, p+" (see the files debian-packages)")
+			Absent(t, p+" (see the files debian-packages)")
 		}
 	}
 }
@@ -97,11 +97,12 @@ func Needs(t testing.TB, programs ...string) {
 func NeedsRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		absent(t, "the superuser")
+		Absent(t, "the superuser")
 	}
 }
 
-func absent(t testing.TB, what string) {
+// Absent skips a test that lacks something, except in CI.
+func Absent(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
 		t.Fatalf("this test needs %s", what)
