@@ -161,8 +161,10 @@ func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, 
 		if g == nil {
 			continue
 		}
+		timer.Stop() // it is this end that is slow
 		select {
 		case a.groups <- g:
+			timer.Reset(silence)
 		case <-ctx.Done():
 			return ctx.Err()
 		}

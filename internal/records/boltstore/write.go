@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -88,7 +89,12 @@ func (s *Store) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 		}
 	}
 	lines := tx.Bucket(bucketLog)
-	for _, l := range d.lines {
+	// In the order of keys, and no more than stay: else each moves all the others of
+	// a page that is split only at the end, and a million hosts take minutes.
+	slices.SortFunc(d.lines, func(a, b line) int {
+		return cmp.Or(cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.Name, b.Name))
+	})
+	for _, l := range d.lines[max(0, len(d.lines)-maxLog):] {
 		if err := putLine(lines, l, logged); err != nil {
 			return fmt.Errorf("%w: %w", errBeforeWrite, err)
 		}
