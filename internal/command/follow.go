@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ func (r *run) follow(words []string) error {
 	}
 	f := follow.Session{
 		Grant: r.grant, Regrant: r.session.Grant, Source: r.session.place(),
-		In: r.std.In, Out: r.out, Stopping: r.interp.drain.stopping(),
+		In: r.std.In, Out: bufio.NewWriterSize(r.std.Out, 64<<10), Stopping: r.interp.drain.stopping(),
 	}
 	switch len(words) {
 	case 0:
