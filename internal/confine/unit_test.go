@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestUnit has systemd-analyze judge dist/dnsgate.service: 0 is confined to
+// TestUnit has systemd-analyze judge the services of dist: 0 is confined to
 // nothing, 10 not at all.
 func TestUnit(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
@@ -19,18 +19,20 @@ func TestUnit(t *testing.T) {
 		}
 		t.Skip(err)
 	}
-	out, err := exec.Command(analyze, "security", "--offline=true", "--no-pager", "../../dist/dnsgate.service").CombinedOutput()
-	found := regexp.MustCompile(`Overall exposure level for dnsgate.service: ([0-9.]+)`).FindSubmatch(out)
-	if found == nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, unit := range []string{"dnsgate.service", "dnsgate-follow.service"} {
+		out, err := exec.Command(analyze, "security", "--offline=true", "--no-pager", "../../dist/"+unit).CombinedOutput()
+		found := regexp.MustCompile(`Overall exposure level for ` + unit + `: ([0-9.]+)`).FindSubmatch(out)
+		if found == nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		score, err := strconv.ParseFloat(string(found[1]), 64)
+		if err != nil || score >= 1.5 {
+			t.Errorf("%s: exposure %s\n%s", unit, found[1], out)
+		}
 	}
-	score, err := strconv.ParseFloat(string(found[1]), 64)
-	if err != nil || score >= 1.5 {
-		t.Errorf("exposure %s\n%s", found[1], out)
-	}
-	out, _ = exec.Command(analyze, "verify", "--man=no", "../../dist/dnsgate.service", "../../dist/dnsgate.socket").CombinedOutput()
+	out, _ := exec.Command(analyze, "verify", "--man=no", "../../dist/dnsgate.service", "../../dist/dnsgate-follow.service", "../../dist/dnsgate.socket").CombinedOutput()
 	for line := range strings.Lines(string(out)) {
-		if strings.Contains(line, "dnsgate.") && !strings.Contains(line, "is not executable") { // it is not installed
+		if strings.Contains(line, "dnsgate") && !strings.Contains(line, "is not executable") { // it is not installed
 			t.Error(line)
 		}
 	}

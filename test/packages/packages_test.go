@@ -138,7 +138,8 @@ func install(t *testing.T, m *machine) {
 		[ "$(dnsgate-client version)" = "dnsgate 0.1" ]
 		systemctl is-active dnsgate
 		systemctl is-enabled dnsgate
-		! systemctl is-enabled dnsgate.socket dnsgate-push.timer
+		! systemctl is-enabled dnsgate.socket dnsgate-follow dnsgate-push.timer
+		systemd-analyze verify dnsgate-follow.service
 		[ "$(stat -c '%U %a' /var/lib/dnsgate)" = 'dnsgate 700' ]
 		[ "$(stat -c '%U %a' /etc/dnsgate/ssh_host_ed25519_key)" = 'dnsgate 600' ]
 		[ "$(stat -c '%U %a' /etc/dnsgate/authorized_keys)" = 'root 644' ]
@@ -361,7 +362,7 @@ func remove(t *testing.T, m *machine, before []string) {
 		systemctl is-enabled dnsgate
 		dpkg -P dnsgate dnsgate-push </dev/null
 		! pidof dnsgate
-		! systemctl cat dnsgate dnsgate.socket dnsgate-push.timer
+		! systemctl cat dnsgate dnsgate.socket dnsgate-follow dnsgate-push.timer
 		[ ! -e /run/dnsgate ]
 		cmp ssh_host_ed25519_key /etc/dnsgate/ssh_host_ed25519_key`)
 	if left := m.do(t, "find /etc \\( -path /etc/dnsgate -o -path /etc/sv/tinydns/root \\) -prune -o -name '*dnsgate*' -print"); left != "" {
