@@ -94,7 +94,11 @@ func (d *daemon) open() error {
 		return &exit{sysexits.Config, err}
 	}
 	d.remembers()
-	if err := d.assemble(hostKeys); err != nil {
+	id, err := storeID(d.store)
+	if err != nil {
+		return &exit{sysexits.IO, fmt.Errorf("opening the store: %w", err)}
+	}
+	if err := d.assemble(hostKeys, id); err != nil {
 		return &exit{sysexits.Config, err}
 	}
 	if err := d.listenControl(); err != nil {
@@ -137,11 +141,7 @@ func (d *daemon) forbid(cfg *config.Config) {
 	durable.Forbid(own...)
 }
 
-func (d *daemon) assemble(hostKeys []gossh.Signer) (err error) {
-	id, err := storeID(d.store)
-	if err != nil {
-		return err
-	}
+func (d *daemon) assemble(hostKeys []gossh.Signer, id string) (err error) {
 	followers := follow.NewServer(d.store, id, d.log)
 	d.commands = &command.Interpreter{
 		Followers:      followers,

@@ -9,9 +9,15 @@ import (
 // maxFilter is the length of the longest filter.
 const maxFilter = 100
 
-// typed does what some keys ask for.
+// maxCommands is how many of the commands are run that are typed at once: each is a
+// goroutine until the screen has taken its result.
+const maxCommands = 16
+
+// typed does what some keys ask for. However often a redraw is asked for at once,
+// it is one.
 func (m *model) typed(ks keys) tea.Cmd {
 	var cmds []tea.Cmd
+	redraw := false
 	filter := m.pane().filtered()
 	for _, k := range ks {
 		if m.typing { // all of what is typed at once is searched for once
@@ -21,13 +27,23 @@ func (m *model) typed(ks keys) tea.Cmd {
 		if k.pasted {
 			continue
 		}
-		if cmd := m.press(k); cmd != nil {
+		switch {
+		case k.is("quit"):
+			return tea.Quit
+		case k.is("redraw"):
+			redraw = true
+			continue
+		}
+		if cmd := m.press(k); cmd != nil && len(cmds) < maxCommands {
 			cmds = append(cmds, cmd)
 		}
 		filter = m.pane().filtered()
 	}
 	if filter != m.pane().filtered() {
 		m.pane().setFilter(filter)
+	}
+	if redraw {
+		cmds = append(cmds, tea.ClearScreen)
 	}
 	return tea.Batch(cmds...)
 }
@@ -51,10 +67,6 @@ func (m *model) typeFilter(k key, filter string) string {
 // press does what one key asks for.
 func (m *model) press(k key) tea.Cmd {
 	switch {
-	case k.is("quit"):
-		return tea.Quit
-	case k.is("redraw"):
-		return tea.ClearScreen
 	case m.confirm != "":
 		name := m.confirm
 		m.confirm, m.message = "", ""

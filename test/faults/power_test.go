@@ -75,7 +75,7 @@ func TestPowerLossInRestore(t *testing.T) {
 // not be on disk.
 func TestPowerLossAfterKill(t *testing.T) {
 	rig.Needs(t, "strace")
-	for n := 5; n <= 10; n++ {
+	for n := 7; n <= 12; n++ { // a new store takes six
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
 			t.Parallel()
 			g := newGateway(t)
@@ -91,7 +91,7 @@ func TestPowerLossAfterKill(t *testing.T) {
 // TestPowerLossAfterFailedSync is the same after an fsync that failed.
 func TestPowerLossAfterFailedSync(t *testing.T) {
 	rig.Needs(t, "strace")
-	for n := 5; n <= 10; n++ {
+	for n := 7; n <= 12; n++ { // a new store takes six
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
 			t.Parallel()
 			g := newGateway(t)

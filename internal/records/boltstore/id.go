@@ -3,6 +3,7 @@ package boltstore
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 
 	"go.etcd.io/bbolt"
 )
@@ -19,5 +20,8 @@ func (s *Store) ID(context.Context) (id string, err error) {
 		id = rand.Text()
 		return putMeta(tx, keyID, []byte(id))
 	})
-	return id, err
+	if err != nil {
+		return "", fmt.Errorf("%s: naming the store: %w", s.path, err)
+	}
+	return id, nil
 }
