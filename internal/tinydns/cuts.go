@@ -118,29 +118,24 @@ func wholeName(key []byte) bool {
 // name now; and where it does not, which name at or above it is delegated to
 // other servers, "" if there is none.
 func (c *Cuts) Authority(name string, now time.Time) (delegated string, ok bool) {
-	wire, err := appendName(nil, []byte(strings.ToLower(name)))
-	if err != nil {
-		return "", false
+	if closest, ok := c.closest(name, now); !ok {
+		return closest, false
 	}
-	levels := c.above(string(wire))
-	for _, location := range locations(levels) {
-		for _, l := range levels {
-			ns, soa := l.has(location, now)
-			if ns && soa {
-				return "", true
-			}
-			if ns {
-				delegated = dotted([]byte(l.name))
-				break
-			}
-		}
-	}
-	return delegated, false
+	return "", true
 }
 
 // Zone returns the zone in which tinydns answers some client with authority for
 // name now.
 func (c *Cuts) Zone(name string, now time.Time) (zone string, ok bool) {
+	if closest, ok := c.closest(name, now); ok {
+		return closest, true
+	}
+	return "", false
+}
+
+// closest returns the closest name at or above name that has NS records, and
+// whether tinydns has authority there for some client; "" if there is none.
+func (c *Cuts) closest(name string, now time.Time) (closest string, authority bool) {
 	wire, err := appendName(nil, []byte(strings.ToLower(name)))
 	if err != nil {
 		return "", false
@@ -148,16 +143,16 @@ func (c *Cuts) Zone(name string, now time.Time) (zone string, ok bool) {
 	levels := c.above(string(wire))
 	for _, location := range locations(levels) {
 		for _, l := range levels {
-			ns, soa := l.has(location, now)
-			if ns && soa {
-				return dotted([]byte(l.name)), true
-			}
-			if ns {
+			if ns, soa := l.has(location, now); ns {
+				closest = dotted([]byte(l.name))
+				if soa {
+					return closest, true
+				}
 				break
 			}
 		}
 	}
-	return "", false
+	return closest, false
 }
 
 // Zones returns those in which tinydns answers some client with authority now, in

@@ -70,8 +70,10 @@ func (a *afterwards) published(hosts []records.Host, whole bool, cuts func() (*t
 		a.log.Error("secondaries are not notified: the zones are not known", "error", err)
 		return
 	}
-	zones := known.Zones(time.Now())
-	if !whole && len(hosts) > 0 {
+	var zones []string
+	if whole || len(hosts) == 0 {
+		zones = known.Zones(time.Now())
+	} else {
 		zones = zonesOf(hosts, known)
 	}
 	for _, s := range a.secondaries {
