@@ -19,11 +19,9 @@ var All = Selection{Glob: "*"}
 // Listed reports whether s is but a list of names.
 func (s Selection) Listed() bool { return len(s.Suffixes) == 0 && s.Glob == "" }
 
-// Has reports whether name is selected. A malformed Glob selects nothing.
-func (s Selection) Has(name Name) bool { return s.Matcher()(name) }
-
-// Matcher returns what Has reports, for many names: what it costs does not grow
-// with the names and suffixes of s.
+// Matcher returns what reports whether a name is selected. What it costs for each
+// name does not grow with the names and suffixes of s. A malformed Glob selects
+// nothing.
 func (s Selection) Matcher() func(Name) bool {
 	names, suffixes := make(map[Name]struct{}, len(s.Names)), make(map[Name]struct{}, len(s.Suffixes))
 	for _, name := range s.Names {

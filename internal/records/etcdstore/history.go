@@ -71,6 +71,7 @@ func (s *Store) hostLines(ctx context.Context, conn *conn, name records.Name, li
 // lastLines reads the log backwards, in pieces that are twice as long, in time,
 // each time: a limit would cost etcd as much as all of the log.
 func (s *Store) lastLines(ctx context.Context, conn *conn, of records.Selection, limit int) (changes []records.Change, err error) {
+	has := of.Matcher()
 	oldest, err := s.oldestEntry(ctx, conn)
 	if err != nil || oldest == 0 {
 		return nil, err
@@ -84,7 +85,7 @@ func (s *Store) lastLines(ctx context.Context, conn *conn, of records.Selection,
 			return nil, err
 		}
 		for _, kv := range r.Kvs {
-			s.addLines(&changes, kv, of)
+			s.addLines(&changes, kv, has)
 		}
 		if low == oldest {
 			break
@@ -96,13 +97,13 @@ func (s *Store) lastLines(ctx context.Context, conn *conn, of records.Selection,
 
 // addLines adds what is selected of an entry. One that is not understood is
 // named, and hides no others.
-func (s *Store) addLines(changes *[]records.Change, kv *mvccpb.KeyValue, of records.Selection) {
+func (s *Store) addLines(changes *[]records.Change, kv *mvccpb.KeyValue, has func(records.Name) bool) {
 	_, lines, err := s.openEntry(kv)
 	if err != nil {
 		s.noteDamage(string(kv.Key), err)
 	}
 	for _, l := range lines {
-		if of.Has(l.Name) {
+		if has(l.Name) {
 			*changes = append(*changes, l.Change)
 		}
 	}
