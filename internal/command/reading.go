@@ -17,9 +17,8 @@ const (
 // reading are the places of such commands.
 type reading struct {
 	mu    sync.Mutex
-	all   int
-	by    map[string]int // by fingerprint
-	freed chan struct{}  // closed and replaced when a place is given back
+	taken map[string]bool // by fingerprint
+	freed chan struct{}   // closed and replaced when a place is given back
 }
 
 // begin waits for a place for the key, and returns what gives it back.
@@ -28,12 +27,11 @@ func (r *reading) begin(ctx context.Context, fingerprint string) (end func(), er
 	defer cancel()
 	for {
 		r.mu.Lock()
-		if r.by == nil {
-			r.by, r.freed = make(map[string]int), make(chan struct{})
+		if r.taken == nil {
+			r.taken, r.freed = make(map[string]bool), make(chan struct{})
 		}
-		if r.by[fingerprint] == 0 && r.all < maxReaders {
-			r.all++
-			r.by[fingerprint]++
+		if !r.taken[fingerprint] && len(r.taken) < maxReaders {
+			r.taken[fingerprint] = true
 			r.mu.Unlock()
 			return func() { r.end(fingerprint) }, nil
 		}
@@ -50,8 +48,7 @@ func (r *reading) begin(ctx context.Context, fingerprint string) (end func(), er
 func (r *reading) end(fingerprint string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.all--
-	delete(r.by, fingerprint)
+	delete(r.taken, fingerprint)
 	close(r.freed)
 	r.freed = make(chan struct{})
 }
