@@ -27,8 +27,7 @@ type File struct {
 	gone gone
 
 	mu      sync.Mutex // one reload at a time
-	failure string     // of the last one
-	since   time.Time  // since when that is so
+	failure failure    // of the last attempt
 }
 
 type content struct {
@@ -73,7 +72,7 @@ func (f *File) failed() bool {
 func (f *File) Failure() (why string, since time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.failure, f.since
+	return f.failure.why, f.failure.since
 }
 
 // Reload reads the file now, as one that nobody is writing. After an error, which
@@ -94,16 +93,12 @@ func (f *File) read() error {
 	set, faults, err := Load(f.path)
 	if err != nil {
 		err = fmt.Errorf("reading authorized keys: %w", err)
-		if f.current.Load() != nil && err.Error() != f.failure {
+		if news := f.failure.note(err); news && f.current.Load() != nil {
 			f.log.Error("authorized keys not reloaded, keeping those there are", "error", err)
 		}
-		if f.failure == "" {
-			f.since = time.Now()
-		}
-		f.failure = err.Error()
 		return err
 	}
-	f.failure, f.since = "", time.Time{}
+	f.failure = failure{}
 	if before := f.current.Swap(&content{set, faults}); before != nil {
 		f.gone.replace(before.set, set, time.Now())
 	}

@@ -2,6 +2,7 @@ package authkeys
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -62,6 +63,14 @@ func parseRevoked(path string, content []byte) (*revocations, error) {
 	return r, nil
 }
 
+// IsFingerprint reports whether text is what ssh-keygen -l prints of a key:
+// "SHA256:" and 43 letters of base64.
+func IsFingerprint(text string) bool {
+	letters, ok := strings.CutPrefix(text, "SHA256:")
+	digest, err := base64.RawStdEncoding.Strict().DecodeString(letters)
+	return ok && err == nil && len(letters) == 43 && len(digest) == sha256.Size // it takes line ends for nothing
+}
+
 func (r *revocations) add(text string) error {
 	if id, ok := strings.CutPrefix(text, "id:"); ok {
 		if id = strings.Trim(id, " \t"); id == "" {
@@ -72,8 +81,7 @@ func (r *revocations) add(text string) error {
 	}
 	if strings.HasPrefix(text, "SHA256:") {
 		fingerprint, _ := cutWord(text)
-		digest, err := base64.RawStdEncoding.Strict().DecodeString(strings.TrimPrefix(fingerprint, "SHA256:"))
-		if err != nil || len(digest) != 32 {
+		if !IsFingerprint(fingerprint) {
 			return fmt.Errorf("%s is not a fingerprint, as ssh-keygen -l prints it", quote(fingerprint))
 		}
 		r.fingerprints[fingerprint] = true
@@ -113,8 +121,7 @@ type Revoked struct {
 	follower *follower
 
 	mu      sync.Mutex // one reading at a time
-	failure string     // of the last one
-	since   time.Time  // since when that is so
+	failure failure    // of the last attempt
 }
 
 // OpenRevoked reads the file at path and watches it. The error says why it cannot
@@ -148,7 +155,7 @@ func (r *Revoked) Close() { r.follower.close() }
 func (r *Revoked) Failure() (why string, since time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.failure, r.since
+	return r.failure.why, r.failure.since
 }
 
 // Reload reads the file now. After an error, which it also logs unless it is that
@@ -164,16 +171,12 @@ func (r *Revoked) read(partial bool) error {
 	before := r.current.Load()
 	if err != nil {
 		err = fmt.Errorf("reading revoked keys: %w", err)
-		if before != nil && err.Error() != r.failure {
+		if news := r.failure.note(err); news && before != nil {
 			r.log.Error("revoked keys not reloaded, keeping those there are", "error", err)
 		}
-		if r.failure == "" {
-			r.since = time.Now()
-		}
-		r.failure = err.Error()
 		return err
 	}
-	r.failure, r.since = "", time.Time{}
+	r.failure = failure{}
 	if partial && before != nil {
 		maps.Copy(now.fingerprints, before.fingerprints)
 		maps.Copy(now.ids, before.ids)

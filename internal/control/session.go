@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -62,8 +61,8 @@ func (s *Server) session(by who, req Request) (*command.Session, error) {
 			return nil, fmt.Errorf("the account %s names no key", by.Name)
 		}
 		grant.Fingerprint = "uid:" + strconv.FormatUint(uint64(by.uid), 10)
-	} else if err := checkFingerprint(req.Key); err != nil {
-		return nil, err
+	} else if !authkeys.IsFingerprint(req.Key) {
+		return nil, fmt.Errorf("%q is not a key's fingerprint", req.Key)
 	}
 	if req.From != "" {
 		if session.Source, err = netip.ParseAddr(req.From); err != nil || session.Source.Zone() != "" {
@@ -104,13 +103,4 @@ func (s *Server) certified(session *command.Session, line authkeys.Grant, wire [
 	}
 	_, err = session.Grant()
 	return err
-}
-
-// checkFingerprint takes what ssh-keygen -l prints.
-func checkFingerprint(key string) error {
-	digest, ok := strings.CutPrefix(key, "SHA256:")
-	if !ok || len(digest) != 43 || strings.Trim(digest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") != "" {
-		return fmt.Errorf("%q is not a key's fingerprint", key)
-	}
-	return nil
 }
