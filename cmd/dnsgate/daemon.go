@@ -133,6 +133,9 @@ func (d *daemon) forbid(cfg *config.Config) {
 	if cfg.RevokedKeys != "" {
 		own = append(own, cfg.RevokedKeys)
 	}
+	if cfg.Follow != nil {
+		own = append(own, cfg.Follow.Key, cfg.Follow.KnownHosts)
+	}
 	for _, zone := range cfg.RFC2136 {
 		if zone.TSIGSecret != "" {
 			own = append(own, zone.TSIGSecret)

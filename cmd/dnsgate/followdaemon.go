@@ -4,19 +4,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 	"time"
 
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
 	"dnsgate/internal/config"
-	"dnsgate/internal/durable"
 	"dnsgate/internal/follow"
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
@@ -62,7 +58,7 @@ func (d *followDaemon) open() error {
 	} else if mark != "" {
 		received()
 	}
-	durable.Forbid(d.configFile, d.config.State, d.config.Follow.Key, d.config.Follow.KnownHosts)
+	d.forbid(d.config)
 	served := heldStore{records.WithoutEnded(bolt, leaseGrace), d.whole}
 	if d.publishers, err = newPublishers(d.config, served, d.log); err != nil {
 		return &exit{sysexits.Config, err}
@@ -138,20 +134,13 @@ func (d *followDaemon) reload(context.Context) (restart []string, err error) {
 	defer d.mu.Unlock()
 	if err == nil {
 		restart = d.keep(cfg)
-		err = d.publishers.replace(cfg)
+		err = d.republish(cfg)
 	}
 	if err != nil {
-		if d.confined != nil && errors.Is(err, fs.ErrPermission) {
-			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
-		}
 		d.log.Error("configuration not reloaded, keeping the running one", "error", err)
 		return nil, unchanged(err)
 	}
-	d.config = cfg
-	d.log.Info("configuration loaded", "file", d.configFile)
-	if len(restart) > 0 {
-		d.log.Warn("changed, but only a restart applies it", "keys", strings.Join(restart, ", "))
-	}
+	d.adopt(cfg, restart)
 	return restart, nil
 }
 

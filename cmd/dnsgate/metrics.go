@@ -3,7 +3,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -42,18 +42,9 @@ func (d *daemon) keepMetricsFile(ctx context.Context) {
 }
 
 func (d *daemon) writeMetricsFile(ctx context.Context, path string) error {
-	f, err := durable.Create(path, 0o644)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriter(f)
-	err = d.commands.WriteMetrics(ctx, w)
-	if err == nil {
-		err = w.Flush()
-	}
-	if err != nil {
-		f.Abort()
+	var metrics bytes.Buffer
+	if err := d.commands.WriteMetrics(ctx, &metrics); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return f.Commit()
+	return durable.WriteFile(path, metrics.Bytes(), 0o644)
 }

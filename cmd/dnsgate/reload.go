@@ -35,28 +35,42 @@ func (d *daemon) reload(context.Context) (restart []string, err error) {
 			return nil, unchanged(err)
 		}
 	}
-	d.forbid(cfg)
-	if err := d.publishers.replace(cfg); err != nil {
-		d.forbid(old)
+	if err := d.republish(cfg); err != nil {
 		d.closeRevoked(revoked)
-		if d.confined != nil && errors.Is(err, fs.ErrPermission) {
-			err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
-		}
 		d.log.Error("publishers not reloaded, keeping the running ones", "error", err)
 		return nil, unchanged(err)
 	}
 	d.useRevoked(revoked)
-	d.config = cfg
 	d.commands.Rates.Set(cfg.Limits.UpdatesPerMinute)
 	d.gate.SetLimits(gateLimits(cfg.Limits))
-	d.log.Info("configuration loaded", "file", d.configFile)
-	if len(restart) > 0 {
-		d.log.Warn("changed, but only a restart applies it", "keys", strings.Join(restart, ", "))
-	}
+	d.adopt(cfg, restart)
 	if err := d.reloadKeys(); err != nil {
 		return nil, fmt.Errorf("the configuration is reloaded, but the keys stay as they were: %w", err)
 	}
 	return restart, nil
+}
+
+// republish has the publishers go on by cfg, or else as they did.
+func (d *daemon) republish(cfg *config.Config) error {
+	d.forbid(cfg)
+	err := d.publishers.replace(cfg)
+	if err != nil {
+		d.forbid(d.config)
+	}
+	if d.confined != nil && errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w; if that is not the file's mode: other folders than before need a restart, or confine = false", err)
+	}
+	return err
+}
+
+// adopt makes cfg, all of which is applied but for the keys restart, the running
+// one.
+func (d *daemon) adopt(cfg *config.Config, restart []string) {
+	d.config = cfg
+	d.log.Info("configuration loaded", "file", d.configFile)
+	if len(restart) > 0 {
+		d.log.Warn("changed, but only a restart applies it", "keys", strings.Join(restart, ", "))
+	}
 }
 
 func unchanged(err error) error { return fmt.Errorf("not reloaded, all stays as it was: %w", err) }
