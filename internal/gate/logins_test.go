@@ -136,32 +136,8 @@ func fillWindow(t testing.TB, c *raw) {
 // key behind the same address still updates.
 func TestSlowedNotShutOut(t *testing.T) {
 	g := open(t, func(o *gate.Options) { o.Limits.Penalties = true })
-	stranger := newKey(t)
-	told := false
-	for range 20 {
-		_, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(stranger))
-		if err == nil {
-			t.Fatal("a stranger logs in")
-		}
-		if told = strings.Contains(err.Error(), "Not allowed at this time"); told {
-			break
-		}
-	}
-	if !told {
-		t.Error("the source was never slowed, or not told so")
-	}
-	for try := 1; ; try++ {
-		client, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(g.owner))
-		if err == nil {
-			g.expect(client, "update 203.0.113.9", "good ")
-			client.Close()
-			break
-		}
-		if try == 50 {
-			t.Fatalf("shut out: %v", err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	g.slow()
+	g.getsIn(50)
 	g.recovered()
 }
 
@@ -281,16 +257,46 @@ func TestKeyThatHasJustGone(t *testing.T) {
 	g.recovered()
 }
 
+// slow has strangers fail to log in from 127.0.0.3 until that source is slowed.
+func (g *gateway) slow() {
+	g.Helper()
+	stranger, told := newKey(g), false
+	for range 20 {
+		_, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(stranger))
+		if err == nil {
+			g.Fatal("a stranger logs in")
+		}
+		if told = strings.Contains(err.Error(), "Not allowed at this time"); told {
+			break
+		}
+	}
+	if !told {
+		g.Error("the source was never slowed, or not told so")
+	}
+}
+
+// getsIn has the owner log in from that source, after so many tries at the most.
+func (g *gateway) getsIn(tries int) {
+	g.Helper()
+	for try := 1; ; try++ {
+		client, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(g.owner))
+		if err == nil {
+			g.expect(client, "update 203.0.113.9", "good ")
+			client.Close()
+			return
+		}
+		if try == tries {
+			g.Fatalf("shut out: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
 // TestSlowedHolder: a connection of a slowed source that says nothing does not
 // shut out a good key behind the same address.
 func TestSlowedHolder(t *testing.T) {
 	g := open(t, func(o *gate.Options) { o.Limits.Penalties = true })
-	stranger := newKey(t)
-	for range 20 {
-		if _, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(stranger)); err != nil && strings.Contains(err.Error(), "Not allowed at this time") {
-			break
-		}
-	}
+	g.slow()
 	for held := false; !held; time.Sleep(100 * time.Millisecond) { // until it has the source's one place
 		holder, err := connect("127.0.0.3", g.addr)
 		if err != nil {
@@ -305,17 +311,6 @@ func TestSlowedHolder(t *testing.T) {
 			holder.Close()
 		}
 	}
-	for try := 1; ; try++ {
-		client, err := g.dialFrom("127.0.0.3", gossh.PublicKeys(g.owner))
-		if err == nil {
-			g.expect(client, "update 203.0.113.9", "good ")
-			client.Close()
-			break
-		}
-		if try == 100 {
-			t.Fatalf("shut out: %v", err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	g.getsIn(100)
 	g.recovered()
 }

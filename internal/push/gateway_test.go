@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // dnsgate is the program, built once.
@@ -475,55 +476,6 @@ func TestAgent(t *testing.T) {
 	m.push(t, "-v", "--agent", "--host", "nas.example.test", "203.0.113.7").expect(t, 0, "good 203.0.113.7 nas")
 }
 
-// silent is a server that accepts and never answers. It tells how many
-// connections were open at most.
-func silent(t *testing.T) (port string, open func() (now, most int)) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	t.Cleanup(func() { listener.Close() })
-	var mu sync.Mutex
-	var now, most int
-	count := func(by int) {
-		mu.Lock()
-		defer mu.Unlock()
-		now += by
-		if now > 1 { // of the one before, the end may not have been read yet
-			time.AfterFunc(300*time.Millisecond, func() {
-				mu.Lock()
-				defer mu.Unlock()
-				most = max(most, now)
-			})
-			return
-		}
-		most = max(most, now)
-	}
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			count(1)
-			go func() {
-				defer count(-1)
-				defer conn.Close()
-				for buf := make([]byte, 1024); ; {
-					if _, err := conn.Read(buf); err != nil {
-						return
-					}
-				}
-			}()
-		}
-	}()
-	_, port, _ = net.SplitHostPort(listener.Addr().String())
-	return port, func() (int, int) {
-		mu.Lock()
-		defer mu.Unlock()
-		return now, most
-	}
-}
-
 func TestGatewayIsDown(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
@@ -536,7 +488,7 @@ func TestGatewayIsDown(t *testing.T) {
 	if r := m.push(t, "203.0.113.7"); r.status != 75 || r.stderr != "" {
 		t.Errorf("what may pass is no news: %+v", r)
 	}
-	port, open := silent(t)
+	port, open := rig.Silent(t)
 	m.configure(t, "port "+port, "connect_timeout 1")
 	m.push(t, "-v", "203.0.113.7").expect(t, 75, "no answer in time")
 	wait(t, "the connection ends", func() bool { now, most := open(); return now == 0 && most == 1 })

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 var networks atomic.Int32
@@ -198,7 +200,7 @@ func TestWatchRenews(t *testing.T) {
 func TestWatchEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
-	port, open := silent(t)
+	port, open := rig.Silent(t)
 	m.pin(t, "x", m.read(t, "host.pub"))
 	write(t, m.dir+"/slow", "#!/bin/sh\necho >>"+m.dir+"/begun\nexec sleep 60\n", 0o755)
 	write(t, m.dir+"/yes", "#!/bin/sh\nexec yes 203.0.113.7\n", 0o755)

@@ -73,23 +73,13 @@ func TestPowerLossInRestore(t *testing.T) {
 // TestPowerLossAfterKill takes the power away after the gateway was killed
 // between a write and its fsync, and started again: what it then reads may
 // not be on disk.
-func TestPowerLossAfterKill(t *testing.T) {
-	rig.Needs(t, "strace")
-	for n := 7; n <= 12; n++ { // a new store takes six
-		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
-			t.Parallel()
-			g := newGateway(t)
-			p := newPower(t, g)
-			p.random = 1
-			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:signal=KILL:when=%d", n))
-			p.run(t, 3)
-			p.replay(t)
-		})
-	}
-}
+func TestPowerLossAfterKill(t *testing.T) { powerLossAfter(t, "signal=KILL") }
 
 // TestPowerLossAfterFailedSync is the same after an fsync that failed.
-func TestPowerLossAfterFailedSync(t *testing.T) {
+func TestPowerLossAfterFailedSync(t *testing.T) { powerLossAfter(t, "error=EIO") }
+
+// powerLossAfter has one of the first syncs after the start end so.
+func powerLossAfter(t *testing.T, sync string) {
 	rig.Needs(t, "strace")
 	for n := 7; n <= 12; n++ { // a new store takes six
 		t.Run(fmt.Sprint("fdatasync ", n), func(t *testing.T) {
@@ -97,7 +87,7 @@ func TestPowerLossAfterFailedSync(t *testing.T) {
 			g := newGateway(t)
 			p := newPower(t, g)
 			p.random = 1
-			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:error=EIO:when=%d", n))
+			p.run(t, 8, "-e", fmt.Sprintf("inject=fdatasync:%s:when=%d", sync, n))
 			p.run(t, 3)
 			p.replay(t)
 		})
