@@ -7,14 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 
 	"dnsgate/internal/config"
-	"dnsgate/internal/confine"
 	"dnsgate/internal/sysexits"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -49,11 +45,8 @@ the follower that has logged in.`,
 }
 
 func runFollower(ctx context.Context, configFile string, log *slog.Logger) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, hup, stop := daemonSignals(ctx)
 	defer stop()
-	hup := make(chan os.Signal, 1) // from the start on: without, SIGHUP ends the process
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	cfg, err := loadConfig(configFile)
 	if err != nil {
 		return err
@@ -67,15 +60,15 @@ func runFollower(ctx context.Context, configFile string, log *slog.Logger) error
 		return err
 	}
 	defer d.Close()
-	if cfg.Confine {
-		if d.confined, err = confine.Apply(confinement(configFile, cfg), log); err != nil {
-			return &exit{sysexits.Config, err}
-		}
+	if err := d.confine(); err != nil {
+		return err
 	}
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	for _, part := range []func(context.Context){
-		func(ctx context.Context) { d.reloadOn(ctx, hup) },
+		func(ctx context.Context) {
+			reloadOn(ctx, hup, func(ctx context.Context) { d.reload(ctx) })
+		},
 		func(ctx context.Context) { collectInTime(ctx, allowance) },
 		d.keepMetricsFile, d.control.Serve, d.follower.Run, d.tellReady,
 	} {

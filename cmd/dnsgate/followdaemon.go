@@ -112,18 +112,6 @@ func (d *followDaemon) tellReady(ctx context.Context) {
 	}
 }
 
-// reloadOn reloads at each signal until ctx ends.
-func (d *followDaemon) reloadOn(ctx context.Context, hup <-chan os.Signal) {
-	for {
-		select {
-		case <-hup:
-			d.reload(ctx) // logs what is wrong
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // reload reads the configuration again, and applies what of it is about publishing.
 func (d *followDaemon) reload(context.Context) (restart []string, err error) {
 	cfg, err := config.Load(d.configFile)

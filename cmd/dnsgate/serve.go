@@ -44,11 +44,8 @@ the sockets that systemd opened for it.`,
 }
 
 func serve(ctx context.Context, configFile string, log *slog.Logger) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	ctx, hup, stop := daemonSignals(ctx)
 	defer stop()
-	hup := make(chan os.Signal, 1) // from the start on: without, SIGHUP ends the process
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	cfg, err := loadConfig(configFile)
 	if err != nil {
 		return err
@@ -67,16 +64,14 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 		return err
 	}
 	defer d.Close()
-	if cfg.Confine {
-		if d.confined, err = confine.Apply(confinement(configFile, cfg), log); err != nil {
-			return &exit{sysexits.Config, err}
-		}
+	if err := d.confine(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer cancel()
-	beside.Go(func() { d.reloadOn(ctx, hup) })
+	beside.Go(func() { reloadOn(ctx, hup, d.reloadNotifying) })
 	beside.Go(func() { collectInTime(ctx, allowance) })
 	beside.Go(func() { d.keepMetricsFile(ctx) })
 	for _, l := range listeners {
@@ -86,18 +81,44 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	return d.serve(ctx, listeners)
 }
 
-// reloadOn reloads at each signal until ctx ends.
-func (d *daemon) reloadOn(ctx context.Context, hup <-chan os.Signal) {
+// daemonSignals has SIGTERM and SIGINT end the context, and SIGHUP come from hup.
+func daemonSignals(ctx context.Context) (_ context.Context, hup <-chan os.Signal, stop func()) {
+	ctx, end := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	hangups := make(chan os.Signal, 1) // from the start on: without, SIGHUP ends the process
+	signal.Notify(hangups, syscall.SIGHUP)
+	return ctx, hangups, func() {
+		signal.Stop(hangups)
+		end()
+	}
+}
+
+// confine forbids the process what it does not need, if the configuration says so.
+func (d *daemon) confine() (err error) {
+	if !d.config.Confine {
+		return nil
+	}
+	if d.confined, err = confine.Apply(confinement(d.configFile, d.config), d.log); err != nil {
+		return &exit{sysexits.Config, err}
+	}
+	return nil
+}
+
+// reloadOn calls reload, which logs what is wrong, at each signal until ctx ends.
+func reloadOn(ctx context.Context, hup <-chan os.Signal, reload func(context.Context)) {
 	for {
 		select {
 		case <-hup:
-			sd.SdNotify(false, sd.SdNotifyReloading)
-			d.reload(ctx) // logs what is wrong
-			sd.SdNotify(false, sd.SdNotifyReady)
+			reload(ctx)
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+func (d *daemon) reloadNotifying(ctx context.Context) {
+	sd.SdNotify(false, sd.SdNotifyReloading)
+	d.reload(ctx)
+	sd.SdNotify(false, sd.SdNotifyReady)
 }
 
 // listen takes the sockets that systemd passed, or else opens addresses.
