@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // guest is a mount and network namespace of its own, with accounts of its own,
@@ -163,18 +165,6 @@ func (m *guest) ssh(in, account, key string, words ...string) (out, errs string,
 		"-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", account + "@127.0.0.1"}, words...)...)
 }
 
-// eventually waits until ready.
-func eventually(t *testing.T, what string, ready func() bool) {
-	t.Helper()
-	for range 1000 {
-		if ready() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("waited in vain: ", what)
-}
-
 // TestBehindSSHD has the same authorized_keys file, as it is, served by OpenSSH's
 // sshd for an account: everything is answered as by the gateway's own door.
 func TestBehindSSHD(t *testing.T) {
@@ -206,8 +196,8 @@ PasswordAuthentication no
 `)
 	m.start("/usr/sbin/sshd", "-D", "-e", "-f", m.dir+"/sshd_config")
 	stop := m.start("dnsgate", "serve", "--config", m.dir+"/gate/dnsgate.toml")
-	eventually(t, "the gateway serves", func() bool { _, _, status := m.run("", "dnsgate", "admin", "version"); return status == 0 })
-	eventually(t, "sshd serves", func() bool { _, _, status := m.ssh("", "dyn", "router", "version"); return status == 0 })
+	rig.Within(t, 10*time.Second, "the gateway serves", func() bool { _, _, status := m.run("", "dnsgate", "admin", "version"); return status == 0 })
+	rig.Within(t, 10*time.Second, "sshd serves", func() bool { _, _, status := m.ssh("", "dyn", "router", "version"); return status == 0 })
 
 	for _, c := range []struct {
 		account, key, command string

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dnsgate/test/etcd"
+	"dnsgate/test/rig"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -50,17 +51,6 @@ func (g *victim) update(t *testing.T, key gossh.Signer, command string) string {
 	}
 	out, _ := session.Output(command)
 	return string(out)
-}
-
-func awaitTrue(t *testing.T, what string, is func() bool) {
-	t.Helper()
-	for range 600 {
-		if is() {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("not within 30 s: %s", what)
 }
 
 // TestSeveralGateways: any takes any update, each publishes all, a backup moves
@@ -121,18 +111,18 @@ func TestSeveralGateways(t *testing.T) {
 		if got := by.served(host); got != address {
 			t.Errorf("after good, data.cdb has %q for %s", got, host)
 		}
-		awaitTrue(t, "the other gateway publishes it", func() bool { return other.served(host) == address })
+		rig.Within(t, 30*time.Second, "the other gateway publishes it", func() bool { return other.served(host) == address })
 		if out := other.update(t, key, "update "+host+" "+address); out != "nochg "+address+" "+host+"\n" {
 			t.Errorf("%s again: %s", host, out)
 		}
 	}
-	awaitTrue(t, "each gateway shows both, and one keeper", func() bool {
+	rig.Within(t, 30*time.Second, "each gateway shows both, and one keeper", func() bool {
 		status := gates[0].run(t, "status")
 		return strings.Contains(status, "gateway gate0: this one") && strings.Contains(status, "gateway gate1: dnsgate") &&
 			strings.Count(status, "keeper") == 1 && !strings.Contains(status, "warning")
 	})
 	gates[1].authorize(t, "other."+victimZone)
-	awaitTrue(t, "a difference of their keys is seen", func() bool {
+	rig.Within(t, 30*time.Second, "a difference of their keys is seen", func() bool {
 		return strings.Count(gates[0].run(t, "status"), "not all gateways have the same authorized keys") == 2
 	})
 	a, b := gates[0].run(t, "backup"), gates[1].run(t, "backup")

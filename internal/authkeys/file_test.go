@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // journal collects log lines.
@@ -45,11 +47,7 @@ func openFile(t *testing.T, content string) (*File, *journal, string) {
 // eventually waits for what must come to be, generously.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("never: ", what)
-		}
-	}
+	rig.Within(t, 10*time.Second, what, is)
 }
 
 func (f *File) has(t *testing.T, text string) bool {

@@ -13,41 +13,15 @@ import (
 	"time"
 
 	"dnsgate/internal/sysexits"
+	"dnsgate/test/rig"
 )
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func write(t *testing.T, file, content string, mode os.FileMode) {
-	t.Helper()
-	must(t, os.WriteFile(file, []byte(content), mode))
-	must(t, os.Chmod(file, mode))
-}
-
-// needs skips a test whose programs are not there, except in CI.
-func needs(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err == nil {
-			continue
-		}
-		if os.Getenv("CI") != "" {
-			t.Fatalf("this test needs %s", p)
-		}
-		t.Skipf("this test needs %s", p)
-	}
-}
 
 func TestConfig(t *testing.T) {
 	text := "\r\n# a comment\ngateway gate.example.com\n\tport\t22  \r\nuser me\nkey /k/id\nknown_hosts /k/known\n" +
 		"host_key_alias gate\nhosts a.example.com. *.a.example.com\n hosts b.example.com,c.example.com.,\nacme_alias *.A.example.com. _acme-challenge.b.example.com\nfamily 6\naddress command /bin/ip -6 a=b\n" +
 		"address6 interface br-lan.7\nipv6 any\nprefix 56\nprivate yes\nclient plink\nfresh 0\nretry 86400\nconnect_timeout 120\nstate /s"
 	got, err := parseConfig("/push.conf", text)
-	must(t, err)
+	rig.Must(t, err)
 	want := Config{
 		Gateway: "gate.example.com", Port: 22, User: "me", Key: "/k/id", KnownHosts: "/k/known", HostKeyAlias: "gate",
 		Hosts: []string{"a.example.com", "*.a.example.com", "b.example.com", "c.example.com"}, Aliases: map[string]string{"a.example.com": "b.example.com"}, Family: "6",
@@ -153,7 +127,7 @@ func TestNamesOfOtherLetters(t *testing.T) {
 	}
 	for _, o := range []Options{{Hosts: []string{"*.b\u00fccher.example"}}, {ACME: []string{"add", "*.b\u00fccher.example", "x"}}} {
 		o.Config = filepath.Join(t.TempDir(), "push.conf")
-		write(t, o.Config, "gateway gate.example.com\n", 0o644)
+		rig.Write(t, o.Config, "gateway gate.example.com\n", 0o644)
 		_, err = newJob(o)
 		if err == nil || !strings.Contains(err.Error(), "b??cher.example\" is not a hostname: U+00FC; write ") || !strings.HasSuffix(err.Error(), "xn--bcher-kva.example") {
 			t.Error(err)
@@ -170,11 +144,11 @@ func TestDurationsInWords(t *testing.T) {
 }
 
 func TestConfigAsTheScript(t *testing.T) {
-	needs(t, "dash")
+	rig.Needs(t, "dash")
 	file := filepath.Join(t.TempDir(), "push.conf")
 	good, bad := 0, 0
 	for _, text := range configurations() {
-		write(t, file, text, 0o644)
+		rig.Write(t, file, text, 0o644)
 		out, _ := exec.Command("dash", script, "--config", file, "--offline", "--dry-run").CombinedOutput()
 		said := strings.TrimPrefix(strings.TrimSpace(string(out)), "dnsgate-push: ")
 
@@ -236,20 +210,20 @@ func TestUntrustedFiles(t *testing.T) {
 		do   func()
 		want string
 	}{
-		"writable by the group": {func() { must(t, os.Chmod(config, 0o664)) }, "others may write it"},
-		"writable by all":       {func() { must(t, os.Chmod(config, 0o646)) }, "others may write it"},
-		"none":                  {func() { must(t, os.Remove(config)) }, "is not there"},
-		"a folder":              {func() { must(t, os.Remove(config)); must(t, os.Mkdir(config, 0o755)) }, "not a file"},
-		"huge":                  {func() { must(t, os.Truncate(config, 65537)) }, "longer than 65536 bytes"},
-		"endless":               {func() { must(t, os.Truncate(config, 1<<40)) }, "longer than 65536 bytes"},
-		"a foreigner's":         {func() { must(t, os.Chown(config, 65534, 65534)) }, "belongs to another user"},
+		"writable by the group": {func() { rig.Must(t, os.Chmod(config, 0o664)) }, "others may write it"},
+		"writable by all":       {func() { rig.Must(t, os.Chmod(config, 0o646)) }, "others may write it"},
+		"none":                  {func() { rig.Must(t, os.Remove(config)) }, "is not there"},
+		"a folder":              {func() { rig.Must(t, os.Remove(config)); rig.Must(t, os.Mkdir(config, 0o755)) }, "not a file"},
+		"huge":                  {func() { rig.Must(t, os.Truncate(config, 65537)) }, "longer than 65536 bytes"},
+		"endless":               {func() { rig.Must(t, os.Truncate(config, 1<<40)) }, "longer than 65536 bytes"},
+		"a foreigner's":         {func() { rig.Must(t, os.Chown(config, 65534, 65534)) }, "belongs to another user"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if strings.HasSuffix(name, "'s") && os.Geteuid() != 0 {
 				t.Skip("needs the superuser")
 			}
-			write(t, config, "gateway gate.example.com\n", 0o644)
+			rig.Write(t, config, "gateway gate.example.com\n", 0o644)
 			defer os.RemoveAll(config)
 			test.do()
 			_, err := readConfig(config)

@@ -1,7 +1,6 @@
 package push
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -50,76 +48,7 @@ const long = 30 * time.Second // for what must come
 // wait waits until what holds.
 func wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(long); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("waited %s in vain: %s", long, what)
-		}
-	}
-}
-
-// output gathers what a running program says. Its methods may be called at
-// any time.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-// result is what a command left behind.
-type result struct {
-	stdout, stderr string
-	status         int
-}
-
-func finish(t *testing.T, cmd *exec.Cmd) result {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
-		t.Fatalf("%s: %v", cmd, err)
-	}
-	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
-}
-
-func (r result) expect(t *testing.T, status int, texts ...string) {
-	t.Helper()
-	if r.status != status {
-		t.Errorf("status %d, want %d\nstdout: %s\nstderr: %s", r.status, status, r.stdout, r.stderr)
-	}
-	for _, text := range texts {
-		if !strings.Contains(r.stdout+r.stderr, text) {
-			t.Errorf("%q was not said:\n%s%s", text, r.stdout, r.stderr)
-		}
-	}
-}
-
-func (r result) sent() string {
-	var all []string
-	for _, m := range regexp.MustCompile(`sending "([^"]*)"`).FindAllStringSubmatch(r.stderr, -1) {
-		all = append(all, m[1])
-	}
-	return strings.Join(all, "; ")
-}
-
-func run(t *testing.T, args ...string) string {
-	t.Helper()
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
+	rig.Within(t, long, what, holds)
 }
 
 // machine is a folder with what a push needs.
@@ -134,11 +63,11 @@ type machine struct {
 // another.
 func newMachine(t *testing.T, lines ...string) *machine {
 	t.Helper()
-	needs(t, "ssh-keygen")
+	rig.Needs(t, "ssh-keygen")
 	dir := t.TempDir()
 	m := &machine{dir: dir, config: dir + "/push.conf"}
-	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/id")
-	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/host")
+	rig.Command(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/id")
+	rig.Command(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir+"/host")
 	m.base = fmt.Sprintf("gateway 127.0.0.1\nkey %s/id\nknown_hosts %s/known_hosts\nstate %s/state\nretry 0\n", dir, dir, dir)
 	m.pin(t, "127.0.0.1", m.read(t, "host.pub"))
 	m.configure(t, append([]string{"port 1"}, lines...)...)
@@ -148,18 +77,18 @@ func newMachine(t *testing.T, lines ...string) *machine {
 func (m *machine) read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(m.dir, name))
-	must(t, err)
+	rig.Must(t, err)
 	return string(text)
 }
 
 func (m *machine) configure(t *testing.T, lines ...string) {
 	t.Helper()
-	write(t, m.config, m.base+strings.Join(lines, "\n")+"\n", 0o644)
+	rig.Write(t, m.config, m.base+strings.Join(lines, "\n")+"\n", 0o644)
 }
 
 func (m *machine) pin(t *testing.T, name, key string) {
 	t.Helper()
-	write(t, m.dir+"/known_hosts", name+" "+key, 0o644)
+	rig.Write(t, m.dir+"/known_hosts", name+" "+key, 0o644)
 }
 
 func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -168,27 +97,27 @@ func (m *machine) command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // push runs dnsgate push as a program without a terminal does.
-func (m *machine) push(t *testing.T, args ...string) result {
+func (m *machine) push(t *testing.T, args ...string) rig.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*long)
 	defer cancel()
-	return finish(t, m.command(ctx, args...))
+	return rig.Finish(t, m.command(ctx, args...))
 }
 
 // script runs hooks/dnsgate-push with the same files.
-func (m *machine) script(t *testing.T, args ...string) result {
+func (m *machine) script(t *testing.T, args ...string) rig.Result {
 	t.Helper()
-	needs(t, "dash", "ssh")
-	return finish(t, exec.CommandContext(t.Context(), "dash", append([]string{script, "--config", m.config}, args...)...))
+	rig.Needs(t, "dash", "ssh")
+	return rig.Finish(t, exec.CommandContext(t.Context(), "dash", append([]string{script, "--config", m.config}, args...)...))
 }
 
 // start starts a push that goes on, and returns how to end it.
-func (m *machine) start(t *testing.T, args ...string) (said *output, cmd *exec.Cmd, end func(os.Signal) int) {
+func (m *machine) start(t *testing.T, args ...string) (said *rig.Output, cmd *exec.Cmd, end func(os.Signal) int) {
 	t.Helper()
-	said = new(output)
+	said = new(rig.Output)
 	cmd = m.command(context.Background(), args...)
 	cmd.Stdout, cmd.Stderr = said, said
-	must(t, cmd.Start())
+	rig.Must(t, cmd.Start())
 	done := make(chan struct{})
 	go func() { cmd.Wait(); close(done) }()
 	t.Cleanup(func() { cmd.Process.Kill(); <-done })
@@ -217,13 +146,13 @@ type gate struct {
 func newGate(t *testing.T, m *machine) *gate {
 	t.Helper()
 	g := &gate{dir: t.TempDir() + "/gate", port: "0", in: m.in}
-	run(t, dnsgate, "init", g.dir)
+	rig.Command(t, dnsgate, "init", g.dir)
 	if err := os.WriteFile(g.dir+"/root/data", []byte(".example.test:127.0.0.1:a\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	g.allow(t, m.read(t, "id.pub"), "--acme", "home.example.test", "nas.example.test")
 	g.serve(t)
-	hostKey := run(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")
+	hostKey := rig.Command(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")
 	m.base = strings.Replace(m.base, "retry 0", "port "+g.port+"\nretry 0", 1)
 	m.pin(t, "[127.0.0.1]:"+g.port, hostKey)
 	return g
@@ -245,13 +174,13 @@ func (g *gate) serve(t *testing.T) {
 	t.Helper()
 	file := g.dir + "/dnsgate.toml"
 	text, err := os.ReadFile(file)
-	must(t, err)
+	rig.Must(t, err)
 	text = regexp.MustCompile(`(?m)^listen .*`).ReplaceAll(text, []byte(`listen = ["127.0.0.1:`+g.port+`"]`))
-	must(t, os.WriteFile(file, text, 0o600))
+	rig.Must(t, os.WriteFile(file, text, 0o600))
 	args := append(append([]string{}, g.in...), dnsgate, "serve", "--config", file)
-	cmd, said := exec.Command(args[0], args[1:]...), new(output)
+	cmd, said := exec.Command(args[0], args[1:]...), new(rig.Output)
 	cmd.Stderr = said
-	must(t, cmd.Start())
+	rig.Must(t, cmd.Start())
 	done := make(chan struct{})
 	go func() { cmd.Wait(); close(done) }()
 	g.stop = func() {
@@ -288,39 +217,39 @@ func TestUpdate(t *testing.T) {
 	g := newGate(t, m)
 	m.configure(t, "hosts home.example.test nas.example.test")
 
-	m.push(t, "-v", "203.0.113.7").expect(t, 0, "good 203.0.113.7 home.example.test\ngood 203.0.113.7 nas.example.test\n")
-	if r := m.push(t, "203.0.113.7"); r.status != 0 || r.stdout+r.stderr != "" {
+	m.push(t, "-v", "203.0.113.7").Expect(t, 0, "good 203.0.113.7 home.example.test\ngood 203.0.113.7 nas.example.test\n")
+	if r := m.push(t, "203.0.113.7"); r.Status != 0 || r.Stdout+r.Stderr != "" {
 		t.Errorf("without a terminal, it says %+v", r)
 	}
-	if r := m.push(t, "-v", "203.0.113.7"); r.sent() != "" || r.status != 0 {
+	if r := m.push(t, "-v", "203.0.113.7"); r.Sent() != "" || r.Status != 0 {
 		t.Errorf("sent again: %+v", r)
 	}
-	m.push(t, "-v", "--force", "203.0.113.7").expect(t, 0, "nochg 203.0.113.7 home.example.test")
-	m.push(t, "-v", "203.0.113.7", "2001:db8::7").expect(t, 0, `sending "update home.example.test nas.example.test 2001:db8::7"`)
-	m.push(t, "-v", "--dry-run", "203.0.113.8").expect(t, 0, "good 203.0.113.8")
+	m.push(t, "-v", "--force", "203.0.113.7").Expect(t, 0, "nochg 203.0.113.7 home.example.test")
+	m.push(t, "-v", "203.0.113.7", "2001:db8::7").Expect(t, 0, `sending "update home.example.test nas.example.test 2001:db8::7"`)
+	m.push(t, "-v", "--dry-run", "203.0.113.8").Expect(t, 0, "good 203.0.113.8")
 	if g.has(t, "203.0.113.8") || !g.has(t, "203.0.113.7") {
 		t.Errorf("after a dry run:\n%s", g.data(t))
 	}
-	m.push(t, "-v", "203.0.113.7").expect(t, 0, "was acknowledged")
-	m.push(t, "-v", "--offline", "-4").expect(t, 0, `sending "offline -4 home.example.test nas.example.test"`)
+	m.push(t, "-v", "203.0.113.7").Expect(t, 0, "was acknowledged")
+	m.push(t, "-v", "--offline", "-4").Expect(t, 0, `sending "offline -4 home.example.test nas.example.test"`)
 	if g.has(t, "203.0.113.7") || !strings.Contains(g.data(t), ":28:") {
 		t.Errorf("after going offline:\n%s", g.data(t))
 	}
-	m.push(t, "-v", "203.0.113.7").expect(t, 0, "sending", "good")
+	m.push(t, "-v", "203.0.113.7").Expect(t, 0, "sending", "good")
 
-	m.push(t, "-v", "--acme", "add", "*.home.example.test.", "-_x").expect(t, 0, "good home.example.test")
+	m.push(t, "-v", "--acme", "add", "*.home.example.test.", "-_x").Expect(t, 0, "good home.example.test")
 	if !strings.Contains(g.data(t), "_acme-challenge.home.example.test") {
 		t.Errorf("no challenge:\n%s", g.data(t))
 	}
-	m.push(t, "-v", "--acme", "del", "_acme-challenge.home.example.test", "-_x").expect(t, 0)
-	m.push(t, "--acme", "add", "other.example.test", "x").expect(t, 77, "refused: nohost")
-	m.push(t, "--host", "other.example.test", "203.0.113.7").expect(t, 77, "refused: nohost")
-	m.push(t, "--peer", "-4").expect(t, 65, "refused: badaddr")
-	m.push(t, "203.0.113.7", "127.0.0.1").expect(t, 65, "127.0.0.1 is a loopback")
+	m.push(t, "-v", "--acme", "del", "_acme-challenge.home.example.test", "-_x").Expect(t, 0)
+	m.push(t, "--acme", "add", "other.example.test", "x").Expect(t, 77, "refused: nohost")
+	m.push(t, "--host", "other.example.test", "203.0.113.7").Expect(t, 77, "refused: nohost")
+	m.push(t, "--peer", "-4").Expect(t, 65, "refused: badaddr")
+	m.push(t, "203.0.113.7", "127.0.0.1").Expect(t, 65, "127.0.0.1 is a loopback")
 	m.configure(t, "private yes")
-	m.push(t, "10.0.0.1").expect(t, 65, "refused: badaddr")
+	m.push(t, "10.0.0.1").Expect(t, 65, "refused: badaddr")
 	g.stop()
-	m.push(t, "-v", "203.0.113.9").expect(t, 75, "cannot be reached")
+	m.push(t, "-v", "203.0.113.9").Expect(t, 75, "cannot be reached")
 }
 
 // TestNotes checks when an acknowledged address is known and forgotten, and
@@ -332,11 +261,11 @@ func TestNotes(t *testing.T) {
 	m.configure(t, "hosts home.example.test")
 	note := m.dir + "/state/127.0.0.1:" + g.port + "/home.example.test/acked4"
 
-	m.push(t, "203.0.113.7", "2001:db8::7").expect(t, 0)
-	m.script(t, "-v", "203.0.113.7").expect(t, 0, "was acknowledged")
-	m.script(t, "203.0.113.8", "2001:db8:1:2:3::/64").expect(t, 0)
-	if r := m.push(t, "-v", "203.0.113.8", "2001:db8:1:2:3::/64"); r.sent() != "" {
-		t.Errorf("the script's note was not understood: %s", r.stderr)
+	m.push(t, "203.0.113.7", "2001:db8::7").Expect(t, 0)
+	m.script(t, "-v", "203.0.113.7").Expect(t, 0, "was acknowledged")
+	m.script(t, "203.0.113.8", "2001:db8:1:2:3::/64").Expect(t, 0)
+	if r := m.push(t, "-v", "203.0.113.8", "2001:db8:1:2:3::/64"); r.Sent() != "" {
+		t.Errorf("the script's note was not understood: %s", r.Stderr)
 	}
 	now := time.Now().Unix()
 	for name, test := range map[string]struct {
@@ -354,14 +283,14 @@ func TestNotes(t *testing.T) {
 		"not an end":       {fmt.Sprintf("%d 203.0.113.8", now), true},
 		"longer than long": {strings.Repeat("9", 1<<20), false},
 	} {
-		write(t, note, test.note, 0o600)
+		rig.Write(t, note, test.note, 0o600)
 		r := m.push(t, "-v", "203.0.113.8")
-		if r.status != 0 || (r.sent() == "") != test.fresh {
-			t.Errorf("a note %s: status %d, sent %q", name, r.status, r.sent())
+		if r.Status != 0 || (r.Sent() == "") != test.fresh {
+			t.Errorf("a note %s: status %d, sent %q", name, r.Status, r.Sent())
 		}
 	}
 	g.stop()
-	m.push(t, "203.0.113.9").expect(t, 75)
+	m.push(t, "203.0.113.9").Expect(t, 75)
 	if _, err := os.Stat(note); err == nil {
 		t.Error("the note is still there after another address was sent, and perhaps arrived")
 	}
@@ -377,9 +306,9 @@ func TestLoginFailures(t *testing.T) {
 	g := newGate(t, m)
 	m.configure(t)
 	gate := "[127.0.0.1]:" + g.port
-	hostKey := run(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")
+	hostKey := rig.Command(t, "ssh-keygen", "-y", "-f", g.dir+"/ssh_host_ed25519_key")
 	ours := m.read(t, "host.pub")
-	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", m.dir+"/rsa")
+	rig.Command(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", m.dir+"/rsa")
 	for name, test := range map[string]struct {
 		known, conf string
 		status      int
@@ -399,22 +328,22 @@ func TestLoginFailures(t *testing.T) {
 		"known_hosts: a missing file": {gate + " " + hostKey, "known_hosts /nowhere/known_hosts", 78, "is given twice"},
 	} {
 		m.configure(t, test.conf)
-		write(t, m.dir+"/known_hosts", test.known, 0o644)
+		rig.Write(t, m.dir+"/known_hosts", test.known, 0o644)
 		r := m.push(t, "--force", "203.0.113.7")
-		r.expect(t, test.status, test.want)
+		r.Expect(t, test.status, test.want)
 		if t.Failed() {
 			t.Fatalf("%s: failed", name)
 		}
 	}
 
 	m.pin(t, gate, hostKey)
-	needs(t, "ssh-keygen")
-	run(t, "ssh-keygen", "-q", "-H", "-f", m.dir+"/known_hosts") // hashed names
+	rig.Needs(t, "ssh-keygen")
+	rig.Command(t, "ssh-keygen", "-q", "-H", "-f", m.dir+"/known_hosts") // hashed names
 	m.configure(t)
-	m.push(t, "--force", "203.0.113.7").expect(t, 0)
+	m.push(t, "--force", "203.0.113.7").Expect(t, 0)
 
-	must(t, os.Rename(m.dir+"/rsa", m.dir+"/id"))
-	m.push(t, "--force", "203.0.113.7").expect(t, 77, "does not accept the key "+m.dir+"/id")
+	rig.Must(t, os.Rename(m.dir+"/rsa", m.dir+"/id"))
+	m.push(t, "--force", "203.0.113.7").Expect(t, 77, "does not accept the key "+m.dir+"/id")
 }
 
 func TestKeys(t *testing.T) {
@@ -424,56 +353,56 @@ func TestKeys(t *testing.T) {
 	m.configure(t, "hosts home.example.test")
 	good := func(name string) {
 		r := m.push(t, "--force", "203.0.113.7")
-		if r.status != 0 {
+		if r.Status != 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
 	for _, args := range []string{"-t ecdsa -b 256", "-t ecdsa -b 384", "-t ecdsa -b 521", "-t rsa -b 2048", "-t rsa -b 3072 -m PEM", "-t ecdsa -m PEM"} {
 		os.Remove(m.dir + "/id")
-		run(t, append([]string{"ssh-keygen", "-q", "-N", "", "-f", m.dir + "/id"}, strings.Fields(args)...)...)
+		rig.Command(t, append([]string{"ssh-keygen", "-q", "-N", "", "-f", m.dir + "/id"}, strings.Fields(args)...)...)
 		g.allow(t, m.read(t, "id.pub"), "home.example.test")
-		wait(t, "the key works", func() bool { return m.push(t, "--force", "203.0.113.7").status == 0 })
+		wait(t, "the key works", func() bool { return m.push(t, "--force", "203.0.113.7").Status == 0 })
 		good(args)
 	}
-	bad := func(want string) { m.push(t, "--force", "203.0.113.7").expect(t, 78, want) }
-	must(t, os.Chmod(m.dir+"/id", 0o640))
+	bad := func(want string) { m.push(t, "--force", "203.0.113.7").Expect(t, 78, want) }
+	rig.Must(t, os.Chmod(m.dir+"/id", 0o640))
 	bad("id: others may read it")
-	write(t, m.dir+"/id", "PuTTY-User-Key-File-3: ssh-ed25519\n", 0o600)
+	rig.Write(t, m.dir+"/id", "PuTTY-User-Key-File-3: ssh-ed25519\n", 0o600)
 	bad("not a private key in OpenSSH's format")
-	write(t, m.dir+"/id", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", 0o600)
+	rig.Write(t, m.dir+"/id", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", 0o600)
 	bad("id: ")
 	os.Remove(m.dir + "/id")
 	bad("id: is not there")
-	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", m.dir+"/id")
+	rig.Command(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "1024", "-N", "", "-f", m.dir+"/id")
 	bad("less than 2048 bits")
 	os.Remove(m.dir + "/id")
-	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", m.dir+"/id")
+	rig.Command(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", m.dir+"/id")
 	bad("needs a passphrase")
 }
 
 func TestAgent(t *testing.T) {
-	needs(t, "ssh-agent", "ssh-add")
+	rig.Needs(t, "ssh-agent", "ssh-add")
 	m := newMachine(t)
 	g := newGate(t, m)
 	m.configure(t, "hosts home.example.test")
 	t.Setenv("SSH_AUTH_SOCK", "")
-	m.push(t, "--agent", "203.0.113.7").expect(t, 78, "SSH_AUTH_SOCK")
+	m.push(t, "--agent", "203.0.113.7").Expect(t, 78, "SSH_AUTH_SOCK")
 	t.Setenv("SSH_AUTH_SOCK", m.dir+"/agent")
-	m.push(t, "-v", "--agent", "203.0.113.7").expect(t, 75, "asking the agent")
+	m.push(t, "-v", "--agent", "203.0.113.7").Expect(t, 75, "asking the agent")
 	agent := exec.Command("ssh-agent", "-D", "-a", m.dir+"/agent")
-	must(t, agent.Start())
+	rig.Must(t, agent.Start())
 	defer func() { agent.Process.Kill(); agent.Wait() }()
 	wait(t, "the agent is there", func() bool { _, err := os.Stat(m.dir + "/agent"); return err == nil })
-	m.push(t, "--agent", "203.0.113.7").expect(t, 77, "the agent holds no key")
-	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", m.dir+"/other")
+	m.push(t, "--agent", "203.0.113.7").Expect(t, 77, "the agent holds no key")
+	rig.Command(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", m.dir+"/other")
 	g.allow(t, m.read(t, "other.pub"), "nas.example.test")
-	run(t, "ssh-add", "-q", m.dir+"/other")
-	m.push(t, "--agent", "203.0.113.7").expect(t, 77, "the agent holds no key")
-	run(t, "ssh-add", "-q", m.dir+"/id")
-	must(t, os.Remove(m.dir+"/id"))
-	m.push(t, "-v", "--agent", "203.0.113.7").expect(t, 0, "good 203.0.113.7 home")
-	must(t, os.Remove(m.dir+"/id.pub")) // now any of the agent's keys will do
-	m.push(t, "-v", "--agent", "--host", "nas.example.test", "203.0.113.7").expect(t, 0, "good 203.0.113.7 nas")
+	rig.Command(t, "ssh-add", "-q", m.dir+"/other")
+	m.push(t, "--agent", "203.0.113.7").Expect(t, 77, "the agent holds no key")
+	rig.Command(t, "ssh-add", "-q", m.dir+"/id")
+	rig.Must(t, os.Remove(m.dir+"/id"))
+	m.push(t, "-v", "--agent", "203.0.113.7").Expect(t, 0, "good 203.0.113.7 home")
+	rig.Must(t, os.Remove(m.dir+"/id.pub")) // now any of the agent's keys will do
+	m.push(t, "-v", "--agent", "--host", "nas.example.test", "203.0.113.7").Expect(t, 0, "good 203.0.113.7 nas")
 }
 
 func TestGatewayIsDown(t *testing.T) {
@@ -481,19 +410,19 @@ func TestGatewayIsDown(t *testing.T) {
 	m := newMachine(t)
 	begun := time.Now()
 	r := m.push(t, "-v", "--retry", "6", "203.0.113.7")
-	r.expect(t, 75, "trying again in")
-	if n := strings.Count(r.sent(), "update"); n < 2 || n > 5 || time.Since(begun) > long {
-		t.Errorf("%d attempts in %v\n%s", n, time.Since(begun), r.stderr)
+	r.Expect(t, 75, "trying again in")
+	if n := strings.Count(r.Sent(), "update"); n < 2 || n > 5 || time.Since(begun) > long {
+		t.Errorf("%d attempts in %v\n%s", n, time.Since(begun), r.Stderr)
 	}
-	if r := m.push(t, "203.0.113.7"); r.status != 75 || r.stderr != "" {
+	if r := m.push(t, "203.0.113.7"); r.Status != 75 || r.Stderr != "" {
 		t.Errorf("what may pass is no news: %+v", r)
 	}
 	port, open := rig.Silent(t)
 	m.configure(t, "port "+port, "connect_timeout 1")
-	m.push(t, "-v", "203.0.113.7").expect(t, 75, "no answer in time")
+	m.push(t, "-v", "203.0.113.7").Expect(t, 75, "no answer in time")
 	wait(t, "the connection ends", func() bool { now, most := open(); return now == 0 && most == 1 })
 	m.configure(t, "port 1", "connect_timeout 1\nhost_key_alias x")
 	m.pin(t, "x", m.read(t, "host.pub"))
-	write(t, m.config, strings.Replace(m.read(t, "push.conf"), "gateway 127.0.0.1", "gateway nowhere.invalid", 1), 0o644)
-	m.push(t, "-v", "203.0.113.7").expect(t, 75, "cannot be reached")
+	rig.Write(t, m.config, strings.Replace(m.read(t, "push.conf"), "gateway 127.0.0.1", "gateway nowhere.invalid", 1), 0o644)
+	m.push(t, "-v", "203.0.113.7").Expect(t, 75, "cannot be reached")
 }

@@ -9,20 +9,22 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"dnsgate/test/rig"
 )
 
 // hostile is an SSH server with m's pinned key that answers as it is told.
 func hostile(t *testing.T, m *machine, answer func(conn ssh.Conn, channel ssh.Channel)) (port string) {
 	t.Helper()
 	key, err := ssh.ParsePrivateKey([]byte(m.read(t, "host")))
-	must(t, err)
+	rig.Must(t, err)
 	conf := &ssh.ServerConfig{
 		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		BannerCallback:    func(ssh.ConnMetadata) string { return strings.Repeat("\x1b[2Jbanner\n", 1000) },
 	}
 	conf.AddHostKey(key)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	rig.Must(t, err)
 	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
@@ -123,14 +125,14 @@ func TestHostileGateway(t *testing.T) {
 			m.configure(t, "hosts home.example.test", "host_key_alias x", "port "+hostile(t, m, test.answer))
 			m.pin(t, "x", m.read(t, "host.pub"))
 			r := m.push(t, "-v", "203.0.113.7")
-			r.expect(t, test.status, test.want)
-			if !isPrintable(strings.ReplaceAll(r.stdout+r.stderr, "\n", "")) {
-				t.Errorf("shown: %q", r.stdout+r.stderr)
+			r.Expect(t, test.status, test.want)
+			if !isPrintable(strings.ReplaceAll(r.Stdout+r.Stderr, "\n", "")) {
+				t.Errorf("shown: %q", r.Stdout+r.Stderr)
 			}
 			if strings.HasPrefix(name, "of another") || strings.HasPrefix(name, "status of") || name == "good" || name == "two lines for one host" {
 				s := m.script(t, "-v", "--force", "203.0.113.7")
-				if s.status != test.status || !strings.Contains(s.stdout+s.stderr, test.want) {
-					t.Errorf("the script ends with %d: %s%s", s.status, s.stdout, s.stderr)
+				if s.Status != test.status || !strings.Contains(s.Stdout+s.Stderr, test.want) {
+					t.Errorf("the script ends with %d: %s%s", s.Status, s.Stdout, s.Stderr)
 				}
 			}
 		})
@@ -236,14 +238,14 @@ func TestOtherServers(t *testing.T) {
 			m := newMachine(t)
 			m.pin(t, "x", m.read(t, "host.pub"))
 			m.configure(t, "host_key_alias x", "connect_timeout 1", "port "+port)
-			m.push(t, "-v", "203.0.113.7").expect(t, test.status, away+port)
+			m.push(t, "-v", "203.0.113.7").Expect(t, test.status, away+port)
 			for _, client := range []string{"openssh", "dbclient", "plink"} {
 				m.scriptWith(t, client, "host_key_alias x", "connect_timeout 1", "port "+port)
 				r := m.script(t, "-v", "203.0.113.7")
-				if r.status != test.status || !strings.Contains(r.stderr, away+port) {
-					t.Errorf("the script with %s ends with %d: %s", client, r.status, r.stderr)
+				if r.Status != test.status || !strings.Contains(r.Stderr, away+port) {
+					t.Errorf("the script with %s ends with %d: %s", client, r.Status, r.Stderr)
 				}
-				for line := range strings.Lines(r.stderr) {
+				for line := range strings.Lines(r.Stderr) {
 					if !strings.HasPrefix(line, "dnsgate-push: ") {
 						t.Errorf("with %s, not the script's own: %q", client, line)
 					}
@@ -257,7 +259,7 @@ func TestOtherServers(t *testing.T) {
 func answering(t *testing.T, serve func(*net.TCPConn)) (port string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	rig.Must(t, err)
 	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
@@ -278,18 +280,18 @@ func answering(t *testing.T, serve func(*net.TCPConn)) (port string) {
 // scriptWith configures the script for a client, with a key as that one reads it.
 func (m *machine) scriptWith(t *testing.T, client string, lines ...string) {
 	t.Helper()
-	needs(t, "ssh", "dbclient", "dropbearconvert", "plink", "puttygen")
+	rig.Needs(t, "ssh", "dbclient", "dropbearconvert", "plink", "puttygen")
 	key := m.dir + "/id"
 	switch client {
 	case "dbclient":
-		run(t, "dropbearconvert", "openssh", "dropbear", key, key+".dbclient")
+		rig.Command(t, "dropbearconvert", "openssh", "dropbear", key, key+".dbclient")
 		key += ".dbclient"
 	case "plink":
-		run(t, "puttygen", key, "-O", "private", "-o", key+".ppk")
+		rig.Command(t, "puttygen", key, "-O", "private", "-o", key+".ppk")
 		key += ".ppk"
 	}
 	base := strings.Replace(m.base, "key "+m.dir+"/id\n", "key "+key+"\n", 1)
-	write(t, m.config, base+"client "+client+"\n"+strings.Join(lines, "\n")+"\n", 0o644)
+	rig.Write(t, m.config, base+"client "+client+"\n"+strings.Join(lines, "\n")+"\n", 0o644)
 }
 
 // TestEmptyKnownHosts: both name a known_hosts that was never filled.
@@ -297,10 +299,10 @@ func TestEmptyKnownHosts(t *testing.T) {
 	m := newMachine(t)
 	m.configure(t, "port 1")
 	for _, text := range []string{"", "\n", "# add the line here\n\n", " \n\t\r\n  # nothing\n"} {
-		write(t, m.dir+"/known_hosts", text, 0o644)
-		m.push(t, "203.0.113.7").expect(t, 78, "known_hosts: empty; add the known_hosts line")
-		if r := m.script(t, "203.0.113.7"); r.status != 78 || !strings.Contains(r.stderr, "known_hosts: empty; add the known_hosts line") {
-			t.Errorf("the script ends with %d: %s", r.status, r.stderr)
+		rig.Write(t, m.dir+"/known_hosts", text, 0o644)
+		m.push(t, "203.0.113.7").Expect(t, 78, "known_hosts: empty; add the known_hosts line")
+		if r := m.script(t, "203.0.113.7"); r.Status != 78 || !strings.Contains(r.Stderr, "known_hosts: empty; add the known_hosts line") {
+			t.Errorf("the script ends with %d: %s", r.Status, r.Stderr)
 		}
 	}
 }

@@ -4,12 +4,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // differences are between two ways of saying the same.
 var differences = regexp.MustCompile(`(?m)^.* cannot be reached: .*\n|^dnsgate([- ]push)?: |; dnsgate-push --help tells how$`)
 
-func said(r result) string { return differences.ReplaceAllString(r.stderr, "") }
+func said(r rig.Result) string { return differences.ReplaceAllString(r.Stderr, "") }
 
 // TestAsTheScript gives both the same files and arguments, and compares what
 // they send, what they say and how they end.
@@ -17,16 +19,16 @@ func TestAsTheScript(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	file, empty, program := m.dir+"/addresses", m.dir+"/empty", m.dir+"/print"
-	write(t, file, "203.0.113.7\n2001:db8::7 203.0.113.8", 0o644)
-	write(t, empty, " \n", 0o644)
-	write(t, m.dir+"/crlf", "203.0.113.7\r\n", 0o644)
-	write(t, m.dir+"/nul", "203.0.113.7\x00", 0o644)
-	write(t, m.dir+"/escape", "\x1b]0;x\x07", 0o644)
-	write(t, m.dir+"/many", strings.Repeat("203.0.113.7 ", 17), 0o644)
-	write(t, m.dir+"/long", strings.Repeat(" ", 4090)+"203.0.113.7", 0o644)
-	write(t, program, "#!/bin/sh\nfor a; do echo \"$a\"; done\n", 0o755)
-	write(t, m.dir+"/fail", "#!/bin/sh\necho 203.0.113.7; exit 3\n", 0o755)
-	write(t, m.dir+"/text", "no program", 0o644)
+	rig.Write(t, file, "203.0.113.7\n2001:db8::7 203.0.113.8", 0o644)
+	rig.Write(t, empty, " \n", 0o644)
+	rig.Write(t, m.dir+"/crlf", "203.0.113.7\r\n", 0o644)
+	rig.Write(t, m.dir+"/nul", "203.0.113.7\x00", 0o644)
+	rig.Write(t, m.dir+"/escape", "\x1b]0;x\x07", 0o644)
+	rig.Write(t, m.dir+"/many", strings.Repeat("203.0.113.7 ", 17), 0o644)
+	rig.Write(t, m.dir+"/long", strings.Repeat(" ", 4090)+"203.0.113.7", 0o644)
+	rig.Write(t, program, "#!/bin/sh\nfor a; do echo \"$a\"; done\n", 0o755)
+	rig.Write(t, m.dir+"/fail", "#!/bin/sh\necho 203.0.113.7; exit 3\n", 0o755)
+	rig.Write(t, m.dir+"/text", "no program", 0o644)
 	tests := []struct{ conf, args string }{
 		{"", "203.0.113.7"}, {"", "203.0.113.7 2001:db8::7 203.0.113.8"}, {"", "peer"}, {"", "peer 203.0.113.7"}, {"", "2001:db8:1:2:3::4/56"},
 		{"", "203.0.113"}, {"", "127.0.0.1"}, {"", "10.0.0.1"}, {"private yes", "10.0.0.1 fd00::1 100.64.0.1"}, {"", "203.0.113.7 0.0.0.0"},
@@ -71,8 +73,8 @@ func TestAsTheScript(t *testing.T) {
 			args[i] = strings.NewReplacer("<blank>", " ", "<newline>", "\n").Replace(args[i])
 		}
 		ours, script := m.push(t, args...), m.script(t, args...)
-		if ours.status != script.status || ours.sent() != script.sent() || said(ours) != said(script) {
-			t.Errorf("%s, with %q:\nwe end with %d, and say\n%s\nthe script ends with %d, and says\n%s", test.args, test.conf, ours.status, ours.stderr, script.status, script.stderr)
+		if ours.Status != script.Status || ours.Sent() != script.Sent() || said(ours) != said(script) {
+			t.Errorf("%s, with %q:\nwe end with %d, and say\n%s\nthe script ends with %d, and says\n%s", test.args, test.conf, ours.Status, ours.Stderr, script.Status, script.Stderr)
 		}
 	}
 }

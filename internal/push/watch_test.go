@@ -19,19 +19,14 @@ var networks atomic.Int32
 // at a cable that leads nowhere else.
 func newNetwork(t *testing.T, m *machine) (ip func(args string)) {
 	t.Helper()
-	needs(t, "ip")
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("this test needs the superuser")
-		}
-		t.Skip("this test needs the superuser")
-	}
+	rig.Needs(t, "ip")
+	rig.NeedsRoot(t)
 	name := fmt.Sprintf("push-%d-%d", os.Getpid(), networks.Add(1))
-	run(t, "ip", "netns", "add", name)
-	t.Cleanup(func() { run(t, "ip", "netns", "del", name) })
+	rig.Command(t, "ip", "netns", "add", name)
+	t.Cleanup(func() { rig.Command(t, "ip", "netns", "del", name) })
 	ip = func(args string) {
 		t.Helper()
-		run(t, append([]string{"ip", "-n", name}, strings.Fields(args)...)...)
+		rig.Command(t, append([]string{"ip", "-n", name}, strings.Fields(args)...)...)
 	}
 	m.in = []string{"ip", "netns", "exec", name}
 	ip("link set lo up")
@@ -42,7 +37,7 @@ func newNetwork(t *testing.T, m *machine) (ip func(args string)) {
 }
 
 // watched starts a gateway and a push --watch in a network of their own.
-func watched(t *testing.T, conf ...string) (g *gate, ip func(string), said *output, end func(os.Signal) int) {
+func watched(t *testing.T, conf ...string) (g *gate, ip func(string), said *rig.Output, end func(os.Signal) int) {
 	t.Helper()
 	t.Parallel()
 	m := newMachine(t)
@@ -145,7 +140,7 @@ func TestWatchFile(t *testing.T) {
 	said, _, end := m.start(t, "--watch")
 	wait(t, "it looks", func() bool { return strings.Contains(said.String(), "is not there") })
 	for i, text := range []string{"203.0.113.7\n", "203.0.113.8", "203.0.113", "203.0.113.9 2001:db8::9\n"} {
-		write(t, m.dir+"/address", text, 0o644)
+		rig.Write(t, m.dir+"/address", text, 0o644)
 		if text == "203.0.113" {
 			wait(t, "it complains", func() bool { return strings.Contains(said.String(), "is not an address; nothing was sent") })
 		} else {
@@ -153,7 +148,7 @@ func TestWatchFile(t *testing.T) {
 		}
 	}
 	g.stop()
-	write(t, m.dir+"/address", "203.0.113.10", 0o644)
+	rig.Write(t, m.dir+"/address", "203.0.113.10", 0o644)
 	time.Sleep(6 * time.Second)
 	if n := strings.Count(said.String(), "cannot be reached"); n != 1 {
 		t.Errorf("a gateway that is down is told %d times", n)
@@ -172,10 +167,10 @@ func TestWatchRenews(t *testing.T) {
 	m := newMachine(t)
 	g := newGate(t, m)
 	m.configure(t, "hosts home.example.test", "family 4", "address file "+m.dir+"/address")
-	write(t, m.dir+"/address", "203.0.113.7", 0o644)
+	rig.Write(t, m.dir+"/address", "203.0.113.7", 0o644)
 	note := m.dir + "/state/127.0.0.1:" + g.port + "/home.example.test/acked4"
-	m.push(t).expect(t, 0)
-	write(t, note, fmt.Sprintf("%d 203.0.113.7\n", time.Now().Unix()-3597), 0o600)
+	m.push(t).Expect(t, 0)
+	rig.Write(t, note, fmt.Sprintf("%d 203.0.113.7\n", time.Now().Unix()-3597), 0o600)
 	said, _, end := m.start(t, "-v", "--watch")
 	wait(t, "it knows the note", func() bool { return strings.Contains(said.String(), "was acknowledged") })
 	if strings.Contains(said.String(), "sending") {
@@ -184,12 +179,12 @@ func TestWatchRenews(t *testing.T) {
 	wait(t, "it sends again", func() bool { return strings.Contains(said.String(), "nochg 203.0.113.7 home") })
 
 	// Who takes the address away while it watches, is obeyed until there is news.
-	m.push(t, "--offline").expect(t, 0)
+	m.push(t, "--offline").Expect(t, 0)
 	time.Sleep(2 * time.Second)
 	if g.has(t, "203.0.113.7") {
 		t.Error("it does not let go")
 	}
-	write(t, m.dir+"/address", "203.0.113.8", 0o644)
+	rig.Write(t, m.dir+"/address", "203.0.113.8", 0o644)
 	wait(t, "news", func() bool { return g.has(t, "203.0.113.8") })
 	if status := end(syscall.SIGTERM); status != 0 {
 		t.Errorf("status %d: %s", status, said)
@@ -202,8 +197,8 @@ func TestWatchEndsAtOnce(t *testing.T) {
 	m := newMachine(t)
 	port, open := rig.Silent(t)
 	m.pin(t, "x", m.read(t, "host.pub"))
-	write(t, m.dir+"/slow", "#!/bin/sh\necho >>"+m.dir+"/begun\nexec sleep 60\n", 0o755)
-	write(t, m.dir+"/yes", "#!/bin/sh\nexec yes 203.0.113.7\n", 0o755)
+	rig.Write(t, m.dir+"/slow", "#!/bin/sh\necho >>"+m.dir+"/begun\nexec sleep 60\n", 0o755)
+	rig.Write(t, m.dir+"/yes", "#!/bin/sh\nexec yes 203.0.113.7\n", 0o755)
 
 	m.configure(t, "host_key_alias x", "connect_timeout 60", "port "+port)
 	_, _, end := m.start(t, "--watch")
@@ -218,7 +213,7 @@ func TestWatchEndsAtOnce(t *testing.T) {
 		t.Errorf("status %d", status)
 	}
 	m.configure(t, "host_key_alias x", "port 1", "address command "+m.dir+"/yes")
-	m.push(t, "-v").expect(t, 75, "yes failed")
+	m.push(t, "-v").Expect(t, 75, "yes failed")
 }
 
 // TestInterfaceAsTheScript puts addresses on an interface, and compares which
@@ -227,10 +222,10 @@ func TestInterfaceAsTheScript(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	ip := newNetwork(t, m)
-	run(t, append(m.in, "sh", "-c", "cd /proc/sys/net/ipv6/conf/eth0 && echo 2 >use_tempaddr && echo 0 >dad_transmits")...)
+	rig.Command(t, append(m.in, "sh", "-c", "cd /proc/sys/net/ipv6/conf/eth0 && echo 2 >use_tempaddr && echo 0 >dad_transmits")...)
 	ours := m.in
 	addresses := func() string {
-		return run(t, append(append([]string{}, ours...), "ip", "-o", "addr", "show", "dev", "eth0")...)
+		return rig.Command(t, append(append([]string{}, ours...), "ip", "-o", "addr", "show", "dev", "eth0")...)
 	}
 	for _, change := range []string{
 		"link show", "addr add 192.168.7.1/24 dev eth0", "addr add 169.254.1.1/16 dev eth0", "addr add 203.0.113.7/24 dev eth0", "addr add 203.0.113.8/24 dev eth0",
@@ -248,9 +243,9 @@ func TestInterfaceAsTheScript(t *testing.T) {
 			m.configure(t, "port 1", "address interface eth0", conf)
 			we := m.push(t, "-v")
 			cmd := append(append([]string{}, ours...), "dash", script, "--config", m.config, "-v")
-			scripts := finish(t, exec.Command(cmd[0], cmd[1:]...))
-			if we.status != scripts.status || we.sent() != scripts.sent() {
-				t.Errorf("after %q, with %q: we send %q, the script %q\n%s", change, conf, we.sent(), scripts.sent(), addresses())
+			scripts := rig.Finish(t, exec.Command(cmd[0], cmd[1:]...))
+			if we.Status != scripts.Status || we.Sent() != scripts.Sent() {
+				t.Errorf("after %q, with %q: we send %q, the script %q\n%s", change, conf, we.Sent(), scripts.Sent(), addresses())
 			}
 		}
 	}

@@ -9,13 +9,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // TestClients runs each command of docs/clients.md with each type of key, and
 // finds what README.md says of it. A client that gets in has to pass on every
 // status and reply, and to refuse a gateway whose host key is not the pinned one.
 func TestClients(t *testing.T) {
-	needs(t, "ssh", "ssh-keygen", "ssh-agent", "/usr/sbin/sshd", "dbclient", "dropbearconvert", "plink", "puttygen", "cc", "ruby")
+	rig.Needs(t, "ssh", "ssh-keygen", "ssh-agent", "/usr/sbin/sshd", "dbclient", "dropbearconvert", "plink", "puttygen", "cc", "ruby")
 	t.Parallel()
 	ways, variables := documented(t)
 	g := newGateway(t)
@@ -29,7 +31,7 @@ func TestClients(t *testing.T) {
 		}
 	})
 	published, err := os.ReadFile(g.dir + "/gate/root/dnsgate")
-	must(t, err)
+	rig.Must(t, err)
 	if !strings.Contains(string(published), "openssh.ed25519.example.test") || strings.Contains(string(published), "changed") {
 		t.Errorf("what was published:\n%s", published)
 	}
@@ -52,10 +54,10 @@ type trial struct {
 func newTrial(t *testing.T, g *gateway, w way, variables []string) *trial {
 	t.Helper()
 	dir := filepath.Join(g.dir, w.slug())
-	must(t, os.Mkdir(dir, 0o700))
+	rig.Must(t, os.Mkdir(dir, 0o700))
 	values := map[string]string{
 		"GATE": "127.0.0.1", "PORT": g.port, "KEY": "", "KNOWN_HOSTS": g.known, "COMMAND": "",
-		"JUMP": g.jump, "PROVIDER": g.dir + "/security_key.so", "SRC": top(t),
+		"JUMP": g.jump, "PROVIDER": g.dir + "/security_key.so", "SRC": rig.Source(t, ""),
 	}
 	if known := slices.Sorted(maps.Keys(values)); !slices.Equal(known, slices.Sorted(slices.Values(variables))) {
 		t.Fatalf("the document defines %v, this test %v", variables, known)

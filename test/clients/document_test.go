@@ -4,10 +4,11 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // part is what a document has below one heading: its shell blocks, in order.
@@ -21,8 +22,8 @@ type part struct {
 // first heading of level 2 belongs to the title.
 func read(t *testing.T, file string) []part {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(top(t), file))
-	must(t, err)
+	text, err := os.ReadFile(rig.Source(t, file))
+	rig.Must(t, err)
 	var parts []part
 	var block *strings.Builder
 	for line := range strings.Lines(string(text)) {
@@ -46,14 +47,6 @@ func read(t *testing.T, file string) []part {
 	return parts
 }
 
-// top is the folder of the whole source tree.
-func top(t *testing.T) string {
-	t.Helper()
-	dir, err := filepath.Abs("../..")
-	must(t, err)
-	return dir
-}
-
 // result is what a command left behind.
 type result struct {
 	stdout, stderr string
@@ -66,7 +59,7 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = 5 * time.Second // for who keeps stdout open behind its caller's back
-	must(t, cmd.Start())
+	rig.Must(t, cmd.Start())
 	limit := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer limit.Stop()
 	err := cmd.Wait()
@@ -74,29 +67,4 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 		t.Fatalf("%s: %v", cmd, err)
 	}
 	return result{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
-}
-
-// needs skips a test whose programs are not there, except in CI.
-func needs(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, p := range programs {
-		if _, err := exec.LookPath(p); err != nil {
-			absent(t, p)
-		}
-	}
-}
-
-func absent(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf("this test needs %s; see testdata/debian-packages", what)
-	}
-	t.Skipf("this test needs %s; see testdata/debian-packages", what)
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

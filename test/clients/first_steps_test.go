@@ -2,11 +2,12 @@ package clients_test
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // bareGateway is what docs/first-steps.md begins with: a tinydns that serves
@@ -53,10 +54,10 @@ ip route add default via 198.51.100.1
 // TestFirstSteps does what docs/first-steps.md says, on two machines, with the
 // lines pasted that it says to paste.
 func TestFirstSteps(t *testing.T) {
-	needs(t, "svscan", "setuidgid", "tinydns", "tinydns-data", "dig", "/usr/sbin/cron", "ip", "nsenter", "useradd", "ssh-keygen")
+	rig.Needs(t, "svscan", "setuidgid", "tinydns", "tinydns-data", "dig", "/usr/sbin/cron", "ip", "nsenter", "useradd", "ssh-keygen")
 	t.Parallel()
 	gate, laptop := newMachine(t, "gate.example.com"), newMachine(t, "laptop")
-	link(t, gate, laptop)
+	rig.Link(t, gate.Machine, laptop.Machine, "eth0")
 	gate.do(t, bareGateway, "")
 	laptop.do(t, bareLaptop, "")
 	gate.background(t, "svscan /etc/service")
@@ -107,8 +108,8 @@ func TestFirstSteps(t *testing.T) {
 // indented returns the replies that the document shows.
 func indented(t *testing.T) (lines []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(top(t), "docs/first-steps.md"))
-	must(t, err)
+	text, err := os.ReadFile(rig.Source(t, "docs/first-steps.md"))
+	rig.Must(t, err)
 	for _, m := range regexp.MustCompile(`(?m)^    (.*\n)`).FindAllStringSubmatch(string(text), -1) {
 		lines = append(lines, m[1])
 	}

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // keyTypes are the client keys, by the names of their files: what ssh-keygen
@@ -45,7 +47,7 @@ type gateway struct {
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "clients")
-	must(t, err)
+	rig.Must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	g := &gateway{dir: dir, known: dir + "/known", changed: dir + "/changed", jumpLog: dir + "/sshd.log"}
 	g.env = environment(t, dir)
@@ -64,14 +66,14 @@ func newGateway(t *testing.T) *gateway {
 func environment(t *testing.T, home string) []string {
 	t.Helper()
 	program, err := exec.LookPath("go")
-	must(t, err)
+	rig.Must(t, err)
 	env := []string{
-		"HOME=" + home, "SRC=" + top(t), "LC_ALL=C", "SSH_SK_PROVIDER=" + home + "/security_key.so",
+		"HOME=" + home, "SRC=" + rig.Source(t, ""), "LC_ALL=C", "SSH_SK_PROVIDER=" + home + "/security_key.so",
 		"PATH=" + filepath.Dir(program) + ":/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin",
 	}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOFLAGS", "GOPROXY"} {
 		value, err := exec.Command("go", "env", name).Output()
-		must(t, err)
+		rig.Must(t, err)
 		env = append(env, name+"="+strings.TrimSpace(string(value)))
 	}
 	return env
@@ -113,10 +115,10 @@ func (g *gateway) serve(t *testing.T) {
 func (g *gateway) startSSHD(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() == 0 {
-		must(t, os.MkdirAll("/run/sshd", 0o755)) // its privilege separation folder
+		rig.Must(t, os.MkdirAll("/run/sshd", 0o755)) // its privilege separation folder
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	rig.Must(t, err)
 	address := l.Addr().String()
 	l.Close()
 	user := strings.TrimSpace(g.sh(t, "", "id -un"))
@@ -124,7 +126,7 @@ func (g *gateway) startSSHD(t *testing.T) {
 	g.sh(t, "", "ssh-keygen -q -t ed25519 -N '' -f sshd_key; cat *.pub >sshd_authorized")
 	config := fmt.Sprintf("ListenAddress %s\nHostKey %s/sshd_key\nAuthorizedKeysFile %s/sshd_authorized\nPidFile none\n"+
 		"UsePAM no\nStrictModes no\nPermitRootLogin yes\nAllowUsers %s\n", address, g.dir, g.dir, user)
-	must(t, os.WriteFile(g.dir+"/sshd_config", []byte(config), 0o600))
+	rig.Must(t, os.WriteFile(g.dir+"/sshd_config", []byte(config), 0o600))
 	log := g.start(t, filepath.Base(g.jumpLog), "/usr/sbin/sshd", "-D", "-e", "-f", g.dir+"/sshd_config")
 	await(t, log, "Server listening on ")
 }
@@ -148,11 +150,11 @@ func (g *gateway) start(t *testing.T, log string, words ...string) string {
 	t.Helper()
 	log = filepath.Join(g.dir, log)
 	file, err := os.Create(log)
-	must(t, err)
+	rig.Must(t, err)
 	defer file.Close()
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = g.dir, g.env, file, file
-	must(t, cmd.Start())
+	rig.Must(t, cmd.Start())
 	t.Cleanup(func() {
 		cmd.Process.Kill()
 		cmd.Wait()

@@ -2,11 +2,12 @@ package clients_test
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // matrix collects what works.
@@ -58,8 +59,8 @@ func (m *matrix) table(ways []way) map[string]string {
 // compare checks the rows against those of the section Clients of README.md.
 func compare(t *testing.T, rows map[string]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(top(t), "README.md"))
-	must(t, err)
+	text, err := os.ReadFile(rig.Source(t, "README.md"))
+	rig.Must(t, err)
 	_, section, found := strings.Cut(string(text), "\n## Clients\n")
 	if !found {
 		t.Fatal("README.md has no section Clients")

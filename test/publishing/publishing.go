@@ -15,6 +15,7 @@ import (
 
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
+	"dnsgate/test/rig"
 )
 
 // Memory is a target that keeps what it is given, and refuses what it is told.
@@ -164,9 +165,5 @@ func Patience(t testing.TB) context.Context {
 
 func Eventually(t testing.TB, is func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not come true")
-		}
-	}
+	rig.Within(t, 10*time.Second, "it comes true", is)
 }

@@ -118,12 +118,18 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// Wait waits until something holds.
+// Wait waits until something holds, for Long at most.
 func Wait(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(Long); !holds(); time.Sleep(20 * time.Millisecond) {
+	Within(t, Long, what, holds)
+}
+
+// Within is Wait with another limit.
+func Within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("waited %s in vain: %s", Long, what)
+			t.Fatalf("waited %s in vain: %s", limit, what)
 		}
 	}
 }
