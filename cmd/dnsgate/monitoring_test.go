@@ -55,6 +55,8 @@ tests:
         values: 2x3000
       - series: dnsgate_commands_total{command="update",code="dnserr"}
         values: 0x10 3x3000
+      - series: dnsgate_follower_lag_seconds{key="SHA256:x",comment="ns2",source="192.0.2.2"}
+        values: 0.1x10 61x20 0x3000
       - series: dnsgate_keys_unreadable_seconds
         values: 0x10 90x20 0x3000
       - series: dnsgate_keys_faulty
@@ -83,6 +85,12 @@ tests:
         exp_alerts:
           - exp_annotations: {summary: "clients were answered dnserr; see dnsgate admin status"}
       - {eval_time: 60m, alertname: DnsgateDNSErrors}
+      - {eval_time: 5m, alertname: DnsgateFollowerLags}
+      - eval_time: 15m
+        alertname: DnsgateFollowerLags
+        exp_alerts:
+          - exp_labels: {key: "SHA256:x", comment: ns2, source: 192.0.2.2}
+            exp_annotations: {summary: "ns2 does not serve what changed, or is away; see dnsgate admin status"}
       - eval_time: 15m
         alertname: DnsgateKeysUnreadable
         exp_alerts:

@@ -35,7 +35,8 @@ var (
 // TestRecipes runs docs/recipes.md as written, but for folders, names, the port and
 // systemd: testdata/recipes.txtar starts and stops the gateway where the document
 // says systemctl, and looks at what came of it. A heading's shell is in files of its
-// first words, numbered: a new one for each block and after each systemctl.
+// first words, numbered: a new one for each block and after each systemctl. Other
+// blocks are files NAME.N.conf.
 func TestRecipes(t *testing.T) {
 	text, err := os.ReadFile("../../docs/recipes.md")
 	if err != nil {
@@ -52,10 +53,12 @@ func TestRecipes(t *testing.T) {
 			for _, part := range section.Split(string(text), -1)[1:] {
 				heading, body, _ := strings.Cut(part, "\n")
 				slug := strings.Trim(notWord.ReplaceAllString(strings.ToLower(heading), "-"), "-")
-				number := 0
+				number, files := 0, 0
 				for _, block := range anyBlock.FindAllStringSubmatch(body, -1) {
 					if block[1] == "" {
-						if err := os.WriteFile(filepath.Join(env.WorkDir, slug+".conf"), []byte(block[2]), 0o644); err != nil {
+						files++
+						name := filepath.Join(env.WorkDir, fmt.Sprintf("%s.%d.conf", slug, files))
+						if err := os.WriteFile(name, []byte(block[2]), 0o644); err != nil {
 							return err
 						}
 						continue

@@ -17,7 +17,7 @@ import (
 // finds what README.md says of it. A client that gets in has to pass on every
 // status and reply, and to refuse a gateway whose host key is not the pinned one.
 func TestClients(t *testing.T) {
-	rig.Needs(t, "ssh", "ssh-keygen", "ssh-agent", "/usr/sbin/sshd", "dbclient", "dropbearconvert", "plink", "puttygen", "cc", "ruby")
+	rig.Needs(t, "ssh", "ssh-keygen", "ssh-agent", "/usr/sbin/sshd", "dbclient", "dropbearconvert", "plink", "puttygen", "cc", "ruby", "node", "npm")
 	t.Parallel()
 	ways, variables := documented(t)
 	g := newGateway(t)
