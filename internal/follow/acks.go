@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 
@@ -32,6 +33,7 @@ type acks struct {
 type stored struct {
 	theirs, ours uint64
 	names, gone  []records.Name // that have records, and that have none any more
+	whole        bool           // all that the store has changed
 }
 
 func newAcks(f *Follower, out io.Writer) *acks {
@@ -42,7 +44,7 @@ func newAcks(f *Follower, out io.Writer) *acks {
 func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
 	a.mu.Lock()
 	for i, theirs := range revisions {
-		s := stored{theirs: theirs, ours: ours}
+		s := stored{theirs: theirs, ours: ours, whole: g.whole != nil}
 		if i == len(revisions)-1 {
 			for _, h := range g.hosts {
 				if len(h.Records) > 0 {
@@ -53,7 +55,7 @@ func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
 			}
 		}
 		if n := len(a.queue); n >= maxQueue { // what publishes is stuck: the newest is what counts then
-			s.names = append(a.queue[n-1].names, s.names...)
+			s.names, s.whole = append(a.queue[n-1].names, s.names...), s.whole || a.queue[n-1].whole
 			a.queue = a.queue[:n-1]
 		}
 		a.queue = append(a.queue, s)
@@ -98,19 +100,11 @@ func (a *acks) tell(ctx context.Context, some []stored) error {
 	if err != nil {
 		return err
 	}
-	check := make(map[records.Name]bool)
-	for name := range a.unserved {
-		check[name] = true
+	names, err := a.toCheck(ctx, some)
+	if err != nil {
+		return err
 	}
-	for _, s := range some {
-		for _, name := range s.names {
-			check[name] = true
-		}
-		for _, name := range s.gone {
-			delete(check, name)
-		}
-	}
-	refused = append(refused, a.check(ctx, check)...)
+	refused = append(refused, a.check(ctx, names)...)
 	slices.Sort(refused)
 	refused = slices.Compact(refused)
 	if len(refused) > maxRefused {
@@ -129,17 +123,52 @@ func (a *acks) tell(ctx context.Context, some []stored) error {
 	return err
 }
 
+// toCheck returns the hosts that may be unserved: those that were, and those that some
+// of the revisions brought.
+func (a *acks) toCheck(ctx context.Context, some []stored) ([]records.Name, error) {
+	if slices.ContainsFunc(some, func(s stored) bool { return s.whole }) {
+		return a.all(ctx)
+	}
+	names := maps.Clone(a.unserved)
+	for _, s := range some {
+		for _, name := range s.names {
+			names[name] = true
+		}
+		for _, name := range s.gone {
+			delete(names, name)
+		}
+	}
+	return slices.Collect(maps.Keys(names)), nil
+}
+
+// all returns the hosts that have records.
+func (a *acks) all(ctx context.Context) (names []records.Name, err error) {
+	store := a.follower.o.Store
+	found, err := store.Find(ctx, records.All)
+	if err != nil {
+		return nil, err
+	}
+	for some := range slices.Chunk(found, 1000) {
+		hosts, err := store.Hosts(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range hosts {
+			if len(h.Records) > 0 {
+				names = append(names, h.Name)
+			}
+		}
+	}
+	return names, nil
+}
+
 // check notes which of names are served here, and returns all that are not.
-func (a *acks) check(ctx context.Context, names map[records.Name]bool) (unserved []records.Name) {
+func (a *acks) check(ctx context.Context, names []records.Name) (unserved []records.Name) {
 	clear(a.unserved)
 	if len(names) == 0 || a.follower.o.Unserved == nil {
 		return nil
 	}
-	var list []records.Name
-	for name := range names {
-		list = append(list, name)
-	}
-	unserved = a.follower.o.Unserved(ctx, list)
+	unserved = a.follower.o.Unserved(ctx, names)
 	for _, name := range unserved {
 		a.unserved[name] = true
 	}

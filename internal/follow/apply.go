@@ -8,7 +8,7 @@ import (
 	"dnsgate/internal/records"
 )
 
-// changedBy stands in the history for what a whole lacks.
+// changedBy stands in the history for what came with a whole.
 const changedBy = "follow"
 
 // applier keeps groups in the store: those that wait, in one transaction, unless
@@ -59,7 +59,7 @@ func (a *applier) gather(g *group) (revisions []uint64) {
 
 // add appends next, unless they have a host in common or one is a whole.
 func (g *group) add(next *group) bool {
-	if g.whole || next.whole {
+	if g.whole != nil || next.whole != nil {
 		return false
 	}
 	for name := range next.place {
@@ -77,32 +77,21 @@ func (g *group) add(next *group) bool {
 
 // apply stores g, and where the gateway was, in one transaction.
 func (a *applier) apply(ctx context.Context, g *group) error {
-	store := a.follower.o.Store
-	if g.revision == 0 && !g.whole { // it waits in line for the whole
+	if g.revision == 0 && g.whole == nil { // it waits in line for the whole
 		return nil
 	}
 	mark := fmt.Sprintf("%s %d", g.store, g.revision)
-	if len(g.hosts) == 0 && !g.whole && mark == a.mark {
+	if len(g.hosts) == 0 && g.whole == nil && mark == a.mark {
 		return nil
 	}
-	if g.whole {
-		if err := a.leave(ctx, g); err != nil {
-			return err
-		}
+	store, by := a.follower.o.Store, records.Cause{Time: time.Now(), Key: changedBy, Source: "-"}
+	var err error
+	if g.whole != nil {
+		_, err = store.Replace(ctx, g.whole, by, mark)
+	} else {
+		err = a.change(ctx, g, by, mark)
 	}
-	names := make([]records.Name, len(g.hosts))
-	for i, h := range g.hosts {
-		names[i] = h.Name
-	}
-	was, err := store.Hosts(ctx, names)
 	if err != nil {
-		return err
-	}
-	for i := range g.hosts {
-		g.hosts[i].Revision = was[i].Revision
-	}
-	t := records.Txn{Cause: records.Cause{Time: time.Now(), Key: changedBy, Source: "-"}, Hosts: g.hosts, Causes: g.causes, Mark: mark}
-	if _, err := store.Commit(ctx, t); err != nil {
 		return err
 	}
 	a.mark = mark
@@ -110,17 +99,19 @@ func (a *applier) apply(ctx context.Context, g *group) error {
 	return nil
 }
 
-// leave adds the hosts that a whole lacks, without records.
-func (a *applier) leave(ctx context.Context, g *group) error {
-	names, err := a.follower.o.Store.Find(ctx, records.All)
+// change stores the hosts of g, whatever they were.
+func (a *applier) change(ctx context.Context, g *group, by records.Cause, mark string) error {
+	names := make([]records.Name, len(g.hosts))
+	for i, h := range g.hosts {
+		names[i] = h.Name
+	}
+	was, err := a.follower.o.Store.Hosts(ctx, names)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if _, stays := g.place[name]; !stays {
-			g.hosts = append(g.hosts, records.Host{Name: name})
-			g.causes = append(g.causes, records.Cause{Time: time.Now(), Key: changedBy, Source: "-"})
-		}
+	for i := range g.hosts {
+		g.hosts[i].Revision = was[i].Revision
 	}
-	return nil
+	_, err = a.follower.o.Store.Commit(ctx, records.Txn{Cause: by, Hosts: g.hosts, Causes: g.causes, Mark: mark})
+	return err
 }

@@ -122,7 +122,7 @@ func (g *gateway) run(ctx context.Context, _, command string) (io.ReadWriteClose
 }
 
 // follower follows whatever run connects it to, into store.
-func follower(t testing.TB, store records.Store, log io.Writer, run func(context.Context, string, string) (io.ReadWriteCloser, error)) (stop func()) {
+func follower(t testing.TB, store records.Replacer, log io.Writer, run func(context.Context, string, string) (io.ReadWriteCloser, error)) (stop func()) {
 	f := newFollower(store, log, run)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -132,7 +132,7 @@ func follower(t testing.TB, store records.Store, log io.Writer, run func(context
 	return stop
 }
 
-func newFollower(store records.Store, log io.Writer, run func(context.Context, string, string) (io.ReadWriteCloser, error)) *Follower {
+func newFollower(store records.Replacer, log io.Writer, run func(context.Context, string, string) (io.ReadWriteCloser, error)) *Follower {
 	return New(Options{
 		Gateways: []string{"gate"}, Names: NewNames(nil, []records.Name{"example.com"}), MaxHosts: 1000, Store: store,
 		Log: slog.New(slog.NewTextHandler(log, nil)), Run: run, Whole: func() {},
@@ -303,7 +303,7 @@ func TestCutAnywhere(t *testing.T) {
 
 // hear has a follower hear what a gateway says, until it has acknowledged all of it
 // or cuts it off, and returns why that ended.
-func hear(s records.Store, said string) error {
+func hear(s records.Replacer, said string) error {
 	acks := make(chan struct{}, 100)
 	gone := make(chan struct{})
 	end := sync.OnceFunc(func() { close(gone) })

@@ -21,8 +21,8 @@ import (
 type Options struct {
 	Gateways []string // "HOST:PORT"; the first that answers
 	Names    Names
-	MaxHosts int           // more in one group are refused
-	Store    records.Store // nobody else changes it
+	MaxHosts int              // more in one group are refused
+	Store    records.Replacer // nobody else changes it
 	Log      *slog.Logger
 
 	// Whole is called once the store has all that there is.
@@ -130,7 +130,7 @@ func (f *Follower) converse(ctx context.Context, address string) (received bool,
 			}
 		})
 	}
-	r := &receiver{in: bufio.NewReaderSize(conn, maxLine), names: f.o.Names, most: f.o.MaxHosts, mark: mark}
+	r := &receiver{in: bufio.NewReaderSize(conn, maxLine), own: f.o.Store, names: f.o.Names, most: f.o.MaxHosts, mark: mark}
 	err = f.receive(ctx, address, conn, r, a)
 	select {
 	case first := <-failed:

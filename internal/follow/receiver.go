@@ -15,7 +15,7 @@ type group struct {
 	store    string
 	revision uint64 // of the gateway
 	at       time.Time
-	whole    bool
+	whole    records.Picture // nil: it is what changed
 	hosts    []records.Host
 	causes   []records.Cause
 	place    map[records.Name]int
@@ -25,6 +25,7 @@ type group struct {
 // and in order. It belongs to one goroutine.
 type receiver struct {
 	in      *bufio.Reader
+	own     records.Replacer
 	names   Names
 	most    int
 	mark    string // "STORE REVISION" that was asked for
@@ -55,7 +56,8 @@ func (r *receiver) next(alive func()) (*group, error) {
 		case !r.begun:
 			return nil, r.begin(text)
 		case text == wholeLine:
-			r.start(true)
+			r.start()
+			r.group.whole = r.own.NewPicture()
 		case strings.HasPrefix(text, atLine):
 			return r.end(text[len(atLine):])
 		default:
@@ -90,15 +92,15 @@ func (r *receiver) begin(text string) error {
 
 const storeBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:"
 
-func (r *receiver) start(whole bool) {
-	r.group = &group{store: r.store, whole: whole, place: make(map[records.Name]int)}
+func (r *receiver) start() {
+	r.group = &group{store: r.store, place: make(map[records.Name]int)}
 	r.highest = 0
 }
 
 // add takes a change line.
 func (r *receiver) add(text string) error {
 	if r.group == nil {
-		r.start(false)
+		r.start()
 	}
 	g := r.group
 	c, err := records.ParseChange(text)
@@ -108,17 +110,22 @@ func (r *receiver) add(text string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("a line of the gateway: %w", err)
-	case r.fresh && !g.whole:
+	case r.fresh && g.whole == nil:
 		return fmt.Errorf("a change, and the whole of the store has not come yet")
 	case !r.names.Has(c.Name):
 		return fmt.Errorf("the gateway sends %s, which is not among names; narrow the line of this key there, or widen names", c.Name)
-	case !g.whole && c.Revision <= r.reached:
+	case g.whole == nil && c.Revision <= r.reached:
 		return fmt.Errorf("revision %d of %s after %d: the gateway goes back", c.Revision, c.Name, r.reached)
 	}
 	r.highest = max(r.highest, c.Revision)
-	h := records.Host{Name: c.Name, Revision: c.Revision, TTL: c.TTL, Records: c.New}
+	session := max(c.Time.UnixMicro(), 0)
+	h := records.Host{Name: c.Name, Revision: c.Revision, Session: session, TTL: c.TTL, Records: c.New}
 	records.Sort(h.Records)
-	cause := records.Cause{Time: c.Time, Session: max(c.Time.UnixMicro(), 0), Key: c.Key, Source: c.Source}
+	if g.whole != nil {
+		g.whole.Put(h)
+		return r.room(g.whole.Len())
+	}
+	cause := records.Cause{Time: c.Time, Session: session, Key: c.Key, Source: c.Source}
 	if i, again := g.place[c.Name]; again {
 		if c.Revision < g.hosts[i].Revision {
 			return fmt.Errorf("revision %d of %s after %d: the gateway goes back", c.Revision, c.Name, g.hosts[i].Revision)
@@ -126,11 +133,16 @@ func (r *receiver) add(text string) error {
 		g.hosts[i], g.causes[i] = h, cause
 		return nil
 	}
-	if len(g.hosts) >= r.most {
-		return fmt.Errorf("the gateway sends more than %d hosts; max_hosts in [limits] is how many may come", r.most)
-	}
 	g.place[c.Name] = len(g.hosts)
 	g.hosts, g.causes = append(g.hosts, h), append(g.causes, cause)
+	return r.room(len(g.hosts))
+}
+
+// room refuses a group of more hosts than may come.
+func (r *receiver) room(hosts int) error {
+	if hosts > r.most {
+		return fmt.Errorf("the gateway sends more than %d hosts; max_hosts in [limits] is how many may come", r.most)
+	}
 	return nil
 }
 
@@ -141,19 +153,19 @@ func (r *receiver) end(text string) (*group, error) {
 		return nil, fmt.Errorf("a line of the gateway: %w", err)
 	}
 	if r.group == nil {
-		r.start(false)
+		r.start()
 	}
 	g := r.group
 	switch {
-	case r.fresh && !g.whole && revision != 0:
+	case r.fresh && g.whole == nil && revision != 0:
 		return nil, fmt.Errorf("revision %d, and the whole of the store has not come yet", revision)
-	case !g.whole && revision < r.reached:
+	case g.whole == nil && revision < r.reached:
 		return nil, fmt.Errorf("revision %d after %d: the gateway goes back", revision, r.reached)
 	case r.highest > revision:
 		return nil, fmt.Errorf("a change of revision %d in a group that ends at %d", r.highest, revision)
 	}
 	g.revision, g.at = revision, at
 	r.reached, r.group, r.highest = revision, nil, 0
-	r.fresh = r.fresh && !g.whole
+	r.fresh = r.fresh && g.whole == nil
 	return g, nil
 }

@@ -63,6 +63,29 @@ type Store interface {
 	Made(maker uint64) int
 }
 
+// Replacer is a Store that can be given other hosts as a whole: a follower's.
+type Replacer interface {
+	Store
+
+	// NewPicture returns a Picture without hosts.
+	NewPicture() Picture
+
+	// Replace makes p all that there is, in one transaction with a mark, as Commit
+	// does. A host that p has as it was keeps its revision; one that p lacks
+	// loses its records. Nothing else may change the store since NewPicture, and
+	// nobody may use p afterwards.
+	Replace(ctx context.Context, p Picture, by Cause, mark string) (revision uint64, err error)
+}
+
+// Picture is all hosts of another store. It belongs to one goroutine.
+type Picture interface {
+	// Put adds a host, or replaces it. Its Session tells when it was changed.
+	Put(h Host)
+
+	// Len is the number of hosts.
+	Len() int
+}
+
 // Txn is all that one command changes, or a group of changes that were made
 // elsewhere.
 type Txn struct {

@@ -23,7 +23,7 @@ type commit struct {
 	err      error
 	done     chan struct{}
 
-	forget uint64 // not 0: instead of a transaction, see Forget
+	instead func() (revision uint64, err error) // of applying txn
 }
 
 // Commit implements Store. Once the transaction is queued its fate is waited
@@ -91,10 +91,10 @@ func (s *Store) group(first *commit) {
 		}
 		break
 	}
-	s.apply(slices.DeleteFunc(slices.Clone(group), func(c *commit) bool { return c.forget > 0 }))
+	s.apply(slices.DeleteFunc(slices.Clone(group), func(c *commit) bool { return c.instead != nil }))
 	for _, c := range group {
-		if c.forget > 0 {
-			c.err = s.forgetHosts(c.forget)
+		if c.instead != nil {
+			c.revision, c.err = c.instead()
 		}
 		close(c.done)
 	}

@@ -14,7 +14,9 @@ const maxForgotten = 4096
 
 // Forget implements records.Store.
 func (s *Store) Forget(ctx context.Context, reached uint64) error {
-	_, err := s.await(ctx, &commit{ctx: ctx, forget: reached, done: make(chan struct{})})
+	_, err := s.await(ctx, &commit{ctx: ctx, done: make(chan struct{}), instead: func() (uint64, error) {
+		return 0, s.forgetHosts(reached)
+	}})
 	return err
 }
 

@@ -64,6 +64,11 @@ func (x *Index) Apply(revision uint64, changed []Entry) {
 	for _, e := range changed {
 		x.recent.add(e.Revision, x.put(e))
 	}
+	x.advance(revision)
+}
+
+// advance lets followers look again.
+func (x *Index) advance(revision uint64) {
 	x.revision = revision
 	close(x.changed)
 	x.changed = make(chan struct{})
