@@ -44,7 +44,7 @@ func newAcks(f *Follower, out io.Writer) *acks {
 func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
 	a.mu.Lock()
 	for i, theirs := range revisions {
-		s := stored{theirs: theirs, ours: ours, whole: g.whole != nil}
+		s := stored{theirs: theirs, ours: ours, whole: g.whole}
 		if i == len(revisions)-1 {
 			for _, h := range g.hosts {
 				if len(h.Records) > 0 {

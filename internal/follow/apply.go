@@ -17,8 +17,9 @@ type applier struct {
 	follower *Follower
 	acks     *acks
 	groups   chan *group
-	mark     string // in the store
-	left     *group // taken, and not merged
+	mark     string          // in the store
+	left     *group          // taken, and not merged
+	picture  records.Picture // the pieces of a whole so far
 }
 
 func (a *applier) run(ctx context.Context) error {
@@ -33,7 +34,11 @@ func (a *applier) run(ctx context.Context) error {
 			}
 		}
 		told := a.gather(g)
-		if err := a.apply(ctx, g); err != nil {
+		err := a.apply(ctx, g)
+		if g.more && err == nil {
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("storing what came: %w", err)
 		}
 		a.acks.stored(told, g, a.follower.o.Store.Revision())
@@ -59,7 +64,7 @@ func (a *applier) gather(g *group) (revisions []uint64) {
 
 // add appends next, unless they have a host in common or one is a whole.
 func (g *group) add(next *group) bool {
-	if g.whole != nil || next.whole != nil {
+	if g.whole || next.whole {
 		return false
 	}
 	for name := range next.place {
@@ -77,17 +82,23 @@ func (g *group) add(next *group) bool {
 
 // apply stores g, and where the gateway was, in one transaction.
 func (a *applier) apply(ctx context.Context, g *group) error {
-	if g.revision == 0 && g.whole == nil { // it waits in line for the whole
+	if g.whole {
+		if err := a.collect(g); err != nil || g.more {
+			return err
+		}
+	}
+	if g.revision == 0 && !g.whole { // it waits in line for the whole
 		return nil
 	}
 	mark := fmt.Sprintf("%s %d", g.store, g.revision)
-	if len(g.hosts) == 0 && g.whole == nil && mark == a.mark {
+	if len(g.hosts) == 0 && !g.whole && mark == a.mark {
 		return nil
 	}
 	store, by := a.follower.o.Store, records.Cause{Time: time.Now(), Key: changedBy, Source: "-"}
 	var err error
-	if g.whole != nil {
-		_, err = store.Replace(ctx, g.whole, by, mark)
+	if g.whole {
+		_, err = store.Replace(ctx, a.picture, by, mark)
+		a.picture = nil
 	} else {
 		err = a.change(ctx, g, by, mark)
 	}
@@ -97,6 +108,17 @@ func (a *applier) apply(ctx context.Context, g *group) error {
 	a.mark = mark
 	a.follower.o.Whole()
 	return nil
+}
+
+// collect adds a piece of a whole to the picture.
+func (a *applier) collect(g *group) error {
+	if g.first {
+		a.picture = a.follower.o.Store.NewPicture()
+	}
+	for _, h := range g.hosts {
+		a.picture.Put(h)
+	}
+	return room(a.picture.Len(), a.follower.o.MaxHosts)
 }
 
 // change stores the hosts of g, whatever they were.

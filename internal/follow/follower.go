@@ -130,7 +130,7 @@ func (f *Follower) converse(ctx context.Context, address string) (received bool,
 			}
 		})
 	}
-	r := &receiver{in: bufio.NewReaderSize(conn, maxLine), own: f.o.Store, names: f.o.Names, most: f.o.MaxHosts, mark: mark}
+	r := &receiver{in: bufio.NewReaderSize(conn, maxLine), names: f.o.Names, most: f.o.MaxHosts, mark: mark}
 	err = f.receive(ctx, address, conn, r, a)
 	select {
 	case first := <-failed:
@@ -168,8 +168,10 @@ func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, 
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		f.mu.Lock()
-		f.up.Revision = g.revision
-		f.mu.Unlock()
+		if !g.more {
+			f.mu.Lock()
+			f.up.Revision = g.revision
+			f.mu.Unlock()
+		}
 	}
 }

@@ -10,12 +10,14 @@ import (
 	"dnsgate/internal/records"
 )
 
-// group is what stands between two "# at" lines.
+// group is what stands between two "# at" lines, or a piece of a whole.
 type group struct {
 	store    string
 	revision uint64 // of the gateway
 	at       time.Time
-	whole    records.Picture // nil: it is what changed
+	whole    bool // all that there is; else what changed
+	first    bool // of the whole's pieces
+	more     bool // pieces are to come; the last has the revision
 	hosts    []records.Host
 	causes   []records.Cause
 	place    map[records.Name]int
@@ -25,9 +27,8 @@ type group struct {
 // and in order. It belongs to one goroutine.
 type receiver struct {
 	in      *bufio.Reader
-	own     records.Replacer
 	names   Names
-	most    int
+	most    int    // hosts in a group
 	mark    string // "STORE REVISION" that was asked for
 	begun   bool   // the first line has come
 	store   string
@@ -40,7 +41,10 @@ type receiver struct {
 // gatewaysWord is how a reply begins that is no stream.
 var gatewaysWord = regexp.MustCompile(`^(911|nohost|abuse|badcmd|dnserr) `)
 
-// next returns the next group, or nil once the first line has come. It calls alive
+// maxPiece is how many hosts a piece of a whole has.
+const maxPiece = 4096
+
+// next returns the next group or piece, or nil once the first line has come. It calls alive
 // at each line.
 func (r *receiver) next(alive func()) (*group, error) {
 	for {
@@ -57,12 +61,17 @@ func (r *receiver) next(alive func()) (*group, error) {
 			return nil, r.begin(text)
 		case text == wholeLine:
 			r.start()
-			r.group.whole = r.own.NewPicture()
+			r.group.whole, r.group.first = true, true
 		case strings.HasPrefix(text, atLine):
 			return r.end(text[len(atLine):])
 		default:
 			if err := r.add(text); err != nil {
 				return nil, err
+			}
+			if g := r.group; g.whole && len(g.hosts) == maxPiece {
+				g.more = true
+				r.group = &group{store: r.store, whole: true}
+				return g, nil
 			}
 		}
 	}
@@ -110,20 +119,20 @@ func (r *receiver) add(text string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("a line of the gateway: %w", err)
-	case r.fresh && g.whole == nil:
+	case r.fresh && !g.whole:
 		return fmt.Errorf("a change, and the whole of the store has not come yet")
 	case !r.names.Has(c.Name):
 		return fmt.Errorf("the gateway sends %s, which is not among names; narrow the line of this key there, or widen names", c.Name)
-	case g.whole == nil && c.Revision <= r.reached:
+	case !g.whole && c.Revision <= r.reached:
 		return fmt.Errorf("revision %d of %s after %d: the gateway goes back", c.Revision, c.Name, r.reached)
 	}
 	r.highest = max(r.highest, c.Revision)
 	session := max(c.Time.UnixMicro(), 0)
 	h := records.Host{Name: c.Name, Revision: c.Revision, Session: session, TTL: c.TTL, Records: c.New}
 	records.Sort(h.Records)
-	if g.whole != nil {
-		g.whole.Put(h)
-		return r.room(g.whole.Len())
+	if g.whole { // where a host comes again, the later one counts
+		g.hosts = append(g.hosts, h)
+		return nil
 	}
 	cause := records.Cause{Time: c.Time, Session: session, Key: c.Key, Source: c.Source}
 	if i, again := g.place[c.Name]; again {
@@ -135,13 +144,13 @@ func (r *receiver) add(text string) error {
 	}
 	g.place[c.Name] = len(g.hosts)
 	g.hosts, g.causes = append(g.hosts, h), append(g.causes, cause)
-	return r.room(len(g.hosts))
+	return room(len(g.hosts), r.most)
 }
 
-// room refuses a group of more hosts than may come.
-func (r *receiver) room(hosts int) error {
-	if hosts > r.most {
-		return fmt.Errorf("the gateway sends more than %d hosts; max_hosts in [limits] is how many may come", r.most)
+// room refuses more hosts than may come.
+func room(hosts, most int) error {
+	if hosts > most {
+		return fmt.Errorf("the gateway sends more than %d hosts; max_hosts in [limits] is how many may come", most)
 	}
 	return nil
 }
@@ -157,15 +166,15 @@ func (r *receiver) end(text string) (*group, error) {
 	}
 	g := r.group
 	switch {
-	case r.fresh && g.whole == nil && revision != 0:
+	case r.fresh && !g.whole && revision != 0:
 		return nil, fmt.Errorf("revision %d, and the whole of the store has not come yet", revision)
-	case g.whole == nil && revision < r.reached:
+	case !g.whole && revision < r.reached:
 		return nil, fmt.Errorf("revision %d after %d: the gateway goes back", revision, r.reached)
 	case r.highest > revision:
 		return nil, fmt.Errorf("a change of revision %d in a group that ends at %d", r.highest, revision)
 	}
 	g.revision, g.at = revision, at
 	r.reached, r.group, r.highest = revision, nil, 0
-	r.fresh = r.fresh && g.whole == nil
+	r.fresh = r.fresh && !g.whole
 	return g, nil
 }

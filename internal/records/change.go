@@ -78,7 +78,8 @@ func ParseChange(line string) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	if c.String() != line {
+	var again [256]byte
+	if string(c.AppendText(again[:0])) != line {
 		return Change{}, errors.New("not in the form that dnsgate writes")
 	}
 	return c, nil

@@ -23,6 +23,9 @@ func (s Selection) Listed() bool { return len(s.Suffixes) == 0 && s.Glob == "" }
 // name does not grow with the names and suffixes of s. A malformed Glob selects
 // nothing.
 func (s Selection) Matcher() func(Name) bool {
+	if s.Glob == "*" {
+		return func(Name) bool { return true }
+	}
 	names, suffixes := make(map[Name]struct{}, len(s.Names)), make(map[Name]struct{}, len(s.Suffixes))
 	for _, name := range s.Names {
 		names[name] = struct{}{}

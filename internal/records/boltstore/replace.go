@@ -41,6 +41,10 @@ func (s *Store) Replace(ctx context.Context, p records.Picture, by records.Cause
 	}})
 }
 
+// maxReplaced is how many lines of the log a picture writes at most: a large one would
+// leave nothing of the history before it.
+const maxReplaced = maxLog / 16
+
 // replacement is what a picture changes.
 type replacement struct {
 	store        *Store
@@ -48,7 +52,7 @@ type replacement struct {
 	revision     uint64
 	hosts, lines *bbolt.Bucket
 	logged       logSize
-	left         int            // lines of the log that may still be written: more would leave it at once
+	left         int            // lines of the log that may still be written
 	first        bool           // the store has no hosts: all of the picture is new
 	changed      []memory.Entry // else
 	added        int
@@ -84,32 +88,34 @@ func (s *Store) replace(p *picture, by records.Cause, mark string) (uint64, erro
 // put writes hosts in the order of their names: bbolt moves all later ones of a page
 // for each that comes before them.
 func (r *replacement) put(tx *bbolt.Tx, p *picture) error {
-	r.hosts, r.lines, r.logged, r.left = tx.Bucket(bucketHosts), tx.Bucket(bucketLog), r.store.logged, maxLog
+	r.hosts, r.lines, r.logged, r.left = tx.Bucket(bucketHosts), tx.Bucket(bucketLog), r.store.logged, maxReplaced
 	r.hosts.FillPercent = 0.9
-	names, err := p.hosts.Find(context.Background(), records.All)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := r.change(r.store.Entry(name), p.hosts.Entry(name)); err != nil {
+	for e := range p.hosts.InOrder() {
+		if err := r.change(r.store.Entry(e.Name), e); err != nil {
 			return err
 		}
 	}
 	if !r.first {
-		if names, err = r.store.Find(context.Background(), records.All); err != nil {
+		if err := r.takeAway(p); err != nil {
 			return err
-		}
-		for _, name := range names {
-			if was := r.store.Entry(name); len(was.Records) > 0 && p.hosts.Entry(name).Revision == 0 {
-				gone := memory.Entry{Host: was.Host, Logged: r.revision}
-				gone.Revision, gone.Records = r.revision, nil
-				if err := r.change(was, gone); err != nil {
-					return err
-				}
-			}
 		}
 	}
 	return trimLog(r.lines, &r.logged)
+}
+
+// takeAway takes the records of the hosts that the picture lacks.
+func (r *replacement) takeAway(p *picture) error {
+	for was := range r.store.InOrder() {
+		if len(was.Records) == 0 || p.hosts.Entry(was.Name).Revision > 0 {
+			continue
+		}
+		gone := memory.Entry{Host: was.Host, Logged: r.revision}
+		gone.Revision, gone.Records = r.revision, nil
+		if err := r.change(was, gone); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // change writes e in the place of was, if they differ.

@@ -1,7 +1,6 @@
 package boltstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -146,14 +145,10 @@ func (r *restorer) finish(tx *bbolt.Tx, revision uint64) error {
 		return err
 	}
 	hosts.FillPercent = 0.9
-	names, err := r.hosts.Find(context.Background(), records.All)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := hosts.Put([]byte(name), memory.SealHost(r.hosts.Entry(name))); err != nil {
+	for e := range r.hosts.InOrder() {
+		if err := hosts.Put([]byte(e.Name), memory.SealHost(e)); err != nil {
 			return err
 		}
 	}
-	return errors.Join(putForgotten(tx, revision), putState(tx, state{revision, uint64(len(names)), r.logged.lines}))
+	return errors.Join(putForgotten(tx, revision), putState(tx, state{revision, uint64(r.hosts.Names()), r.logged.lines}))
 }

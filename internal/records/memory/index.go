@@ -5,7 +5,9 @@ package memory
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"dnsgate/internal/records"
@@ -15,7 +17,7 @@ import (
 // store that embeds it has Hosts, Find, Follow, Revision, Len, Names and Made.
 type Index struct {
 	mu        sync.RWMutex
-	places    map[records.Name]uint32 // the key shares memory with the slot
+	places    places
 	slots     []string                // each host, as slot makes it; "" where one was forgotten
 	free      []uint32                // places of those
 	live      int                     // hosts that have records
@@ -31,7 +33,7 @@ type Index struct {
 // revision, which has forgotten hosts of revisions up to forgotten.
 func NewIndex(hosts int, revision, forgotten uint64) *Index {
 	return &Index{
-		places:   make(map[records.Name]uint32, hosts),
+		places:   newPlaces(hosts),
 		slots:    make([]string, 0, hosts),
 		made:     make(map[uint64]int),
 		bare:     make(map[records.Name]uint64),
@@ -78,7 +80,7 @@ func (x *Index) advance(revision uint64) {
 // counts that name and value share one allocation.
 func (x *Index) put(e Entry) records.Name {
 	s := slot(e)
-	place, known := x.places[e.Name]
+	place, known := x.places.place(x.slots, e.Name)
 	var was records.Host
 	switch n := len(x.free); {
 	case known:
@@ -91,7 +93,9 @@ func (x *Index) put(e Entry) records.Name {
 	}
 	e.Name = nameOf(s)
 	x.slots[place] = s
-	x.places[e.Name] = place
+	if !known {
+		x.places.add(x.slots, e.Name, place)
+	}
 	x.count(was, e.Host)
 	return e.Name
 }
@@ -134,11 +138,14 @@ func (x *Index) Drop(names []records.Name) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, name := range names {
-		place := x.places[name]
+		place, known := x.places.place(x.slots, name)
+		if !known {
+			continue
+		}
+		x.places.remove(x.slots, name)
 		x.slots[place] = ""
 		x.free = append(x.free, place)
 		x.forgotten = max(x.forgotten, x.bare[name])
-		delete(x.places, name)
 		delete(x.bare, name)
 	}
 }
@@ -152,8 +159,8 @@ func (x *Index) Entry(name records.Name) Entry {
 }
 
 func (x *Index) entry(name records.Name) Entry {
-	place, ok := x.places[name]
-	if !ok {
+	place, known := x.places.place(x.slots, name)
+	if !known {
 		return Entry{Host: records.Host{Name: name}}
 	}
 	return open(x.slots[place])
@@ -176,14 +183,30 @@ func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, e
 	var names []records.Name
 	has := of.Matcher()
 	x.mu.RLock()
-	for name := range x.places {
-		if has(name) {
-			names = append(names, name)
+	for _, s := range x.slots {
+		if s != "" && has(nameOf(s)) {
+			names = append(names, nameOf(s))
 		}
 	}
 	x.mu.RUnlock()
 	slices.Sort(names)
 	return names, nil
+}
+
+// InOrder returns all hosts in the order of their names. Changes meanwhile are not
+// seen.
+func (x *Index) InOrder() iter.Seq[Entry] {
+	x.mu.RLock()
+	slots := slices.DeleteFunc(slices.Clone(x.slots), func(s string) bool { return s == "" })
+	x.mu.RUnlock()
+	slices.SortFunc(slots, func(a, b string) int { return strings.Compare(string(nameOf(a)), string(nameOf(b))) })
+	return func(yield func(Entry) bool) {
+		for _, s := range slots {
+			if !yield(open(s)) {
+				return
+			}
+		}
+	}
 }
 
 // Revision implements records.Store.
@@ -204,7 +227,7 @@ func (x *Index) Len() int {
 func (x *Index) Names() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	return len(x.places)
+	return x.places.used
 }
 
 // Made implements records.Store.

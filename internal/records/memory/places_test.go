@@ -1,0 +1,48 @@
+package memory
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"dnsgate/internal/records"
+)
+
+// TestPlaces compares the table with a map, through names that come and go.
+func TestPlaces(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	p, want := newPlaces(0), make(map[records.Name]uint32)
+	var slots []string
+	var free []uint32
+	for range 200_000 {
+		name := records.Name(fmt.Sprintf("h%d.example.com", rng.IntN(3000)))
+		if place, known := want[name]; known && rng.IntN(2) == 0 {
+			p.remove(slots, name)
+			delete(want, name)
+			slots[place], free = "", append(free, place)
+		} else if !known {
+			place := uint32(len(slots))
+			if n := len(free); n > 0 {
+				place, free = free[n-1], free[:n-1]
+			} else {
+				slots = append(slots, "")
+			}
+			slots[place] = string(byte(len(name))) + string(name)
+			p.add(slots, name, place)
+			want[name] = place
+		}
+		other := records.Name(fmt.Sprintf("h%d.example.com", rng.IntN(3000)))
+		got, known := p.place(slots, other)
+		if place, is := want[other]; is != known || is && got != place {
+			t.Fatalf("%s: %d, %v, where %d, %v belong", other, got, known, place, is)
+		}
+	}
+	if p.used != len(want) {
+		t.Errorf("%d are used by %d names", p.used, len(want))
+	}
+	for name, place := range want {
+		if got, known := p.place(slots, name); !known || got != place {
+			t.Errorf("%s: %d, %v, where %d belongs", name, got, known, place)
+		}
+	}
+}
