@@ -35,7 +35,7 @@ func (r *runner) end(done round, err error, start, now time.Time) {
 	defer r.mu.Unlock()
 	r.busy = false
 	r.took = now.Sub(start)
-	if r.took > longRound {
+	if r.took > longRound && !done.whole { // behind a whole write, rounds are short again
 		r.notBefore = now.Add(min(r.took, maxPause))
 	}
 	var refused HostErrors
