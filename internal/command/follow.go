@@ -66,6 +66,7 @@ type Follower struct {
 	Lag       float64   `json:"lag_seconds"`
 	Receiving bool      `json:"receiving"` // the whole, or it waits for that
 	Gone      time.Time `json:"gone,omitzero"`
+	Why       string    `json:"why,omitempty"` // it is gone
 }
 
 func (in *Interpreter) followers() (list []Follower) {
@@ -75,7 +76,7 @@ func (in *Interpreter) followers() (list []Follower) {
 	for _, f := range in.Followers.Followers() {
 		list = append(list, Follower{
 			Key: f.Key, Comment: f.Comment, Source: f.Source, Since: f.Since.UTC().Truncate(time.Second),
-			Revision: f.Reached, Refused: f.Refused, Lag: f.Lag.Seconds(), Receiving: f.Receiving, Gone: f.Gone.UTC().Truncate(time.Second),
+			Revision: f.Reached, Refused: f.Refused, Lag: f.Lag.Seconds(), Receiving: f.Receiving, Gone: f.Gone.UTC().Truncate(time.Second), Why: f.Why,
 		})
 	}
 	return list
@@ -103,7 +104,7 @@ func writeFollowing(w io.Writer, st Status) {
 		fmt.Fprintf(w, "follower %s %q from %s: revision %d, lag %.1f s, ", f.Key, f.Comment, f.Source, f.Revision, f.Lag)
 		switch {
 		case !f.Gone.IsZero():
-			fmt.Fprintf(w, "gone since %s\n", f.Gone.Format(time.RFC3339))
+			fmt.Fprintf(w, "gone since %s: %s\n", f.Gone.Format(time.RFC3339), oneLine(f.Why))
 		case f.Receiving:
 			fmt.Fprintf(w, "receiving the whole, since %s\n", f.Since.Format(time.RFC3339))
 		default:

@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"dnsgate/internal/plain"
 	"dnsgate/internal/records"
 	"dnsgate/internal/screen"
 )
@@ -111,6 +110,8 @@ func (s source) Now(context.Context) (screen.Now, error) {
 	for _, p := range in.Publishers.Progress() {
 		n.Publishers = append(n.Publishers, shownPublisher(p, n.Revision, now))
 	}
+	n.Publishers = append(n.Publishers, in.shownFollowers(n.Revision)...)
+	n.Publishers = append(n.Publishers, in.shownGateways(n.Revision)...)
 	for _, e := range in.activity.commands() {
 		n.Commands = append(n.Commands, screen.Command{
 			Time: e.at, Name: e.verb, Code: string(e.code), Hosts: e.hosts,
@@ -121,22 +122,6 @@ func (s source) Now(context.Context) (screen.Now, error) {
 		n.Penalties = append(n.Penalties, screen.Penalty{Source: p.Source, Until: p.Until, Why: p.Why})
 	}
 	return n, nil
-}
-
-func shownPublisher(p records.Progress, revision uint64, now time.Time) screen.Publisher {
-	shown := screen.Publisher{
-		Name: p.Name, Revision: p.Revision, Behind: revision - min(revision, p.Revision), Pending: p.Pending,
-		Error: oneLine(plain.Short(p.LastError, 500)), NextTry: p.NextTry,
-	}
-	if !p.PendingSince.IsZero() {
-		shown.Lag = now.Sub(p.PendingSince)
-	}
-	for _, e := range p.Errands {
-		if e.LastError != "" && shown.Error == "" {
-			shown.Error = e.Name + ": " + oneLine(plain.Short(e.LastError, 500))
-		}
-	}
-	return shown
 }
 
 func (s source) Hosts(ctx context.Context) ([]screen.Host, error) {
@@ -159,6 +144,9 @@ func (s source) Keys(context.Context) ([]screen.Key, error) {
 		default:
 			g.Hosts = g.Hosts[:min(len(g.Hosts), maxPatternsShown)]
 			may = strings.Join(g.Patterns(), " ")
+			if g.Follow {
+				may = "(follow) " + may
+			}
 		}
 		used := s.interp.activity.used(g.Fingerprint)
 		list = append(list, screen.Key{Fingerprint: g.Fingerprint, Comment: g.Comment, May: may, Used: used.last, Count: used.count})

@@ -93,3 +93,27 @@ func TestWhatAScreenShows(t *testing.T) {
 		t.Errorf("%v, %+v", err, d)
 	}
 }
+
+// The other gateways that share the store stand among the publishers, and what is wrong
+// with them.
+func TestScreenOfGateways(t *testing.T) {
+	g, _ := newGateway(t)
+	g.Shared = func() *Shared {
+		return &Shared{Gateways: []Peer{
+			{Name: "a", Here: true, Keys: "x"}, {Name: "b", Keys: "x"}, {Name: "c", Keys: "y"}, {Name: "d", Keys: "x", Clock: -3.25},
+		}}
+	}
+	now, err := source{&run{interp: g, ctx: t.Context()}}.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range now.Publishers {
+		if strings.HasPrefix(p.Name, "gateway ") {
+			got = append(got, p.Name+": "+p.Error)
+		}
+	}
+	if text := strings.Join(got, "; "); text != "gateway b: ; gateway c: has other authorized keys; gateway d: its clock differs by -3.2 s" {
+		t.Error(text)
+	}
+}

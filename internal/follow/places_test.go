@@ -46,7 +46,7 @@ func TestGoneForADay(t *testing.T) {
 	if err := s.enter(m); err != nil {
 		t.Fatal(err)
 	}
-	s.leave(m)
+	s.leave(m, nil)
 	if all := s.Followers(); len(all) != 1 || all[0].Gone.IsZero() || all[0].Comment != "ns2" || all[0].Source != "192.0.2.2" {
 		t.Errorf("gone: %+v", all)
 	}
@@ -58,11 +58,11 @@ func TestGoneForADay(t *testing.T) {
 	if all := s.Followers(); len(all) != 0 {
 		t.Errorf("after more than a day: %+v", all)
 	}
-	s.leave(m) // which is not there
+	s.leave(m, nil) // which is not there
 	if err := s.enter(m); err != nil {
 		t.Fatal(err)
 	}
-	s.leave(m)
+	s.leave(m, nil)
 	if err := s.enter(m); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"dnsgate/internal/authkeys"
@@ -33,7 +32,7 @@ type Session struct {
 
 // Serve serves one follower until it hangs up, which is no error, or may not go on.
 // A goroutine may still read f.In when it returns: the door ends that.
-func (s *Server) Serve(ctx context.Context, f Session) error {
+func (s *Server) Serve(ctx context.Context, f Session) (err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	m := &member{grant: f.Grant, names: NewNames(f.Grant.Hosts, f.Grant.Suffixes), source: f.Source, since: time.Now(), end: end}
@@ -44,7 +43,7 @@ func (s *Server) Serve(ctx context.Context, f Session) error {
 	if err := s.enter(m); err != nil {
 		return err
 	}
-	defer s.leave(m)
+	defer func() { s.leave(m, err) }()
 	go st.readAcks(end)
 	go func() {
 		select {
@@ -53,7 +52,7 @@ func (s *Server) Serve(ctx context.Context, f Session) error {
 		case <-ctx.Done():
 		}
 	}()
-	err := st.run(ctx)
+	err = st.run(ctx)
 	if cause := context.Cause(ctx); cause != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		err = cause
 	}
@@ -266,46 +265,4 @@ func (st *stream) quiet() time.Duration {
 		last = st.member.since
 	}
 	return time.Since(last)
-}
-
-// readAcks reads what the follower says, and ends the stream with it.
-func (st *stream) readAcks(end func(why error)) {
-	in := bufio.NewReaderSize(st.In, maxLine)
-	for {
-		line, err := readLine(in)
-		if err != nil {
-			if errors.Is(err, errLongLine) {
-				err = fmt.Errorf("%w: %w", ErrWords, err)
-			} else {
-				err = fmt.Errorf("%w: %w", errHungUp, err)
-			}
-			end(err)
-			return
-		}
-		if err := st.readAck(string(line)); err != nil {
-			end(err)
-			return
-		}
-	}
-}
-
-// readAck reads "at REVISION [HOST...]".
-func (st *stream) readAck(line string) error {
-	words := strings.Split(strings.TrimSuffix(line, "\r"), " ")
-	if len(words) < 2 || words[0] != "at" {
-		return fmt.Errorf("%w: %q", ErrWords, short(line))
-	}
-	revision, err := parseRevision(words[1])
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrWords, err)
-	}
-	var refused []records.Name
-	for _, word := range words[2:] {
-		name, err := records.ParseStored(word)
-		if err != nil {
-			return fmt.Errorf("%w: %w", ErrWords, err)
-		}
-		refused = append(refused, records.Name(strings.Clone(string(name))))
-	}
-	return st.server.ack(st.member, revision, refused)
 }

@@ -67,6 +67,7 @@ type Status struct {
 	Refused   int       // hosts that its name server does not take
 	Lag       time.Duration
 	Gone      time.Time // zero: it is here
+	Why       string    // it is gone
 	Acked     time.Time // when it last told what it serves; zero: never
 	Receiving bool      // the whole, or it waits in line for that
 }
@@ -118,8 +119,8 @@ func (s *Server) enter(m *member) error {
 	return nil
 }
 
-// leave gives the place back.
-func (s *Server) leave(m *member) {
+// leave gives the place back; err is why, nil that the follower hung up.
+func (s *Server) leave(m *member, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !slices.Contains(s.members, m) {
@@ -128,7 +129,10 @@ func (s *Server) leave(m *member) {
 	s.remove(m)
 	now := time.Now()
 	st := m.status(now)
-	st.Gone = now
+	st.Gone, st.Why = now, errHungUp.Error()
+	if err != nil {
+		st.Why = err.Error()
+	}
 	s.gone = append(s.forgotten(now), st)
 	s.gone = s.gone[max(0, len(s.gone)-maxFollowers):]
 	s.tell()

@@ -77,6 +77,7 @@ var sections = []section{
 	{"once", (*bench).once},
 	{"held", (*bench).held},
 	{"memory", (*bench).memory},
+	{"screens", (*bench).screens},
 }
 
 func sectionNames() []string {

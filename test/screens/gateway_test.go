@@ -41,6 +41,7 @@ func newGateway(t *testing.T) *gateway {
 	edit(t, g.file("gate/root/data"), "", ".example.com:127.0.0.1:a\n")
 	for _, k := range []struct{ name, grant string }{
 		{"operator", "admin"}, {"monitor", "monitor"}, {"evil", "allow --private lab.example.com"}, {"router", "allow home.example.com nas.example.com"},
+		{"ns2", "follow .example.com"},
 	} {
 		g.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", k.name, "-f", g.file(k.name))
 		public, err := os.ReadFile(g.file(k.name + ".pub"))

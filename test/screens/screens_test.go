@@ -3,6 +3,7 @@ package screens
 import (
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -92,6 +93,30 @@ func TestCommandsAsTheyHappen(t *testing.T) {
 	s.sees("may look, and no more")
 }
 
+// Followers stand among the publishers, and one that has gone stays.
+func TestFollowers(t *testing.T) {
+	g := newGateway(t)
+	s := g.sit(120, 24, g.top("monitor", ""))
+	s.sees("home.example.com")
+	s.types("2")
+	s.sees("tinydns")
+	follower := exec.Command("ssh", "-F", g.file("config"), "-i", g.file("ns2"), "gate", "follow")
+	in, err := follower.StdinPipe() // open: it stays
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := follower.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.sees("follower ns2")
+	in.Close()
+	follower.Process.Kill()
+	follower.Wait()
+	golden(t, "followers", regexp.MustCompile(`(?m)^(. follower ns2 +)\d+ +\d+ +\d+ +`).ReplaceAllString(s.sees("the follower hung up"), "$1..."))
+	s.types("q")
+	s.sees("ended with 0")
+}
+
 func TestResize(t *testing.T) {
 	g := newGateway(t)
 	for _, command := range []string{g.top("operator", ""), g.dnsgate + " admin --config " + g.file("gate/dnsgate.toml") + " top"} {
@@ -140,7 +165,7 @@ func TestHostileComment(t *testing.T) {
 func TestTerminalsThatCannotDraw(t *testing.T) {
 	g := newGateway(t)
 	s := g.sit(120, 40, "TERM=dumb "+g.top("operator", ""))
-	screen := s.sees("3 hosts, 4 keys", "PUBLISHER", "ended with 0")
+	screen := s.sees("3 hosts, 5 keys", "PUBLISHER", "ended with 0")
 	if strings.Contains(screen, "q quit") {
 		t.Errorf("it draws:\n%s", screen)
 	}
