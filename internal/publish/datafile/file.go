@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/records"
@@ -24,6 +25,10 @@ type fileWriter struct {
 	next    *durable.File    // to be committed; nil: none
 }
 
+// linesAtOnce is of how many hosts lines are made before they are compiled: those of a
+// million take 75 MB.
+const linesAtOnce = 1 << 16
+
 func newFileWriter(path string, form lineForm, lines *tinydns.Builder) *fileWriter {
 	return &fileWriter{path: path, file: durable.NewPair(path, 0o644), form: form, lines: lines}
 }
@@ -36,8 +41,10 @@ func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool
 	if whole {
 		w.lines.Clear()
 	}
-	if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
-		return nil, err
+	for some := range slices.Chunk(hosts, linesAtOnce) {
+		if err := w.lines.Apply(w.form.owners(some)); err != nil {
+			return nil, err
+		}
 	}
 	intact := w.file.Intact()
 	if intact && len(hosts) == 0 && !whole {

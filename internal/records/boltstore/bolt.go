@@ -249,60 +249,6 @@ func (s *Store) Mark(context.Context) (mark string, err error) {
 	return mark, err
 }
 
-// load reads and checks the whole file into memory.
-func (s *Store) load() error {
-	return s.db.View(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketHosts, bucketLog, bucketMeta} {
-			if tx.Bucket(name) == nil {
-				return fmt.Errorf("no bucket %q: not dnsgate's, or damaged", name)
-			}
-		}
-		st, err := getState(tx)
-		if err != nil {
-			return err
-		}
-		if tx.Bucket(bucketMeta).Get(keyJournal) != nil {
-			return errJournalMissing
-		}
-		forgotten, err := getForgotten(tx, st)
-		if err != nil {
-			return err
-		}
-		s.Index = memory.NewIndex(int(st.hosts), st.revision, forgotten)
-		if err := tx.Bucket(bucketHosts).ForEach(s.loadHost); err != nil {
-			return err
-		}
-		if err := tx.Bucket(bucketLog).ForEach(s.loadLine); err != nil {
-			return err
-		}
-		if uint64(s.Names()) != st.hosts || s.logged.lines != st.logged {
-			return fmt.Errorf("the file is damaged: %d hosts and %d log lines where %d and %d belong",
-				s.Names(), s.logged.lines, st.hosts, st.logged)
-		}
-		return nil
-	})
-}
-
-func (s *Store) loadHost(k, v []byte) error {
-	e, err := memory.OpenHost(k, v)
-	if err != nil {
-		return err
-	}
-	if e.Revision > s.Revision() {
-		return fmt.Errorf("host %q: revision %d is later than the store's %d", k, e.Revision, s.Revision())
-	}
-	s.Load(e)
-	return nil
-}
-
-func (s *Store) loadLine(k, v []byte) error {
-	if _, err := memory.Unseal(k, v); err != nil {
-		return fmt.Errorf("log line %x: %w", k, err)
-	}
-	s.logged.add(k, v)
-	return nil
-}
-
 // Close ends the store after the commits that were accepted, and closes the
 // file.
 func (s *Store) Close() error {

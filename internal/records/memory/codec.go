@@ -117,11 +117,8 @@ func (d *decoder) record() (r records.Record) {
 	return r
 }
 
-// decode reads a host's value. Its records are appended to arena, so that many
-// hosts can share one allocation.
-func decode(name records.Name, value string, arena []records.Record) (e Entry, _ []records.Record, err error) {
-	d := decoder{rest: value}
-	e.Name = name
+// head reads what stands before the records.
+func (d *decoder) head() (e Entry) {
 	e.Revision = d.uvarint()
 	e.Logged = d.uvarint()
 	e.Session = d.varint()
@@ -139,6 +136,15 @@ func decode(name records.Name, value string, arena []records.Record) (e Entry, _
 			e.Had = records.Had(had[0])
 		}
 	}
+	return e
+}
+
+// decode reads a host's value. Its records are appended to arena, so that many
+// hosts can share one allocation.
+func decode(name records.Name, value string, arena []records.Record) (e Entry, _ []records.Record, err error) {
+	d := decoder{rest: value}
+	e = d.head()
+	e.Name = name
 	start := len(arena)
 	for d.rest != "" && d.err == nil {
 		arena = append(arena, d.record())
@@ -164,6 +170,37 @@ func valueOf(slot string) string { return slot[1+int(slot[0]):] }
 func revisionOf(slot string) uint64 {
 	d := decoder{rest: valueOf(slot)}
 	return d.uvarint()
+}
+
+// Slot is a host as an Index holds it.
+type Slot struct {
+	text string
+	summary
+}
+
+// Revision is that of the host.
+func (s Slot) Revision() uint64 { return s.revision }
+
+// summary is what an Index counts.
+type summary struct {
+	revision, madeBy uint64
+	live             bool // it has records
+}
+
+func summarize(slot string) summary {
+	s, _ := summarizeValue(valueOf(slot))
+	return s
+}
+
+// summarizeValue checks a whole value, and allocates nothing.
+func summarizeValue(value string) (summary, error) {
+	d := decoder{rest: value}
+	e := d.head()
+	s := summary{e.Revision, e.MadeBy, d.rest != ""}
+	for d.rest != "" && d.err == nil {
+		d.record()
+	}
+	return s, d.err
 }
 
 func open(slot string) Entry {

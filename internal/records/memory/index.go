@@ -49,6 +49,16 @@ func (x *Index) Load(e Entry) {
 	x.put(e)
 }
 
+// LoadSlot is Load of a host that OpenSlot has read, and that is not there yet.
+func (x *Index) LoadSlot(s Slot) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	name := nameOf(s.text)
+	x.slots = append(x.slots, s.text)
+	x.places.add(x.slots, name, uint32(len(x.slots)-1))
+	x.count(name, summary{}, s.summary)
+}
+
 // Begin says how far the store had come with the hosts that were loaded, where
 // NewIndex could not be told: its revision, and the latest one of a host that
 // was forgotten.
@@ -79,41 +89,44 @@ func (x *Index) advance(revision uint64) {
 // put returns the name in the memory of the slot: with a million hosts it
 // counts that name and value share one allocation.
 func (x *Index) put(e Entry) records.Name {
-	s := slot(e)
-	place, known := x.places.place(x.slots, e.Name)
-	var was records.Host
+	return x.putSlot(Slot{slot(e), summary{e.Revision, e.MadeBy, len(e.Records) > 0}})
+}
+
+func (x *Index) putSlot(s Slot) records.Name {
+	name := nameOf(s.text)
+	place, known := x.places.place(x.slots, name)
+	var was summary
 	switch n := len(x.free); {
 	case known:
-		was = open(x.slots[place]).Host
+		was = summarize(x.slots[place])
 	case n > 0:
 		place, x.free = x.free[n-1], x.free[:n-1]
 	default:
 		place = uint32(len(x.slots))
 		x.slots = append(x.slots, "")
 	}
-	e.Name = nameOf(s)
-	x.slots[place] = s
+	x.slots[place] = s.text
 	if !known {
-		x.places.add(x.slots, e.Name, place)
+		x.places.add(x.slots, name, place)
 	}
-	x.count(was, e.Host)
-	return e.Name
+	x.count(name, was, s.summary)
+	return name
 }
 
-// count keeps what is asked of all hosts up to date: h takes the place of was.
-func (x *Index) count(was, h records.Host) {
-	if len(was.Records) > 0 {
+// count keeps what is asked of all hosts up to date: is takes the place of was.
+func (x *Index) count(name records.Name, was, is summary) {
+	if was.live {
 		x.live--
-		if x.made[was.MadeBy]--; x.made[was.MadeBy] == 0 {
-			delete(x.made, was.MadeBy)
+		if x.made[was.madeBy]--; x.made[was.madeBy] == 0 {
+			delete(x.made, was.madeBy)
 		}
 	}
-	if len(h.Records) > 0 {
+	if is.live {
 		x.live++
-		x.made[h.MadeBy]++
-		delete(x.bare, h.Name)
+		x.made[is.madeBy]++
+		delete(x.bare, name)
 	} else {
-		x.bare[h.Name] = h.Revision
+		x.bare[name] = is.revision
 	}
 }
 

@@ -34,6 +34,27 @@ func OpenHost(key, sealed []byte) (Entry, error) {
 	return e, nil
 }
 
+// OpenSlot reads and checks a host as SealHost made it, without what OpenHost allocates.
+func OpenSlot(key, sealed []byte) (Slot, error) {
+	value, err := Unseal(key, sealed)
+	if err == nil && (len(key) == 0 || len(key) > 255) {
+		err = errors.New("not a name in canonical form")
+	}
+	if err != nil {
+		return Slot{}, fmt.Errorf("host %q: %w", key, err)
+	}
+	var most [512]byte
+	text := string(append(append(append(most[:0], byte(len(key))), key...), value...))
+	if name, err := records.ParseStored(string(nameOf(text))); err != nil || name != nameOf(text) {
+		return Slot{}, fmt.Errorf("host %q: not a name in canonical form", key)
+	}
+	s, err := summarizeValue(valueOf(text))
+	if err != nil {
+		return Slot{}, fmt.Errorf("host %q: %w", key, err)
+	}
+	return Slot{text, s}, nil
+}
+
 // Seal puts a format version and a CRC-32C over key and value in front of a
 // value, because not every store has checksums of its own (bbolt's data pages).
 func Seal(key, value []byte) []byte {
