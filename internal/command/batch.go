@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"errors"
 	"io"
 	"strings"
@@ -69,34 +68,6 @@ type batchLine struct {
 	done   chan struct{}
 }
 
-// inputLine is a line of the input, or why there is none.
-type inputLine struct {
-	text string
-	err  error
-}
-
-// input reads lines until the input ends or stop is closed. Its goroutine may
-// wait in a Read for longer than that: who gave the input ends it after Run.
-func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
-	lines := make(chan inputLine, 16)
-	go func() {
-		in := bufio.NewReaderSize(b.run.std.In, maxLine+2)
-		for {
-			text, err := readLine(in)
-			select {
-			case lines <- inputLine{text, err}:
-			case <-stop:
-				return
-			}
-			var f *Refusal
-			if err != nil && !errors.As(err, &f) {
-				return
-			}
-		}
-	}()
-	return lines
-}
-
 // read starts each line as it comes, and passes it on in order.
 func (b *batch) read(waiting chan<- *batchLine) error {
 	stop := make(chan struct{})
@@ -124,58 +95,6 @@ func (b *batch) read(waiting chan<- *batchLine) error {
 			return refusal(Outage, "the session ended before the batch did")
 		}
 	}
-}
-
-// next waits for a line, but not for ever.
-func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
-	select {
-	case <-b.place.evicted:
-		return inputLine{}, errEvicted
-	default:
-	}
-	select {
-	case l := <-lines:
-		return l, nil
-	default:
-	}
-	all := &b.run.interp.batches
-	all.waits(b.place, time.Now())
-	defer all.waits(b.place, time.Time{})
-	var late <-chan time.Time
-	patience := time.Duration(0)
-	if b.run.interp.IdleTimeout != nil {
-		patience = b.run.interp.IdleTimeout()
-		late = time.After(patience)
-	}
-	select {
-	case l := <-lines:
-		return l, nil
-	case <-late:
-		return inputLine{}, refusal(Abuse, "no line came for %s, so the batch ends", patience)
-	case <-b.place.evicted:
-		return inputLine{}, errEvicted
-	case <-b.run.ctx.Done():
-		return inputLine{}, refusal(Outage, "the session ended before the batch did")
-	}
-}
-
-// readLine returns a line without its end. A line that is too long is skipped
-// and a Refusal.
-func readLine(r *bufio.Reader) (string, error) {
-	text, err := r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		for err == bufio.ErrBufferFull {
-			_, err = r.ReadSlice('\n')
-		}
-		if err != nil && err != io.EOF {
-			return "", err
-		}
-		return "", refusal(BadCommand, "longer than %d bytes", maxLine)
-	}
-	if err == io.EOF && len(text) > 0 {
-		err = nil
-	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), err
 }
 
 // start begins a line. It waits for earlier lines of the same hosts, so that

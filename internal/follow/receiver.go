@@ -18,6 +18,7 @@ type group struct {
 	whole    bool // all that there is; else what changed
 	first    bool // of the whole's pieces
 	more     bool // pieces are to come; the last has the revision
+	size     int  // bytes of text, of a piece
 	hosts    []records.Host
 	causes   []records.Cause
 	place    map[records.Name]int
@@ -41,8 +42,12 @@ type receiver struct {
 // gatewaysWord is how a reply begins that is no stream.
 var gatewaysWord = regexp.MustCompile(`^(911|nohost|abuse|badcmd|dnserr) `)
 
-// maxPiece is how many hosts a piece of a whole has.
-const maxPiece = 4096
+// maxPiece is how many hosts a piece of a whole has at most. One whose lines have more
+// than maxPieceSize bytes ends earlier: some pieces wait to be stored.
+const (
+	maxPiece     = 4096
+	maxPieceSize = 1 << 20
+)
 
 // next returns the next group or piece, or nil once the first line has come. It calls alive
 // at each line.
@@ -68,7 +73,7 @@ func (r *receiver) next(alive func()) (*group, error) {
 			if err := r.add(text); err != nil {
 				return nil, err
 			}
-			if g := r.group; g.whole && len(g.hosts) == maxPiece {
+			if g := r.group; g.whole && (len(g.hosts) == maxPiece || g.size > maxPieceSize) {
 				g.more = true
 				r.group = &group{store: r.store, whole: true}
 				return g, nil
@@ -131,7 +136,7 @@ func (r *receiver) add(text string) error {
 	h := records.Host{Name: c.Name, Revision: c.Revision, Session: session, TTL: c.TTL, Records: c.New}
 	records.Sort(h.Records)
 	if g.whole { // where a host comes again, the later one counts
-		g.hosts = append(g.hosts, h)
+		g.hosts, g.size = append(g.hosts, h), g.size+len(text)
 		return nil
 	}
 	cause := records.Cause{Time: c.Time, Session: session, Key: c.Key, Source: c.Source}
