@@ -58,9 +58,9 @@ Nothing is changed by that.`,
 	return c
 }
 
-// check tells every fault, and warns of what is none and still not meant. It
-// returns the configuration, nil if there is none, and the zones of tinydns, nil if
-// they are not known.
+// check reports every fault, and warns of settings that are allowed but probably not
+// meant. It returns the configuration, or nil, and the zones of tinydns, nil if they
+// are not known.
 func check(configFile string, tell func(any), warn func(string)) (*config.Config, *datafile.Zones) {
 	cfg, err := loadConfig(configFile)
 	var faults config.Problems
@@ -114,8 +114,8 @@ func check(configFile string, tell func(any), warn func(string)) (*config.Config
 	return cfg, tinydns
 }
 
-// fileFault says why the file at path cannot be read as a whole. One that names
-// the path itself gets a line as every fault of a file; a folder has none.
+// fileFault says why the file at path cannot be read as a whole. An error that names
+// the path itself gets a line number, as every fault of a file has; a folder has none.
 func whyUnreadable(path string, err error) string {
 	text := err.Error()
 	if info, err := os.Stat(path); err == nil && info.IsDir() {

@@ -12,13 +12,14 @@ import (
 	"dnsgate/internal/records/etcdstore"
 )
 
-// checkLive asks each node of etcd, and every name server of cfg whether it has the zones;
-// tinydns is the zones of [tinydns], nil if they are not known. It changes nothing.
+// checkLive asks each node of etcd, and asks every name server of cfg whether it has
+// its zone. tinydns is the zones of [tinydns], nil if they are not known. Nothing is
+// changed.
 func checkLive(ctx context.Context, cfg *config.Config, tinydns *datafile.Zones, tell func(any), warn func(string)) {
 	for i, z := range cfg.RFC2136 {
 		target, err := newRFC2136(cfg, i, nil, nil)
 		if err != nil {
-			continue // it was told already
+			continue // reported already
 		}
 		if err := target.Live(ctx); err != nil {
 			tell(fmt.Errorf("%s: zone %s: %w", cfg.Places.Of(fmt.Sprintf("rfc2136[%d]", i)), z.Zone, err))

@@ -17,8 +17,8 @@ type allZones struct {
 	tinydns *datafile.Zones // nil: there is no tinydns
 }
 
-// unserved returns what g may update and no name server serves, and why the
-// first of it is not.
+// unserved returns the names that g may update and no name server serves, and why the
+// first of them is not served.
 func (z *allZones) unserved(g authkeys.Grant) (names []records.Name, why string) {
 	note := func(name records.Name, because string) {
 		if because == "" {

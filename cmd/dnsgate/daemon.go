@@ -107,8 +107,8 @@ func (d *daemon) open() error {
 	return nil
 }
 
-// remembers begins to keep when hosts were heard of. What cannot be read begins
-// anew: nothing but that is lost.
+// remembers starts keeping when hosts were heard of. If the old file cannot be read, a
+// new one begins: only those times are lost.
 func (d *daemon) remembers() {
 	book, err := heard.Open(filepath.Join(d.config.State, heard.File), time.Now())
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"dnsgate/internal/sysexits"
 )
 
-// exit is an error with the status that the process is to end with. Without an
-// err everything has been said already.
+// exit is an error with the process's exit status. Without err, everything has been
+// said already.
 type exit struct {
 	status int
 	err    error

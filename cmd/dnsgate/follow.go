@@ -83,7 +83,7 @@ func runFollower(ctx context.Context, configFile string, log *slog.Logger) error
 	return nil
 }
 
-// followable says why cfg is none of a follower's.
+// followable says why cfg is not the configuration of a follower.
 func followable(configFile string, cfg *config.Config) error {
 	switch {
 	case cfg.Follow == nil:

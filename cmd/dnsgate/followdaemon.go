@@ -112,7 +112,7 @@ func (d *followDaemon) tellReady(ctx context.Context) {
 	}
 }
 
-// reload reads the configuration again, and applies what of it is about publishing.
+// reload reads the configuration again and applies its publishing part.
 func (d *followDaemon) reload(context.Context) (restart []string, err error) {
 	cfg, err := config.Load(d.configFile)
 	if err == nil {
@@ -132,8 +132,8 @@ func (d *followDaemon) reload(context.Context) (restart []string, err error) {
 	return restart, nil
 }
 
-// heldStore tells its followers nothing before there is a whole: what the name server
-// serves is not to be taken away because nothing has come yet.
+// heldStore tells its followers nothing before the first whole has come: until then the
+// name server keeps what it serves.
 type heldStore struct {
 	records.Store
 	whole <-chan struct{}

@@ -17,8 +17,8 @@ import (
 	"dnsgate/internal/records/boltstore"
 )
 
-// storeID is the name of a store. One that has none gets one for this process:
-// its followers take the whole when that is another.
+// storeID is the name of a store. A store without one gets one for this process; when
+// the name changes, followers take the whole.
 func storeID(s records.Store) (string, error) {
 	if named, ok := s.(interface {
 		ID(context.Context) (string, error)
@@ -60,7 +60,7 @@ func (d *daemon) required() config.Followers {
 	return d.config.Followers
 }
 
-// warnOfFewFollowers warns of names that fewer lines cover than have to serve them.
+// warnOfFewFollowers warns of names that too few lines cover.
 func warnOfFewFollowers(cfg *config.Config, grants []authkeys.Grant, warn func(string)) {
 	require := cfg.Followers.Require
 	if require == 0 {

@@ -4,5 +4,5 @@ package main
 
 import "github.com/spf13/cobra"
 
-// gatewayCommands are none: elsewhere dnsgate is the client alone.
+// gatewayCommands are none: on other systems dnsgate is only the client.
 func gatewayCommands() []*cobra.Command { return nil }

@@ -15,8 +15,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// loadHostKeys reads the server's private keys. One that is missing, empty or
-// readable by others is an error, and never replaced.
+// loadHostKeys reads the server's private keys. A key file that is missing, empty or
+// readable by others is an error, and is never replaced.
 func loadHostKeys(paths []string) ([]gossh.Signer, error) {
 	var signers []gossh.Signer
 	for _, path := range paths {
@@ -29,8 +29,8 @@ func loadHostKeys(paths []string) ([]gossh.Signer, error) {
 	return signers, nil
 }
 
-// idleHostKeys says which keys prove nothing yet, for one before it is of the same
-// type. Signers are those of cfg.HostKeys, nil where one could not be read.
+// idleHostKeys says which keys do not prove the gateway yet, because an earlier key has
+// their type. Signers are those of cfg.HostKeys, nil where one could not be read.
 func idleHostKeys(cfg *config.Config, signers []gossh.Signer) (idle []string) {
 	first := make(map[string]string) // path, by type
 	for i, path := range cfg.HostKeys {

@@ -99,8 +99,8 @@ func giveToOwner(path, folder string) error {
 	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
-// writeHostKeys prints what clients and the name server need to know of keys,
-// which stand in files, in their order.
+// writeHostKeys prints the data that clients and the name server need about keys. Each
+// key stands in the file of the same place.
 func writeHostKeys(out io.Writer, port string, files []string, keys []gossh.PublicKey) {
 	name := gatewayName()
 	fmt.Fprintln(out, "host key fingerprint:")
@@ -119,7 +119,7 @@ func writeHostKeys(out io.Writer, port string, files []string, keys []gossh.Publ
 	}
 }
 
-// gatewayName is this machine's name, if it is a whole one.
+// gatewayName is this machine's fully qualified name, if it has one.
 func gatewayName() string {
 	host, err := os.Hostname()
 	if err == nil {
@@ -153,8 +153,8 @@ var sshfpAlgorithms = map[string]byte{
 	gossh.KeyAlgoED25519: 4,
 }
 
-// sshfpLine is the SSHFP record of key, type 44, with its SHA-256 fingerprint,
-// type 2 (RFC 6594); empty if such a key has none.
+// sshfpLine is the SSHFP record (type 44) of key with its SHA-256 fingerprint (RFC
+// 6594, type 2). It is empty for key types without a number.
 func sshfpLine(host string, key gossh.PublicKey) string {
 	algorithm, ok := sshfpAlgorithms[key.Type()]
 	if !ok {

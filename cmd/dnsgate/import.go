@@ -94,7 +94,7 @@ func readSetup(ctx context.Context, args []string, key migrate.Key) (*migrate.Se
 	return found, importError(kind, err)
 }
 
-// importError tells a source that cannot be read from one that holds nonsense.
+// importError tells a source that cannot be read from one with bad content.
 func importError(kind string, err error) error {
 	var path *fs.PathError
 	switch {

@@ -111,8 +111,8 @@ func (s *setup) make(out io.Writer) error {
 	return nil
 }
 
-// makeFolder makes a folder that only its owner may write to, whatever the
-// umask: dnsgate refuses keys that others could have changed.
+// makeFolder makes a folder that only its owner can write to, whatever the umask:
+// dnsgate refuses keys that others could have changed.
 func makeFolder(path string) error {
 	err := os.Mkdir(path, 0o755)
 	if errors.Is(err, os.ErrExist) {
@@ -128,7 +128,7 @@ func makeFolder(path string) error {
 	return os.Chmod(path, 0o755)
 }
 
-// makeFile makes a file, unless there is one.
+// makeFile makes a file, unless it exists.
 func makeFile(path string, content []byte, mode os.FileMode) (made bool, err error) {
 	if _, err := os.Lstat(path); err == nil {
 		return false, nil
@@ -149,7 +149,7 @@ func newPrivateKey(comment string) ([]byte, error) {
 	return pem.EncodeToMemory(block), nil
 }
 
-// announce prints what clients and the name server need to know, and what is next.
+// announce prints the data that clients and the name server need, and the next steps.
 func (s *setup) announce(out io.Writer) error {
 	cfg, err := loadConfig(filepath.Join(s.dir, configName))
 	if err != nil {

@@ -47,7 +47,7 @@ func addBatch(c *cobra.Command, configFile string, flags *pflag.FlagSet, hosts [
 	return out.Flush()
 }
 
-// maxBatchFaults is how many lines of a batch are told to be wrong.
+// maxBatchFaults is how many wrong lines of a batch are reported.
 const maxBatchFaults = 20
 
 // readBatch reads lines of HOST[,HOST...] TYPE BASE64 [COMMENT]; its error has the

@@ -92,7 +92,7 @@ func whichKey(which string) (string, error) {
 	return gossh.FingerprintSHA256(key), nil
 }
 
-// cannotChange gives an error of an edit its exit status.
+// cannotChange adds the exit status to an error of an edit.
 func cannotChange(err error) error {
 	if errors.Is(err, authkeys.ErrUnknown) {
 		err = fmt.Errorf("%w; see dnsgate key list", err)

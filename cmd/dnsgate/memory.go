@@ -16,10 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The heap may grow by about an allowance before garbage is collected: 64 MiB,
-// or a sixteenth of the memory there is, if that is less. Go's rule is 100% of
-// what is live: a store of a million hosts would take twice the memory that it
-// needs, and a small gateway would collect after every few updates.
+// The heap may grow by an allowance before the garbage collector runs: 64 MiB, or a
+// sixteenth of the memory if that is less. Go's default is 100% of the live heap: a
+// store of a million hosts would take twice the memory that it needs, and a small
+// gateway would collect after every few updates.
 const (
 	mostAllowance = 64 << 20
 	memoryShare   = 16
@@ -27,10 +27,10 @@ const (
 	mostPercent   = 800
 )
 
-// collectInTime sets how often garbage is collected, by what is live, until
-// ctx ends. What was needed only for a moment, such as for the first publication
-// or for many logins, is given back once no more is being used up. An operator's
-// GOGC stays.
+// collectInTime adapts the garbage collector's percentage to the live heap until ctx
+// ends. Memory that was needed for a moment only, for the first publication or for many
+// logins, goes back to the system once the gateway is at rest. An operator's GOGC is
+// respected.
 func collectInTime(ctx context.Context, allowance uint64) {
 	if os.Getenv("GOGC") != "" {
 		return
@@ -64,20 +64,20 @@ func collectInTime(ctx context.Context, allowance uint64) {
 	}
 }
 
-// A gateway is at rest that makes no more garbage in a second than this, in
-// bytes, and may hold so much of it.
+// A gateway is at rest if it allocates less than this in a second, in bytes. It may
+// keep this much garbage then.
 const (
 	quietAllocation = 1 << 20
 	keptGarbage     = 8 << 20
 )
 
-// collectAt is the percentage by which a heap of so many live bytes may grow.
+// collectAt is the percentage by which a heap with this many live bytes may grow.
 func collectAt(live, allowance uint64) int {
 	return int(min(max(allowance*100/max(live, 1), leastPercent), mostPercent))
 }
 
-// limitMemory has the runtime keep to the memory that the process may have, and
-// returns the heap's allowance. An operator's GOMEMLIMIT stays.
+// limitMemory tells the runtime how much memory the process may use, and returns the
+// heap's allowance. An operator's GOMEMLIMIT is respected.
 func limitMemory() (allowance uint64) {
 	most := uint64(math.MaxInt64)
 	var info unix.Sysinfo_t

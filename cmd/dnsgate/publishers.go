@@ -20,8 +20,8 @@ import (
 	"dnsgate/internal/records"
 )
 
-// publishers is the running publish.Set, which a reload may replace. It is
-// what the commands wait on.
+// publishers is the running publish.Set, which a reload may replace. Commands wait on
+// it.
 type publishers struct {
 	store  records.Store
 	log    *slog.Logger
@@ -75,8 +75,8 @@ func (p *publishers) start(cfg *config.Config) (*runningSet, error) {
 	return s, nil
 }
 
-// makeTargets opens every target that cfg names, or none. Until ctx ends, what
-// several gateways share has one that sends.
+// makeTargets opens every target that cfg names, or none. Where several gateways share
+// a target, one of them sends to it until ctx ends.
 func (p *publishers) makeTargets(ctx context.Context, cfg *config.Config) (targets []publish.Target, err error) {
 	defer func() {
 		if err != nil {
@@ -109,8 +109,8 @@ func closeTargets(targets []publish.Target) {
 	}
 }
 
-// tinydnsOptions are those of t; place is how an error begins that one of them
-// is to blame for.
+// tinydnsOptions are those of t. place begins the errors that the configuration is to
+// blame for.
 func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *slog.Logger) datafile.Options {
 	return datafile.Options{
 		Root: t.Root, Write: string(t.Write), Path: t.Path, Sources: t.Sources,
@@ -120,8 +120,8 @@ func tinydnsOptions(t *config.TinyDNS, place func(option string) string, log *sl
 	}
 }
 
-// sharedTimeout is how long a message to a name server that several gateways
-// share may take: less than is left of a term that is renewed each second.
+// sharedTimeout limits a message to a name server that several gateways share. It is
+// shorter than the rest of a term, which is renewed each second.
 const sharedTimeout = 3 * time.Second
 
 // newRFC2136 makes the target of cfg.RFC2136[i]; before may be nil.
@@ -152,9 +152,9 @@ func (p *publishers) current() *runningSet {
 	return p.running
 }
 
-// replace stops the running set and starts that of cfg, or the old one again
-// if that cannot be. The same settings change nothing, unless that set could
-// not start again.
+// replace stops the running set and starts that of cfg, or the old one again if the new
+// one cannot start. Unchanged settings keep the running set, unless its restart failed
+// before.
 func (p *publishers) replace(cfg *config.Config) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,8 +177,8 @@ func (p *publishers) replace(cfg *config.Config) error {
 	return err
 }
 
-// Wait implements command.Publishers. A set that is replaced meanwhile is no
-// failure: the new one publishes it.
+// Wait implements command.Publishers. If the set is replaced meanwhile, the new one
+// publishes the change.
 func (p *publishers) Wait(ctx context.Context, names []records.Name, revision uint64) error {
 	return p.whileRunning(ctx, func(ctx context.Context, s *runningSet) error { return s.Wait(ctx, names, revision) })
 }

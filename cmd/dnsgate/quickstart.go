@@ -145,7 +145,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// clientKey makes the client's key, if there is none, and authorizes it.
+// clientKey makes the client's key, unless it exists, and authorizes it.
 func (q *quickstart) clientKey() (gossh.Signer, error) {
 	path := q.path("client_key")
 	private, err := newPrivateKey("quickstart")

@@ -15,9 +15,8 @@ import (
 	"dnsgate/internal/config"
 )
 
-// reload reads keys and configuration again, and returns the keys of the
-// configuration that changed and need a restart. After an error of the
-// configuration all of it stays as it was.
+// reload reads keys and configuration again. It returns the keys of the configuration
+// that changed and need a restart. A faulty configuration changes nothing.
 func (d *daemon) reload(context.Context) (restart []string, err error) {
 	cfg, err := config.Load(d.configFile)
 	if err != nil {
@@ -50,7 +49,7 @@ func (d *daemon) reload(context.Context) (restart []string, err error) {
 	return restart, nil
 }
 
-// republish has the publishers go on by cfg, or else as they did.
+// republish makes the publishers follow cfg, or keeps them as they were.
 func (d *daemon) republish(cfg *config.Config) error {
 	d.forbid(cfg)
 	err := d.publishers.replace(cfg)
@@ -63,8 +62,8 @@ func (d *daemon) republish(cfg *config.Config) error {
 	return err
 }
 
-// adopt makes cfg, all of which is applied but for the keys restart, the running
-// one.
+// adopt makes cfg the running configuration. All of it is applied but the keys in
+// restart.
 func (d *daemon) adopt(cfg *config.Config, restart []string) {
 	d.config = cfg
 	d.log.Info("configuration loaded", "file", d.configFile)
@@ -75,8 +74,8 @@ func (d *daemon) adopt(cfg *config.Config, restart []string) {
 
 func unchanged(err error) error { return fmt.Errorf("not reloaded, all stays as it was: %w", err) }
 
-// keep gives cfg the running values of what only a restart changes, and returns
-// the keys that this undid.
+// keep puts the running values back into cfg where only a restart can change them, and
+// returns the keys of those values.
 func (d *daemon) keep(cfg *config.Config) (undone []string) {
 	old := d.config
 	undone = append(undone, keepKey("listen", &cfg.Listen, old.Listen)...)
@@ -115,8 +114,8 @@ func keepKey[T any](key string, value *T, running T) (undone []string) {
 	return undone
 }
 
-// outside returns the keys of cfg that name what the confined process cannot
-// reach. A root that is not there is another fault, which the publishers tell.
+// outside returns the keys of cfg that name places which the confined process cannot
+// reach. A missing root is another fault; the publishers report it.
 func (d *daemon) outside(cfg *config.Config) (keys []string) {
 	if d.confined == nil {
 		return nil
@@ -138,8 +137,8 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// changedTinyDNS returns the keys of the table that differ. They belong
-// together, so that a reload applies all of them or none.
+// changedTinyDNS returns the keys of the table that differ. A reload applies all of
+// them or none, because they belong together.
 func changedTinyDNS(old, to *config.TinyDNS) (keys []string) {
 	if old == nil || to == nil {
 		return []string{"tinydns"}

@@ -48,7 +48,7 @@ wrote:
 	return c
 }
 
-// sizeOf is how many bytes in has, or 0 if nobody knows.
+// sizeOf is the size of in, in bytes, or 0 if it is not known.
 func sizeOf(in io.Reader) int64 {
 	f, ok := in.(*os.File)
 	if !ok {

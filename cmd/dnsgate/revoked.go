@@ -9,7 +9,7 @@ import (
 	"dnsgate/internal/authkeys"
 )
 
-// openRevoked opens revoked_keys; there is none where path is empty.
+// openRevoked opens revoked_keys. Without a path there is no such file.
 func (d *daemon) openRevoked(path string) (*authkeys.Revoked, error) {
 	if path == "" {
 		return nil, nil
@@ -17,14 +17,14 @@ func (d *daemon) openRevoked(path string) (*authkeys.Revoked, error) {
 	return authkeys.OpenRevoked(path, d.log)
 }
 
-// useRevoked has revoked refuse keys from now on, and closes what did before.
+// useRevoked makes revoked refuse keys from now on, and closes the one before it.
 func (d *daemon) useRevoked(revoked *authkeys.Revoked) {
 	if before := d.guard.Revoked.Swap(revoked); before != nil && before != revoked {
 		before.Close()
 	}
 }
 
-// closeRevoked closes revoked, which came too late, unless it is in use.
+// closeRevoked closes revoked, unless it is in use.
 func (d *daemon) closeRevoked(revoked *authkeys.Revoked) {
 	if revoked != nil && revoked != d.guard.Revoked.Load() {
 		revoked.Close()

@@ -81,10 +81,10 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 	return d.serve(ctx, listeners)
 }
 
-// daemonSignals has SIGTERM and SIGINT end the context, and SIGHUP come from hup.
+// daemonSignals makes SIGTERM and SIGINT end the context, and sends SIGHUP to hup.
 func daemonSignals(ctx context.Context) (_ context.Context, hup <-chan os.Signal, stop func()) {
 	ctx, end := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	hangups := make(chan os.Signal, 1) // from the start on: without, SIGHUP ends the process
+	hangups := make(chan os.Signal, 1) // from the start: otherwise an early SIGHUP ends the process
 	signal.Notify(hangups, syscall.SIGHUP)
 	return ctx, hangups, func() {
 		signal.Stop(hangups)
@@ -92,7 +92,8 @@ func daemonSignals(ctx context.Context) (_ context.Context, hup <-chan os.Signal
 	}
 }
 
-// confine forbids the process what it does not need, if the configuration says so.
+// confine takes away from the process the rights that it does not need, if the
+// configuration says so.
 func (d *daemon) confine() (err error) {
 	if !d.config.Confine {
 		return nil

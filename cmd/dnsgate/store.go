@@ -21,7 +21,7 @@ import (
 	"dnsgate/internal/records/etcdstore"
 )
 
-// store is what the daemon needs of either store.
+// store is the part of either store that the daemon needs.
 type store interface {
 	records.Store
 	io.Closer
@@ -41,7 +41,7 @@ func openStore(ctx context.Context, cfg *config.Config, keys func() string, log 
 	return opened(etcdstore.Open(ctx, o))
 }
 
-// opened is no store, not one that is nil, where a store could not be opened.
+// opened returns a nil interface if the store could not be opened.
 func opened[S store](s S, err error) (store, error) {
 	if err != nil {
 		return nil, err
@@ -73,8 +73,8 @@ func checkStore(ctx context.Context, cfg *config.Config) error {
 	return etcdstore.Check(ctx, etcdOptions(cfg, slog.New(slog.DiscardHandler)))
 }
 
-// endLeases takes away records whose time has come: of several gateways one
-// does so for all.
+// endLeases removes records whose lease has ended. Of several gateways one does so for
+// all.
 func endLeases(ctx context.Context, s store) {
 	if shared, ok := s.(*etcdstore.Store); ok {
 		shared.Keep(ctx)
@@ -83,7 +83,7 @@ func endLeases(ctx context.Context, s store) {
 	records.EndLeases(ctx, s)
 }
 
-// shared tells of the gateways that share s; nil if it is this one's own.
+// shared describes the gateways that share s, or is nil if s is this gateway's own.
 func shared(s store) func() *command.Shared {
 	etcd, ok := s.(*etcdstore.Store)
 	if !ok {
@@ -100,7 +100,7 @@ func shared(s store) func() *command.Shared {
 	}
 }
 
-// digest is the same for the same keys with the same grants, in whatever order.
+// digest is the same for the same keys with the same grants, in any order.
 func digest(grants []authkeys.Grant) string {
 	var lines []string
 	for _, g := range grants {

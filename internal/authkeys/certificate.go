@@ -21,11 +21,11 @@ const (
 	MaxCertificate = 6 << 10 // bytes
 )
 
-// ErrCertificate is wrapped by Lookup's error for a certificate that no CA could
-// make good.
+// ErrCertificate is wrapped by Lookup's error for a certificate that is refused
+// whatever its CA may grant.
 var ErrCertificate = errors.New("the certificate is refused")
 
-// Certificate is which certificate let a key in.
+// Certificate identifies the certificate that let a key in.
 type Certificate struct {
 	ID     string // the CA's name for it; any bytes
 	Serial uint64
@@ -33,17 +33,17 @@ type Certificate struct {
 	From   string // its source-address; empty: any source
 }
 
-// Certified is a key with its certificate, of which all is checked that neither
-// depends on the time nor on who its CA is: see Certify.
+// Certified is a key with its certificate. Everything is checked already that depends
+// neither on the time nor on the CA's line: see Certify.
 type Certified struct {
 	*ssh.Certificate
 	names   []records.Name // those of its principals that are hostnames
 	sources *sources       // of source-address; nil: any
 }
 
-// Certify checks a certificate in form, bounds and strength, and that its CA has
-// signed it. What it returns may be looked up in its place, again and again,
-// without that being repeated. The error wraps ErrCertificate.
+// Certify checks a certificate's form, bounds and strength, and its CA's signature. The
+// result may be looked up any number of times without these checks being repeated. The
+// error wraps ErrCertificate.
 func Certify(key ssh.PublicKey) (*Certified, error) {
 	if c, ok := key.(*Certified); ok {
 		return c, nil
@@ -121,9 +121,9 @@ func (c *Certified) checkOptions() error {
 	return nil
 }
 
-// checkSignature lets the library verify, at the first second of the certificate:
-// whether now is one is asked at each command. Only the principals' form and this
-// are left for it to check.
+// checkSignature lets the library verify the certificate as of its first second.
+// Whether it is valid now is asked at each command. Apart from this only the form of
+// the principals is left for the library to check.
 func (c *Certified) checkSignature() error {
 	format := c.Signature.Format
 	if format == ssh.KeyAlgoRSA || !keyTypes[format] && format != ssh.KeyAlgoRSASHA256 && format != ssh.KeyAlgoRSASHA512 {
@@ -139,7 +139,7 @@ func (c *Certified) checkSignature() error {
 	return checker.CheckCert(c.ValidPrincipals[0], c.Certificate)
 }
 
-// grant is what a line that grants line to its CA's certificates grants to c.
+// grant is the grant of c by a CA's line.
 func (c *Certified) grant(line Grant, source netip.Addr, now time.Time) (Grant, error) {
 	switch unix := uint64(max(now.Unix(), 0)); {
 	case unix < c.ValidAfter:
@@ -151,7 +151,8 @@ func (c *Certified) grant(line Grant, source netip.Addr, now time.Time) (Grant, 
 	}
 	_, untouched := c.Extensions[noTouchRequired]
 	if untouched && !line.NoTouchRequired && securityKeys[c.Key.Type()] {
-		// The library would take a signature without a touch for the extension's sake.
+		// The library would accept a signature without a touch because of the
+		// extension.
 		return Grant{}, c.errorf("%w: it has no-touch-required, and the line of its CA has not", ErrCertificate)
 	}
 	g := line
@@ -173,14 +174,14 @@ func (c *Certified) grant(line Grant, source netip.Addr, now time.Time) (Grant, 
 	return g, nil
 }
 
-// Narrow is what a line of another program, which has proven key by its
-// certificate and believes its CA, grants to it: see Lookup.
+// Narrow is the grant of a line that another program believes: it has proven key by its
+// certificate and trusts the line's CA. See Lookup.
 func (c *Certified) Narrow(line Grant, source netip.Addr, now time.Time) (Grant, error) {
 	if !line.allows() {
 		return Grant{}, fmt.Errorf("%w: cert-authority goes with dnsgate allow alone", ErrCertificate)
 	}
 	line.Fingerprint = ssh.FingerprintSHA256(c.SignatureKey)
-	line.NoTouchRequired = true // that program has asked for the touch, or not
+	line.NoTouchRequired = true // that program has asked for the touch, or decided not to
 	return c.grant(line, source, now)
 }
 
@@ -216,8 +217,7 @@ func Plain(key ssh.PublicKey) ssh.PublicKey {
 	return key
 }
 
-// inFile is the fingerprint of the key that stands in the file for key: its own,
-// or its CA's.
+// inFile is the fingerprint of key's line in the file: its own, or its CA's.
 func inFile(key ssh.PublicKey) string {
 	switch k := key.(type) {
 	case *Certified:
@@ -234,8 +234,8 @@ const maxShownID = 80
 // maxLoggedID is how many bytes of it are logged.
 const maxLoggedID = 256
 
-// Key is the grant's key for the history, a word: the fingerprint, and behind it
-// what certificate let it in, "SHA256:...;serial=7;id=lab%20laptop".
+// Key is the grant's key as one word for the history: the fingerprint, followed by the
+// certificate that let it in, as in "SHA256:...;serial=7;id=lab%20laptop".
 func (g Grant) Key() string {
 	if g.Certificate == nil {
 		return g.Fingerprint
@@ -243,8 +243,8 @@ func (g Grant) Key() string {
 	return g.Fingerprint + ";serial=" + strconv.FormatUint(g.Certificate.Serial, 10) + ";id=" + g.Certificate.word()
 }
 
-// word is the id in printable characters without blanks, others as %XX. One that
-// is too long ends in "...".
+// word is the id in printable characters without blanks, others as %XX. A longer id
+// ends in "...".
 func (c *Certificate) word() string {
 	var b strings.Builder
 	for i := range len(c.ID) {
@@ -261,7 +261,7 @@ func (c *Certificate) word() string {
 	return b.String()
 }
 
-// LogAttrs is what a log says of whose grant g is, as key and value pairs.
+// LogAttrs describes g's owner for a log, as key and value pairs.
 func (g Grant) LogAttrs() []any {
 	attrs := []any{"key", g.Fingerprint, "comment", g.Comment}
 	if c := g.Certificate; c != nil {

@@ -16,8 +16,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxRacing is how long an edit starts anew because others changed the file
-// meanwhile. Edits of our own wait for each other, but not in a fair order.
+// maxRacing is how long an edit starts over because others changed the file meanwhile.
+// Our own edits wait for each other, but not in a fair order.
 const maxRacing = 10 * time.Second
 
 // NewLine is a line to be added, without its line end.
@@ -26,14 +26,13 @@ type NewLine struct {
 	At   string // where it was read, for errors: "standard input:3"
 }
 
-// maxRefusals is how many lines of one edit are told to be refused.
+// maxRefusals is how many refused lines of one edit are reported.
 const maxRefusals = 20
 
-// Add appends lines to the authorized_keys file at path, all or none, and
-// returns what they grant. The file is made if there is none. It refuses lines
-// that Parse would, and a key that any line of the file or another new one has
-// already; the error joins those of the first lines. Every other byte stays;
-// only a missing last line end is added.
+// Add appends lines to the authorized_keys file at path, all or none, and returns their
+// grants. It makes the file if it is missing. It refuses lines that Parse would refuse,
+// and a key that is in the file or in another new line already; the error joins those
+// of the first lines. Every other byte stays; only a missing last line end is added.
 func Add(path string, lines ...NewLine) ([]Grant, error) {
 	added := make([]Grant, len(lines))
 	var bad refusals
@@ -50,7 +49,7 @@ func Add(path string, lines ...NewLine) ([]Grant, error) {
 		if len(content) > 0 && !bytes.HasSuffix(content, []byte("\n")) {
 			content = append(content, '\n')
 		}
-		at := make(map[string]string) // where a key stands already
+		at := make(map[string]string) // the place of a key that is there already
 		next := 1
 		for _, e := range entries(content) {
 			at[e.grant.Fingerprint] = fmt.Sprintf("%s:%d: has this key already", path, e.grant.Line)
@@ -85,7 +84,7 @@ func parseNew(line string) (Grant, error) {
 	return g, err
 }
 
-// refusals are why lines are not taken.
+// refusals are the reasons why lines are refused.
 type refusals struct {
 	told []error
 	more int
@@ -106,9 +105,9 @@ func (r *refusals) err() error {
 	return errors.Join(r.told...)
 }
 
-// Remove takes every line with the key that which names, refused ones too, out
-// of the authorized_keys file at path, and returns what they granted. Every
-// other byte stays. See find for which, and for the error.
+// Remove takes every line of one key, refused lines too, out of the authorized_keys
+// file at path, and returns their grants. Every other byte stays. See find for which,
+// and for the error.
 func Remove(path, which string) (removed []Grant, err error) {
 	err = edit(path, false, func(content []byte) ([]byte, error) {
 		all := entries(content)
@@ -130,9 +129,9 @@ func Remove(path, which string) (removed []Grant, err error) {
 	return removed, err
 }
 
-// Replace puts key into the line that has the key which which names: it then
-// allows the same to key, and nothing to the old one. The new comment stands in
-// place of the old one, unless it is empty. See find for which, and for the error.
+// Replace puts key into the line of another key: the line then grants the same to the
+// new key, and nothing to the old one. The new comment replaces the old one, unless it
+// is empty. See find for which, and for the error.
 func Replace(path, which string, key ssh.PublicKey, comment string) (before, after Grant, err error) {
 	err = edit(path, false, func(content []byte) ([]byte, error) {
 		all := entries(content)
@@ -170,9 +169,9 @@ func Replace(path, which string, key ssh.PublicKey, comment string) (before, aft
 	return before, after, err
 }
 
-// edit replaces the file's content by what change makes of it. It holds a lock
-// on the file itself, so that edits of this kind follow each other and leave
-// nothing behind, and starts anew when anybody else changes the file under it.
+// edit replaces the file's content with the result of change. It holds a lock on the
+// file itself, so that such edits follow each other and leave nothing behind. It starts
+// over when anybody else changes the file.
 func edit(path string, create bool, change func([]byte) ([]byte, error)) error {
 	for start := time.Now(); time.Since(start) < maxRacing; {
 		err := editOnce(path, create, change)
@@ -214,9 +213,9 @@ func editOnce(path string, create bool, change func([]byte) ([]byte, error)) err
 	return durable.WriteFile(path, content, 0o644)
 }
 
-// lockFile opens and locks the file, which may have lost its name meanwhile.
-// The file holds nothing secret, so a new one is readable: the gateway may run
-// as another user than who adds keys.
+// lockFile opens and locks the file, which may have lost its name meanwhile. The file
+// holds nothing secret, so a new one is readable: the gateway may run as another user
+// than the operator.
 func lockFile(path string, create bool) (*os.File, error) {
 	flags := os.O_RDONLY | syscall.O_NONBLOCK
 	if create {

@@ -13,8 +13,8 @@ const (
 	expirySeconds = "20060102150405"
 )
 
-// parseExpiry reads YYYYMMDD[HHMM[SS]], in local time unless Z or UTC follows.
-// Dates that no calendar has are refused, though sshd takes 31 February.
+// parseExpiry reads YYYYMMDD[HHMM[SS]], in local time unless Z or UTC follows. It
+// refuses dates that no calendar has, though sshd accepts 31 February.
 func parseExpiry(value string) (time.Time, error) {
 	text, zone := value, time.Local
 	for _, suffix := range []string{"Z", "UTC"} {

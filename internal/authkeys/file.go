@@ -15,9 +15,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// File is an authorized_keys file in use. It follows the file's changes within
-// a second; when the file cannot be trusted or read, it keeps the keys that it
-// has, logs why, and tries again. Its methods may be called by any goroutine.
+// File is an authorized_keys file in use. It notices changes within a second. When the
+// file cannot be trusted or read, it keeps its keys, logs why, and tries again. Its
+// methods may be called by any goroutine.
 type File struct {
 	path     string
 	log      *slog.Logger
@@ -75,11 +75,11 @@ func (f *File) Failure() (why string, since time.Time) {
 	return f.failure.why, f.failure.since
 }
 
-// Reload reads the file now, as one that nobody is writing. After an error, which
-// it also logs unless it is that of the attempt before, the keys are those of the
-// last good read.
+// Reload reads the file now, assuming that nobody is writing it. After an error the
+// keys stay those of the last good read. The error is logged too, unless it repeats the
+// last one.
 func (f *File) Reload() error {
-	stamp, _ := durable.StampAt(f.path) // of one that cannot be read, read tells
+	stamp, _ := durable.StampAt(f.path) // read reports a file that cannot be read
 	err := f.read()
 	if err == nil {
 		f.gone.whole(stamp)
@@ -126,5 +126,5 @@ func (f *File) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Gran
 // Set returns the current keys.
 func (f *File) Set() *Set { return f.current.Load().set }
 
-// Faults returns what was wrong with the lines when the current keys were read.
+// Faults returns the faults of the lines as of the last good read.
 func (f *File) Problems() []Problem { return f.current.Load().faults }

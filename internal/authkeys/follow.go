@@ -7,21 +7,20 @@ import (
 	"dnsgate/internal/watch"
 )
 
-// retryInterval is the time between two attempts to read a file that could not
-// be read.
+// retryInterval is the time between two attempts to read a file after a failure.
 const retryInterval = time.Second
 
-// A file that is written in place is empty for a moment, and half there for
-// another. It is read once it has been still for stillness; one that goes on
-// changing is read all the same lateness after the first change, so that a key
-// that was taken away may do nothing a second later.
+// A file that is written in place is empty for a moment, and half there for another. It
+// is read once it has not changed for stillness. A file that goes on changing is read
+// all the same, lateness after the first change, so that a removed key may do nothing a
+// second later.
 const (
 	stillness = 250 * time.Millisecond
 	lateness  = 700 * time.Millisecond // the watcher needs up to 200 ms
 	glance    = 25 * time.Millisecond
 )
 
-// follower has a file read whenever it has changed, and a failed read repeated.
+// follower reads a file whenever it has changed, and again after a failed read.
 type follower struct {
 	path    string
 	watcher *watch.Watcher
@@ -29,13 +28,13 @@ type follower struct {
 	done    chan struct{}
 }
 
-// following is what a follower does.
+// following is the work of a follower.
 type following struct {
 	read   func()
-	early  func()              // read it while it is changing
+	early  func()              // reads it while it is changing
 	failed func() bool         // the last read
 	seen   func(durable.Stamp) // the file is changing, and looks so
-	still  func()              // it has been read as it is
+	still  func()              // it has been read in its present state
 }
 
 func newFollower(path string) *follower {
@@ -67,7 +66,7 @@ func (f *follower) run(do following) {
 	}
 }
 
-// awaitStillness reads a file that has begun to change once it is still.
+// awaitStillness reads a file once it has stopped changing.
 func (f *follower) awaitStillness(do following) {
 	last, _ := durable.StampAt(f.path) // one that is missing is zero
 	do.seen(last)

@@ -41,8 +41,8 @@ func ParseCommand(command string) (Grant, error) {
 	return Grant{}, fmt.Errorf("%s is not a forced command; dnsgate allow, dnsgate admin, dnsgate monitor and dnsgate follow are", quote(words[0]+" "+words[1]))
 }
 
-// ParseFollow reads the words behind "dnsgate follow": at least one exact name or
-// suffix. Each includes its wildcard and its challenge, so there are no others.
+// ParseFollow reads the words after "dnsgate follow": at least one exact name or
+// suffix. Wildcards and challenges are not named: each name includes its own.
 func ParseFollow(words []string) (Grant, error) {
 	g := Grant{Follow: true}
 	for _, word := range words {
@@ -62,8 +62,8 @@ func ParseFollow(words []string) (Grant, error) {
 	return g, checkTwice(g.Patterns())
 }
 
-// ParseAllow reads the words behind "dnsgate allow": flags, each at most once,
-// and at least one host.
+// ParseAllow reads the words after "dnsgate allow": flags, each at most once, and at
+// least one host.
 func ParseAllow(words []string) (Grant, error) {
 	var g Grant
 	var flags []string
@@ -203,7 +203,7 @@ func (g Grant) Command() string {
 	return strings.Join(append(words, g.Patterns()...), " ")
 }
 
-// quote shows what was read, short and harmless.
+// quote shows a value, shortened and without control characters.
 func quote(s string) string {
 	if len(s) > 60 {
 		s = s[:57] + "..."

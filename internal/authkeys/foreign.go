@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// foreign are the beginnings of key files in other formats than ssh-keygen's
-// own, and what to do about each.
+// foreign are the beginnings of key files in other formats than ssh-keygen's, and the
+// remedy for each.
 var foreign = []struct{ begins, remedy string }{
 	{"---- BEGIN SSH2 PUBLIC KEY", "this is a public key in the format of RFC 4716; give what this prints: ssh-keygen -i -f FILE"},
 	{"---- BEGIN SSH2 ", "this is a private key, in ssh.com's format: keep it to its owner; give what this prints: puttygen FILE -O public-openssh"},
@@ -18,8 +18,7 @@ var foreign = []struct{ begins, remedy string }{
 	{"\xff\xfe", "the file is UTF-16; save it as UTF-8, without a byte order mark"},
 }
 
-// checkForeign names the format that the text of another than a public key of
-// ssh-keygen's begins with.
+// checkForeign recognizes text in another format than ssh-keygen's public keys.
 func checkForeign(text string) error {
 	for _, f := range foreign {
 		if strings.HasPrefix(text, f.begins) {

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// sources is a parsed from option: a list of networks and patterns, some of
-// them negated. As in sshd, an address is let in when a positive one matches it
-// and no negated one does.
+// sources is a parsed from option: a list of networks and patterns, some of them
+// negated. As in sshd, an address is let in if a positive element matches it and no
+// negated one does.
 type sources struct {
 	elements []source
-	broken   string // why sshd would let nobody in, empty if it would
+	broken   string // why no address can be let in; empty: some can
 }
 
 // source is one element of the list: a network, or a pattern on an address's
@@ -23,8 +23,8 @@ type source struct {
 	negated bool
 }
 
-// parseSources reads the comma-separated list of a from option. Nothing around
-// the commas is trimmed, because sshd does not either.
+// parseSources reads the comma-separated list of a from option. It trims nothing around
+// the commas, like sshd.
 func parseSources(list string) (*sources, error) {
 	s := &sources{}
 	positive := false
@@ -70,8 +70,8 @@ func parseSource(text string) (source, error) {
 	return source{pattern: strings.ToLower(text)}, nil
 }
 
-// checkPattern refuses what can be no pattern on an address's text. Names are
-// never looked up, so a pattern on them would let nobody in.
+// checkPattern refuses text that cannot be a pattern on addresses. Names are never
+// looked up, so a pattern on them would let nobody in.
 func checkPattern(text string) error {
 	wild := strings.ContainsAny(text, "*?")
 	digits := strings.Trim(text, "0123456789.*?") == ""
@@ -123,7 +123,7 @@ func (e source) matches(addr netip.Addr, text string) bool {
 // matchPattern reports whether s matches pattern, where "*" stands for any
 // characters and "?" for one. It takes at most len(s) times len(pattern) steps.
 func matchPattern(s, pattern string) bool {
-	star, from := -1, 0 // where the last "*" is, and where what it stands for ends
+	star, from := -1, 0 // the position of the last "*", and the end of the text that it stands for
 	i, p := 0, 0
 	for i < len(s) {
 		switch {
@@ -168,8 +168,8 @@ func (s *sources) impossible() string {
 	return "what it lets in is negated, or no address looks so"
 }
 
-// possible reports whether some address matches e and lies in none of denied.
-// Of patterns it knows only what is plain from their length and numbers.
+// possible reports whether some address matches e and lies in none of denied. It judges
+// patterns only by their length and numbers.
 func (e source) possible(denied []netip.Prefix) bool {
 	if e.network.IsValid() {
 		return !covered(e.network, denied)
@@ -178,8 +178,8 @@ func (e source) possible(denied []netip.Prefix) bool {
 		fits(e.pattern, "0123456789abcdef:*?", len("::"), ":", 8, isGroup)
 }
 
-// fits reports whether pattern may be one of addresses of these characters and
-// length, with so many separators at most between numbers of that kind.
+// fits reports whether pattern may match an address with these characters, this length
+// and at most this many separators between numbers.
 func fits(pattern, characters string, shortest int, separator string, separators int, isNumber func(string) bool) bool {
 	if strings.Trim(pattern, characters) != "" || strings.Count(pattern, separator) > separators {
 		return false

@@ -9,12 +9,12 @@ import (
 	"dnsgate/internal/durable"
 )
 
-// recently is how long a key that has gone is told from one that never was.
+// recently is how long a removed key is told from one that never was there.
 const recently = 10 * time.Second
 
 var (
-	// ErrChanging is wrapped by Lookup's error for a key that was in the file a
-	// moment ago, while the file is still being written.
+	// ErrChanging is wrapped by Lookup's error for a key that was in the file a moment
+	// ago, while the file is still being written.
 	ErrChanging = errors.New("authorized_keys is being written, and does not have this key at the moment; try again in a second")
 
 	// ErrGone is wrapped by Lookup's error for a key that was in the file a
@@ -22,15 +22,15 @@ var (
 	ErrGone = fmt.Errorf("%w", ErrUnknown)
 )
 
-// gone remembers keys that have just left the file.
+// gone remembers keys that have just been removed from the file.
 type gone struct {
 	mu     sync.Mutex
 	at     map[string]time.Time // by fingerprint
-	asked  durable.Stamp        // the file when somebody last said that it is whole
+	asked  durable.Stamp        // the file when somebody last declared it complete
 	writes bool                 // the file is being written
 }
 
-// whole notes that somebody asked for the file to be read as it is.
+// whole notes that somebody asked for the file to be read in its present state.
 func (g *gone) whole(stamp durable.Stamp) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -44,7 +44,7 @@ func (g *gone) seen(stamp durable.Stamp) {
 	g.writes = stamp != g.asked
 }
 
-// still notes that the file has ceased to change.
+// still notes that the file has stopped changing.
 func (g *gone) still() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -1,9 +1,9 @@
-// Package authkeys reads OpenSSH's authorized_keys file and says what a proven
-// key may do: its Grant.
+// Package authkeys reads OpenSSH's authorized_keys file and tells the Grant of a proven
+// key.
 //
-// It trusts the file's owner, after checking that nobody else could have
-// written the file. It refuses every line that it does not understand whole, by
-// its number, and lets the others work; it refuses a file that it cannot trust.
+// It trusts the file's owner, after checking that nobody else could have written the
+// file. It rejects, and reports with its number, every line that it does not fully
+// understand; the others work. It refuses a file that it cannot trust.
 package authkeys
 
 import (
@@ -20,15 +20,15 @@ import (
 // made; its slices must not be either.
 type Grant struct {
 	Fingerprint string // of the key, as ssh-keygen -l prints it: "SHA256:..."
-	Comment     string // printable; what follows the key in the line
+	Comment     string // printable; the text after the key in the line
 	Line        int    // in the file, from 1
 
-	CA          bool         // of no key itself: of those that this one has certified
-	Certificate *Certificate // that let a key of such a line in; nil: the line is the key's own
+	CA          bool         // it is for no key itself, but for the keys that this one has certified
+	Certificate *Certificate // the certificate that let a key in through such a line; nil: the line is the key's own
 
 	Admin    bool           // "dnsgate admin": the admin commands and no updates
 	Monitor  bool           // "dnsgate monitor": those of them that only read, without backup
-	Follow   bool           // "dnsgate follow": a name server's machine, which takes the state of the names
+	Follow   bool           // "dnsgate follow": a follower, which receives the state of the names
 	Hosts    []records.Name // exact names and wildcards, in the order given
 	Suffixes []records.Name // any name below these, never these themselves
 
@@ -61,8 +61,8 @@ var addressRules = [...]string{"any", "peer", "match"}
 
 func (a AddressRule) String() string { return addressRules[a] }
 
-// Same reports whether other allows the same. Where the line stands in the file
-// and what its comment says make no difference.
+// Same reports whether other grants the same. The line's number and comment do not
+// matter.
 func (g Grant) Same(other Grant) bool {
 	g.Line, g.Comment = other.Line, other.Comment
 	return reflect.DeepEqual(g, other)
@@ -84,8 +84,7 @@ func (g Grant) Covers(name records.Name) bool {
 	return slices.ContainsFunc(g.Suffixes, name.Below)
 }
 
-// Patterns returns what the grant is for, as it stands in the line: hosts,
-// wildcards, and suffixes with their dot.
+// Patterns returns the hosts, wildcards and suffixes as they stand in the line.
 func (g Grant) Patterns() []string {
 	var patterns []string
 	for _, name := range g.Hosts {
@@ -97,8 +96,8 @@ func (g Grant) Patterns() []string {
 	return patterns
 }
 
-// Restrictions tells a person what binds the key beyond its hosts; "none" if
-// nothing does.
+// Restrictions describes the key's restrictions beyond its hosts; "none" if there are
+// no others.
 func (g Grant) Restrictions() string {
 	var parts []string
 	add := func(set bool, format string, args ...any) {

@@ -15,10 +15,10 @@ import (
 // minRSA is the length, in bits, of the shortest RSA key that is accepted.
 const minRSA = 2048
 
-// securityKeys are the key types that live in a FIDO authenticator.
+// securityKeys are the types of keys in FIDO authenticators.
 var securityKeys = map[string]bool{ssh.KeyAlgoSKED25519: true, ssh.KeyAlgoSKECDSA256: true}
 
-// keyTypes are the key types that are accepted.
+// keyTypes are the accepted types of keys.
 var keyTypes = map[string]bool{
 	ssh.KeyAlgoED25519: true, ssh.KeyAlgoSKED25519: true,
 	ssh.KeyAlgoECDSA256: true, ssh.KeyAlgoECDSA384: true, ssh.KeyAlgoECDSA521: true,
@@ -26,8 +26,8 @@ var keyTypes = map[string]bool{
 }
 
 // parseLine reads one line that holds a key, without its line end. If the line is
-// refused for something else than its key, the key is returned all the same, and
-// the grant has its fingerprint and comment alone.
+// refused for another reason than its key, the key is returned too, and the grant has
+// only its fingerprint and comment.
 func parseLine(line string) (Grant, ssh.PublicKey, error) {
 	line = strings.Trim(line, " \t\r")
 	if err := checkForeign(line); err != nil {
@@ -62,7 +62,7 @@ func parseLine(line string) (Grant, ssh.PublicKey, error) {
 	return g, key, nil
 }
 
-// startsWithKeyType tells a line without options, as every public key file is.
+// startsWithKeyType recognizes a line without options, as in a public key file.
 func startsWithKeyType(line string) bool {
 	for _, prefix := range []string{"ssh-", "ecdsa-", "sk-"} {
 		if strings.HasPrefix(line, prefix) {
@@ -72,8 +72,8 @@ func startsWithKeyType(line string) bool {
 	return false
 }
 
-// ParseKey reads a public key as it stands in a .pub file: type, base64 and
-// comment. It refuses what authorized_keys may not hold.
+// ParseKey reads a public key in the form of a .pub file: type, base64 and comment. It
+// refuses keys that authorized_keys may not hold.
 func ParseKey(text string) (key ssh.PublicKey, comment string, err error) {
 	text = strings.Trim(text, " \t\r\n")
 	if err := checkForeign(text); err != nil {
@@ -157,7 +157,7 @@ func printable(comment string) string {
 	}, comment))
 }
 
-// FormatLine is the line that gives key what g says, without its line end.
+// FormatLine is the line that grants g to key, without its line end.
 func FormatLine(g Grant, key ssh.PublicKey) string {
 	line := g.Options() + " " + publicKeyText(key)
 	if g.Comment != "" {
@@ -166,7 +166,7 @@ func FormatLine(g Grant, key ssh.PublicKey) string {
 	return line
 }
 
-// publicKeyText is key as it stands in a .pub file, without a comment.
+// publicKeyText is key in the form of a .pub file, without a comment.
 func publicKeyText(key ssh.PublicKey) string {
 	return strings.TrimSuffix(string(ssh.MarshalAuthorizedKey(key)), "\n")
 }

@@ -14,8 +14,8 @@ type option struct {
 	hasValue bool
 }
 
-// cutOptions splits a line behind its options: at the first space or tab
-// outside of quotes.
+// cutOptions splits a line after its options: at the first space or tab outside of
+// quotes.
 func cutOptions(line string) (options, rest string, err error) {
 	quoted := false
 	for i := 0; i < len(line); i++ {
@@ -34,8 +34,8 @@ func cutOptions(line string) (options, rest string, err error) {
 	return line, "", nil
 }
 
-// nextOption takes the first option off the list. Empty ones, as in "a,,b",
-// are nothing to sshd either.
+// nextOption takes the first option off the list. Like sshd it ignores empty ones, as
+// in "a,,b".
 func nextOption(list string) (o option, rest string, err error) {
 	end := strings.IndexAny(list, "=,")
 	if end < 0 {
@@ -79,13 +79,13 @@ func dequote(s string) (value, rest string, err error) {
 	return "", "", errors.New("the quote of its value is not closed")
 }
 
-// implied are the options that only take away what dnsgate never gives.
+// implied are the options that only take away rights which dnsgate never gives.
 var implied = []string{
 	"restrict", "no-port-forwarding", "no-agent-forwarding", "no-x11-forwarding",
 	"no-pty", "no-user-rc", "no-verify-required",
 }
 
-// refused says of options that sshd knows why dnsgate cannot honour them.
+// refused explains why dnsgate cannot honour options that sshd knows.
 var refused = map[string]string{
 	"verify-required":  "whether the user was verified cannot be seen here",
 	"principals":       "a certificate may update those of its principals that the line names",
@@ -180,8 +180,8 @@ func applyOptions(options []option) (Grant, error) {
 	return g, nil
 }
 
-// Options is the list that parseOptions reads as g. It restricts the key for
-// sshd too, should the file ever be given to it.
+// Options is the list that parseOptions reads as g. It also restricts the key for sshd,
+// in case sshd ever reads the file.
 func (g Grant) Options() string {
 	list := `restrict,command="` + g.Command() + `"`
 	if g.CA {

@@ -20,8 +20,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrRevoked is wrapped by Guard.Lookup's error for a key that may do nothing,
-// whatever authorized_keys says.
+// ErrRevoked is wrapped by Guard.Lookup's error for a revoked key, whatever
+// authorized_keys says.
 var ErrRevoked = errors.New("the key is revoked")
 
 // revocations are the content of a file of revoked keys.
@@ -30,9 +30,9 @@ type revocations struct {
 	ids          map[string]bool // of certificates
 }
 
-// LoadRevoked reads the file at path once. It is trusted as authorized_keys is. A
-// line that is not understood is an error of the whole: to pass it over would let
-// in whom it means.
+// LoadRevoked reads the file at path once. It trusts the file on the same conditions as
+// authorized_keys. One line that it does not understand is an error of the whole file:
+// ignoring the line would let in the key that it means.
 func LoadRevoked(path string) error {
 	_, err := loadRevoked(path)
 	return err
@@ -63,12 +63,12 @@ func parseRevoked(path string, content []byte) (*revocations, error) {
 	return r, nil
 }
 
-// IsFingerprint reports whether text is what ssh-keygen -l prints of a key:
+// IsFingerprint reports whether text is a fingerprint in ssh-keygen -l's form:
 // "SHA256:" and 43 letters of base64.
 func IsFingerprint(text string) bool {
 	letters, ok := strings.CutPrefix(text, "SHA256:")
 	digest, err := base64.RawStdEncoding.Strict().DecodeString(letters)
-	return ok && err == nil && len(letters) == 43 && len(digest) == sha256.Size // it takes line ends for nothing
+	return ok && err == nil && len(letters) == 43 && len(digest) == sha256.Size // the decoder ignores line ends
 }
 
 func (r *revocations) add(text string) error {
@@ -95,8 +95,8 @@ func (r *revocations) add(text string) error {
 	return nil
 }
 
-// has says what of g's key is revoked: itself, the CA of its certificate, or that
-// one's id; empty if nothing is.
+// has says which part of g's key is revoked: itself, the CA of its certificate, or the
+// certificate's id; empty: none.
 func (r *revocations) has(g Grant) string {
 	switch c := g.Certificate; {
 	case r.fingerprints[g.Fingerprint]:
@@ -111,9 +111,9 @@ func (r *revocations) has(g Grant) string {
 	return ""
 }
 
-// Revoked is a file of revoked keys in use. It follows the file's changes within a
-// second; when the file cannot be read, what was revoked last stays so. Its
-// methods may be called by any goroutine.
+// Revoked is a file of revoked keys in use. It notices changes within a second. When
+// the file cannot be read, the last list stays in force. Its methods may be called by
+// any goroutine.
 type Revoked struct {
 	path     string
 	log      *slog.Logger
@@ -147,8 +147,7 @@ func OpenRevoked(path string, log *slog.Logger) (*Revoked, error) {
 	return r, nil
 }
 
-// Close stops following the file. What is revoked stays so. It must be called
-// once.
+// Close stops following the file. The last list stays in force. It must be called once.
 func (r *Revoked) Close() { r.follower.close() }
 
 // Failure says why the file cannot be read, and since when; "" if it can.
@@ -158,12 +157,12 @@ func (r *Revoked) Failure() (why string, since time.Time) {
 	return r.failure.why, r.failure.since
 }
 
-// Reload reads the file now. After an error, which it also logs unless it is that
-// of the attempt before, what was revoked stays so.
+// Reload reads the file now. After an error the last list stays in force. The error is
+// logged too, unless it repeats the last one.
 func (r *Revoked) Reload() error { return r.read(false) }
 
-// read reads the file. While it is being written, half of its lines may be
-// missing: so what is revoked already stays so.
+// read reads the file. While the file is being written, half of its lines may be
+// missing, so keys that are revoked already stay revoked.
 func (r *Revoked) read(partial bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -186,13 +185,13 @@ func (r *Revoked) read(partial bool) error {
 	return nil
 }
 
-// Guard is the keys of a file but for the revoked ones.
+// Guard is the keys of a file, without the revoked ones.
 type Guard struct {
 	Keys    *File
 	Revoked atomic.Pointer[Revoked] // nil: none is
 }
 
-// Lookup is File.Lookup of a key that is not revoked; of one that is, the error
+// Lookup is File.Lookup for keys that are not revoked. For a revoked key the error
 // wraps ErrRevoked.
 func (g *Guard) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
 	grant, err := g.Keys.Lookup(key, source, now)
@@ -205,7 +204,8 @@ func (g *Guard) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Gra
 	return grant, nil
 }
 
-// Refuse is an error that wraps ErrRevoked, if what let grant in is revoked.
+// Refuse is an error that wraps ErrRevoked if the key or certificate of grant is
+// revoked.
 func (g *Guard) Refuse(grant Grant) error {
 	if r := g.Revoked.Load(); r != nil {
 		if how := r.current.Load().has(grant); how != "" {

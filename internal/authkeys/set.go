@@ -17,11 +17,11 @@ var (
 	ErrExpired = errors.New("the key has expired")
 )
 
-// Bounds of what is read.
+// Bounds of the file.
 const (
 	MaxLine   = 64 << 10 // bytes; a longer line is refused
 	MaxFile   = 64 << 20 // bytes; a longer file is
-	maxFaults = 1000     // told one by one
+	maxFaults = 1000     // reported one by one
 )
 
 // Set is the content of one authorized_keys file. It is never changed once
@@ -31,19 +31,19 @@ type Set struct {
 	index  map[string]int32 // by fingerprint
 }
 
-// Problem is something wrong with one line.
+// Problem is a fault of one line.
 type Problem struct {
 	File    string
 	Line    int // from 1
 	Msg     string
-	Warning bool // the line is not refused, but will not do what it seems to
+	Warning bool // the line works, but will not do what it seems to
 }
 
 func (f Problem) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
 
-// Parse reads the content of an authorized_keys file. A line that is not
-// understood whole is refused, and a Problem of the file of that name; the others
-// work. now decides which keys are warned of as expired.
+// Parse reads the content of an authorized_keys file. A line that is not fully
+// understood is rejected and reported, with file as the file's name; the others work.
+// now decides which keys are reported as expired.
 func Parse(file string, content []byte, now time.Time) (*Set, []Problem) {
 	p := parser{file: file, now: now, set: &Set{index: make(map[string]int32)}}
 	for line := range bytes.Lines(content) {
@@ -99,16 +99,16 @@ func (p *parser) line(line []byte) {
 	}
 }
 
-// holdsKey tells a line that should be parsed from a blank one and a comment.
+// holdsKey tells a line to parse from a blank one and a comment.
 func holdsKey(line []byte) bool {
 	line = bytes.TrimLeft(line, " \t\r\n")
 	return len(line) > 0 && line[0] != '#'
 }
 
-// Lookup returns what key may do when its proven owner connects from source. A
-// certificate, as such or as what Certify made of it, is looked up by its CA, and
-// neither is a plain key's line for it nor a CA's for the key itself. The error
-// wraps ErrUnknown, ErrSource, ErrExpired or ErrCertificate.
+// Lookup returns the grant of key when its proven owner connects from source. A
+// certificate, as such or as the result of Certify, is looked up by its CA: a plain
+// key's line does not count for a certificate, nor a CA's line for the CA's key itself.
+// The error wraps ErrUnknown, ErrSource, ErrExpired or ErrCertificate.
 func (s *Set) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Grant, error) {
 	if key == nil {
 		return Grant{}, ErrUnknown

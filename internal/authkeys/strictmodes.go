@@ -16,9 +16,9 @@ import (
 // kernel (path_resolution(7)).
 const maxLinks = 40
 
-// Load reads the authorized_keys file at path and says what is wrong with its
-// lines. The error is of the whole file: it cannot be read, or somebody other
-// than root and this process's user could have written it.
+// Load reads the authorized_keys file at path and reports the faults of its lines. The
+// error is about the whole file: it cannot be read, or somebody other than root and
+// this process's user could have written it.
 func Load(path string) (*Set, []Problem, error) {
 	content, err := read(path)
 	if err != nil {
@@ -28,10 +28,10 @@ func Load(path string) (*Set, []Problem, error) {
 	return set, faults, nil
 }
 
-// read returns the content of a file that only root and this process's user
-// can have written, as StrictModes in sshd_config(5) asks. Since that holds of
-// every folder on the way, nobody else can exchange the file in between; it
-// is judged and read through one descriptor.
+// read returns the content of a file that only root and this process's user can have
+// written, as StrictModes in sshd_config(5) asks. This holds for every folder on the
+// way too, so nobody else can exchange the file meanwhile. It is judged and read
+// through one descriptor.
 func read(path string) ([]byte, error) {
 	resolved, err := resolve(path)
 	if err != nil {

@@ -29,10 +29,10 @@ func entries(content []byte) (all []entry) {
 	return all
 }
 
-// find returns the fingerprint of the key that which names: a fingerprint, with
-// or without "SHA256:", or a comment or hostname (also *.NAME and .NAME, as it
-// stands in the line) that the lines of one key alone have. The error wraps
-// ErrUnknown where there is none; of several it names the lines.
+// find returns the fingerprint of the key that is meant by which: a fingerprint, with
+// or without "SHA256:", or a comment or hostname (also *.NAME and .NAME, as in the
+// line) that only the lines of one key have. The error wraps ErrUnknown if no line
+// matches; if several keys match it names their lines.
 func find(path string, all []entry, which string) (string, error) {
 	var found []Grant
 	for _, e := range all {
@@ -67,8 +67,8 @@ func (g Grant) named(which string) bool {
 	return err == nil && slices.Contains(g.Hosts, name)
 }
 
-// withKey is the line with another key, and another comment unless that is empty.
-// Its options stay as they are, byte for byte.
+// withKey is the line with another key, and with another comment unless that is empty.
+// Its options stay the same, byte for byte.
 func (e *entry) withKey(key ssh.PublicKey, comment string) (string, error) {
 	line := strings.Trim(string(e.text), " \t\r\n")
 	options := ""

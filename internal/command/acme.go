@@ -50,9 +50,9 @@ func (r *run) acme(words []string) error {
 	return nil
 }
 
-// challenge returns the challenge name of a host that the key may prove. A
-// name with "_acme-challenge." in front is taken for the host behind it, as
-// some ACME clients only know that.
+// challenge returns the challenge name of a host that the key may prove. A name with
+// "_acme-challenge." in front means the host behind it: some ACME clients only know
+// that form.
 func (r *run) challenge(word string) (records.Name, error) {
 	name, err := records.ParseStored(word)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"dnsgate/internal/records"
 )
 
-// How much is remembered of the commands that have ended, for whoever looks next.
-// It costs each command less than a microsecond, and about 100 KB in all.
+// How much is remembered of the commands that have ended, for `top`. It costs a command
+// less than a microsecond, and about 100 KB in all.
 const (
 	lastCommands  = 256
 	lastSeconds   = 300
 	maxRemembered = 100_000 // keys
 )
 
-// activity is what the last commands were, how many there were each second, and
-// when each key was last used. The zero value has seen none.
+// activity remembers the last commands, their number each second, and when each key was
+// last used. The zero value is empty.
 type activity struct {
 	mu      sync.Mutex
 	last    [lastCommands]ended
@@ -39,8 +39,8 @@ type ended struct {
 	took    time.Duration
 }
 
-// firstHosts are some of the names, and how many more there are. What is kept of a
-// command must not be as long as the longest command.
+// firstHosts lists some of the names, and the number of the others. The entry of a
+// command must stay short even if the command is long.
 func firstHosts(names []records.Name) string {
 	const most = 3
 	if len(names) <= most {
@@ -60,7 +60,8 @@ type keyUse struct {
 	count uint64
 }
 
-// note remembers one that has ended. A batch's own end is no update: its lines were.
+// note adds a command that has ended. The end of a batch is not counted: its lines
+// were.
 func (a *activity) note(e ended, grant authkeys.Grant, update bool) {
 	key := grant.Fingerprint
 	if grant.Certificate != nil {
@@ -89,7 +90,7 @@ func (a *activity) note(e ended, grant authkeys.Grant, update bool) {
 	}
 	u, known := a.uses[key]
 	if !known && len(a.uses) >= maxRemembered {
-		for old := range a.uses { // an account of sshd's makes keys up
+		for old := range a.uses { // an account of sshd's may invent keys
 			delete(a.uses, old)
 			break
 		}

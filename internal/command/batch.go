@@ -9,10 +9,10 @@ import (
 	"dnsgate/internal/records"
 )
 
-// How many lines are on their way at once, and so how many one publication
-// serves: some of each batch, and more of those batches that have so many. Each
-// costs about 10 KiB. A line counts once for each of its hosts, for so does its
-// cost; and as many of a batch may be there that are not yet answered.
+// How many lines are under way at once, and so how many one publication serves: a few
+// of each batch, and more of batches with many lines. Each costs about 10 KiB. A line
+// counts once for each of its hosts. The same number of a batch's lines may be
+// unanswered.
 const (
 	ownLines    = 256
 	sharedLines = 8192
@@ -62,7 +62,7 @@ type batchLine struct {
 	update *addressUpdate // nil once it is done
 	shown  string         // of its hosts, until it is answered
 	began  time.Time
-	hosts  int // that are counted as unanswered
+	hosts  int // of the host places that are counted as unanswered
 	reply  string
 	err    error
 	done   chan struct{}
@@ -97,9 +97,9 @@ func (b *batch) read(waiting chan<- *batchLine) error {
 	}
 }
 
-// start begins a line. It waits for earlier lines of the same hosts, so that
-// the last one of them is what stays; what the key may do is looked up after
-// that, for it can take a while.
+// start begins a line. It first waits for earlier lines of the same hosts, so that the
+// last of them wins. Only then does it look up the key's grant, because that wait may
+// be long.
 func (b *batch) start(text string, err error) *batchLine {
 	l := &batchLine{err: err, began: time.Now(), done: make(chan struct{})}
 	var c change
@@ -143,7 +143,7 @@ func (b *batch) start(text string, err error) *batchLine {
 	return l
 }
 
-// prepare parses and authorizes a line, by what the key may do at this moment.
+// prepare parses and authorizes a line, with the key's grant of this moment.
 func (b *batch) prepare(l *batchLine, text string) (change, error) {
 	words, err := split(text)
 	if err != nil {
@@ -211,7 +211,7 @@ func (b *batch) answerLine(l *batchLine) {
 	b.run.out.WriteString(l.reply)
 }
 
-// note remembers a line for whoever looks at what the gateway does.
+// note remembers a line for `top`.
 func (b *batch) note(l *batchLine) {
 	code := Good
 	switch {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// inputLine is a line of the input, or why there is none.
+// inputLine is a line of the input, or the reason why it cannot be read.
 type inputLine struct {
 	text string
 	err  error
 }
 
-// input reads lines until the input ends or stop is closed. Its goroutine may
-// wait in a Read for longer than that: who gave the input ends it after Run.
+// input reads lines until the input ends or stop is closed. Its goroutine may stay in a
+// Read for longer than that; the door ends that Read after Run.
 func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
 	lines := make(chan inputLine, 16)
 	go func() {
@@ -36,7 +36,7 @@ func (b *batch) input(stop <-chan struct{}) <-chan inputLine {
 	return lines
 }
 
-// next waits for a line, but not for ever.
+// next waits for a line, with a limit.
 func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
 	select {
 	case <-b.place.evicted:
@@ -69,8 +69,8 @@ func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
 	}
 }
 
-// readLine returns a line without its end. A line that is too long is skipped
-// and a Refusal.
+// readLine returns a line without its end. It skips a line that is too long and returns
+// a Refusal.
 func readLine(r *bufio.Reader) (string, error) {
 	text, err := r.ReadSlice('\n')
 	if err == bufio.ErrBufferFull {

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// How many batches may run. The door may hold 2 MiB of input for each.
+// How many batches may run. A door may hold 2 MiB of input for each.
 const (
 	maxBatches    = 32 // in all
 	maxKeyBatches = 4  // of one key
-	maxEvicted    = 16 // that have lost their place and still answer what they began
+	maxEvicted    = 16 // that have lost their place and still answer lines that they began
 )
 
-// leastIdle is how long a batch must have had nothing to do to be the first that
-// has to go.
+// leastIdle is how long a batch must have had nothing to do before it is the first to
+// lose its place.
 const leastIdle = time.Second
 
-// batches are those that run. Where all places are taken, a batch of the key
-// with the most has to go, so that the batch of another key always gets
-// through, whatever the others do or leave undone.
+// batches are the batches that run. When all places are taken, a batch of the key with
+// the most loses its place. So a batch of another key always gets through, whatever the
+// others do.
 type batches struct {
 	mu      sync.Mutex
 	running []*batchPlace // oldest first
@@ -29,8 +29,8 @@ type batches struct {
 // batchPlace is the place of one batch.
 type batchPlace struct {
 	key     string
-	idle    time.Time     // since when it waits for its next line; zero: it does not
-	evicted chan struct{} // closed when its place is another's
+	idle    time.Time     // since when it waits for its next line; zero: it has work
+	evicted chan struct{} // closed when it loses its place
 	gone    bool          // and that is so
 }
 
@@ -55,8 +55,8 @@ func (b *batches) begin(key string, now time.Time) (*batchPlace, error) {
 	return p, nil
 }
 
-// evict ends a batch of a key that has the most, and more than has: the longest
-// idle one, or else the oldest. of says how many each key has.
+// evict ends a batch of a key that has the most batches, and more than key has: the one
+// idle for the longest, or else the oldest. of counts the batches of each key.
 func (b *batches) evict(of map[string]int, has int, now time.Time) bool {
 	most := 0
 	for _, n := range of {
@@ -81,8 +81,7 @@ func (b *batches) evict(of map[string]int, has int, now time.Time) bool {
 	return true
 }
 
-// idleFor is how long the batch has had nothing to do; less than leastIdle is
-// nothing.
+// idleFor is how long the batch has had nothing to do. Less than leastIdle counts as 0.
 func (p *batchPlace) idleFor(now time.Time) time.Duration {
 	if p.idle.IsZero() || now.Sub(p.idle) < leastIdle {
 		return 0
@@ -100,7 +99,7 @@ func (b *batches) end(p *batchPlace) {
 	b.running = slices.DeleteFunc(b.running, func(other *batchPlace) bool { return other == p })
 }
 
-// waits notes that p waits for its next line since now; zero: not any more.
+// waits notes that p waits for its next line since now; zero: it waits no more.
 func (b *batches) waits(p *batchPlace, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -1,7 +1,7 @@
 package command
 
-// admit waits until l may be on its way: until as many hosts of its batch are
-// answered, and there is room for it. An evicted batch begins no more lines.
+// admit waits until l may begin: until enough of its batch's hosts are answered and
+// there is room for l. An evicted batch begins no more lines.
 func (b *batch) admit(l *batchLine) (leave func(), err error) {
 	hosts := len(l.update.hosts)
 	for range hosts {
@@ -9,15 +9,15 @@ func (b *batch) admit(l *batchLine) (leave func(), err error) {
 		case b.unanswered <- struct{}{}:
 			l.hosts++
 		case <-b.place.evicted:
-			return nil, errEvicted // what l took is given back once it is answered
+			return nil, errEvicted // the places of l come back once it is answered
 		}
 	}
 	return b.room(hosts)
 }
 
-// room takes a place for each host of a line, its own or else shared ones, and
-// returns what gives them back. Waiting with some of them is safe: a line has
-// fewer hosts than its batch has places of its own, and those come back.
+// room takes a place for each host of a line, of its batch's own or of the shared ones,
+// and returns the function that gives them back. Waiting with some places in hand is
+// safe: a line has fewer hosts than its batch has own places, and those come back.
 func (b *batch) room(hosts int) (leave func(), err error) {
 	own, others, shared := 0, 0, b.run.interp.sharedPlaces()
 	leave = func() {
@@ -54,8 +54,8 @@ func (in *Interpreter) sharedPlaces() chan struct{} {
 	return in.lines
 }
 
-// awaitEarlier waits for the lines in flight of l's hosts, and reports whether
-// there were any.
+// awaitEarlier waits for the lines in flight of l's hosts, and reports whether it had
+// to.
 func (b *batch) awaitEarlier(l *batchLine) (waited bool) {
 	for _, name := range l.update.hosts {
 		earlier := b.busy[name]

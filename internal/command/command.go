@@ -1,7 +1,7 @@
-// Package command is the remote language: one line of words becomes a request,
-// is authorized and checked whole, is stored as one transaction, and is
-// answered once it is published. It knows neither networks nor files. It
-// trusts the Grant that it is given, and no word of the line.
+// Package command is the remote language. One line of words becomes a request, which is
+// authorized and checked as a whole, stored as one transaction, and answered once it is
+// published. The package knows neither networks nor files. It trusts the Grant that it
+// is given, and no word of the line.
 //
 // A door takes lines from clients: it calls Parse, Begin and Run for each, and
 // Drain when it closes. Limits, counters and the drain are those of all doors.
@@ -40,15 +40,14 @@ type Interpreter struct {
 	// TTL is that of records whose grant names none, in seconds.
 	TTL func() uint32
 
-	// MaxHosts is how many names there may be, with records, before the patterns of keys get
-	// no new ones; nil: any number.
+	// MaxHosts is how many names may have records before the patterns of keys get no
+	// new names; nil: no limit.
 	MaxHosts func() int
 
-	// MaxKeyHosts is how many of them the patterns of one key may make; nil:
-	// any number.
+	// MaxKeyHosts is how many of them the patterns of one key may make; nil: no limit.
 	MaxKeyHosts func() int
 
-	// Fits says why a host cannot be served as it would be; nil: all can.
+	// Fits says why a host with these records cannot be served; nil: every host can.
 	Fits func(records.Host) error
 
 	// IdleTimeout is how long a batch may send nothing; nil: for ever.
@@ -57,20 +56,19 @@ type Interpreter struct {
 	// PublishTimeout is how long a command waits for the publishers.
 	PublishTimeout time.Duration
 
-	// What the admin commands need of the rest of the program.
-	// Reload reads keys and configuration again. Restart are the keys of the
-	// configuration whose new values need one.
+	// The rest of the program, for admin commands. Reload reads keys and configuration
+	// again; restart are the keys of the configuration whose new values need a restart.
 	Reload      func(context.Context) (restart []string, err error)
 	Keys        func() ([]authkeys.Grant, []authkeys.Problem)
-	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it can
+	KeysFailure func() (why string, since time.Time) // why authorized_keys cannot be read; nil: it is readable
 	Connections func() Connections
 	Heard       Heard // nil: nobody remembers
 
-	// Followers serves the machines of other name servers; nil: there are none.
+	// Followers serves the followers of this gateway; nil: it has none.
 	Followers *follow.Server
 
-	// Upstream tells of the gateway that this process follows; nil: it follows
-	// none. A process that does changes no host itself.
+	// Upstream describes the gateway that this process follows; nil: it is a gateway
+	// itself. A follower changes no host itself.
 	Upstream func() follow.Upstream
 
 	drain    drain
@@ -89,15 +87,15 @@ type Interpreter struct {
 // Publishers bring the store's state to the name servers. All methods may be
 // called concurrently.
 type Publishers interface {
-	// Wait returns once the names, as of revision, are published everywhere,
-	// or why they are not.
+	// Wait returns once the names are published everywhere as of revision, or with the
+	// reason why they are not.
 	Wait(ctx context.Context, names []records.Name, revision uint64) error
 	Progress() []records.Progress
-	// Rebuild writes everything anew and waits for that.
+	// Rebuild writes everything once more, and waits for that.
 	Rebuild(ctx context.Context) error
 }
 
-// Connections says what the gateway is holding.
+// Connections counts the gateway's connections.
 type Connections struct {
 	Unauthenticated int    `json:"unauthenticated"`
 	Authenticated   int    `json:"authenticated"`
@@ -116,16 +114,16 @@ type Penalty struct {
 	Why    string    `json:"why"`
 }
 
-// Session is who asks, as far as it is proven.
+// Session is the client, as far as it is proven.
 type Session struct {
 	Source netip.Addr // of the connection; invalid: it is a program of this machine
 	Began  time.Time
 
-	// Grant looks the proven key up again: it may be gone, or narrowed.
+	// Grant looks the proven key up again: the key may have been removed or narrowed.
 	Grant func() (authkeys.Grant, error)
 }
 
-// place is where s comes from, as log and history have it.
+// place is the source of s for log and history.
 func (s *Session) place() string {
 	if !s.Source.IsValid() {
 		return "-"
@@ -133,8 +131,8 @@ func (s *Session) place() string {
 	return s.Source.Unmap().String()
 }
 
-// Streams are a command's input and outputs. Where they are a terminal, lines end as
-// one wants it that nobody told to add carriage returns.
+// Streams are a command's input and outputs. On a terminal, lines end with CR LF,
+// because nothing else adds the carriage returns.
 type Streams struct {
 	In       io.Reader
 	Out, Err io.Writer
@@ -163,8 +161,8 @@ func (in *Interpreter) Run(ctx context.Context, s *Session, q Request, std Strea
 	return exit
 }
 
-// survive runs f, and makes a panic an error: a bug ends one command, or one
-// line of a batch, and not the process.
+// survive runs f and turns a panic into an error: a bug ends one command, or one line
+// of a batch, but not the process.
 func (r *run) survive(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -233,15 +231,15 @@ func (r *run) dispatch(q Request) error {
 type record struct {
 	line     string
 	verb     string
-	code     Code // of what was done
+	code     Code // of the finished work
 	hosts    []records.Name
 	old, new []records.Record
 	lines    int  // of a batch
 	dryRun   bool // nothing was done
 }
 
-// log writes the command's one record. Fingerprints, never keys; and slog
-// quotes whatever could end a line or a field.
+// log writes the command's one record: fingerprints, never keys. slog quotes everything
+// that could end a line or a field.
 func (r *run) log(err error, took time.Duration) {
 	code := cmp.Or(r.record.code, Good)
 	attrs := []any{"command", r.record.verb}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// lastWords is how long commands that a drain ends may take to say so.
+// lastWords is how long commands that a drain ends may take for their last reply.
 const lastWords = 500 * time.Millisecond
 
 // drain is the end of a gateway, for all of its doors. The zero value has not
@@ -21,9 +21,8 @@ type drain struct {
 	begins chan struct{} // see stopping
 }
 
-// stopping is closed when the drain begins. Whatever begins from then on is
-// answered 911. The commands that run go on; one that lasts as long as its
-// client does ends by itself.
+// stopping is closed when the drain begins. Later commands are answered 911. The
+// commands that run go on; those that last as long as their client does end themselves.
 func (d *drain) stopping() chan struct{} {
 	d.making.Do(func() { d.begins = make(chan struct{}) })
 	return d.begins
@@ -39,17 +38,17 @@ func (d *drain) refusal() error {
 	}
 }
 
-// Begin counts a command that a door has taken, and returns the context to run
-// it with. The door calls end once the client has its exit status; a drain
-// waits for that. ctx is the connection's: a command outlives it, because what
-// it was asked for is done even if the client has gone, but not the drain.
+// Begin counts a command that a door has taken, and returns the context to run it with.
+// The door calls end once the client has its exit status; a drain waits for that. ctx
+// is the connection's. A command outlives its connection, because its work is done even
+// if the client has gone, but it does not outlive the drain.
 func (in *Interpreter) Begin(ctx context.Context) (running context.Context, end func()) {
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d := &in.drain
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.begun {
-		return running, cancel // it is only told so
+		return running, cancel // it is only notified
 	}
 	if d.running == nil {
 		d.running = make(map[*context.CancelFunc]struct{})
@@ -84,9 +83,9 @@ func (d *drain) cancel() {
 	}
 }
 
-// Drain lets the commands that run finish until ctx ends, then ends them, and
-// leaves them a moment to say so. Each door calls it once it accepts nobody any
-// more; then it closes its connections, and calls Wait.
+// Drain lets the running commands finish until ctx ends, then ends them and leaves them
+// a moment for a last reply. Each door calls it once it accepts nobody any more. Then
+// the door closes its connections and calls Wait.
 func (in *Interpreter) Drain(ctx context.Context) {
 	in.drain.begin()
 	ended := make(chan struct{})

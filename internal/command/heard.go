@@ -17,20 +17,20 @@ import (
 // Heard remembers when hosts were last heard of. Its methods may be called
 // concurrently.
 type Heard interface {
-	// Hear notes that keys that may do so have sent updates of names.
+	// Hear notes authorized updates of names.
 	Hear(names []records.Name, now time.Time)
 	// Seen is when a host was last heard of.
 	Seen(h records.Host) time.Time
 }
 
-// hear notes who has been heard of.
+// hear notes that names were heard of.
 func (in *Interpreter) hear(c change) {
 	if in.Heard != nil && c.heard && !c.dryRun {
 		in.Heard.Hear(c.names, time.Now())
 	}
 }
 
-// seen is zero where nobody remembers, and of what is no host.
+// seen is zero if nothing is remembered, and for names that are no hosts.
 func (in *Interpreter) seen(h records.Host) time.Time {
 	if in.Heard == nil || h.Name.IsChallenge() || len(h.Records) == 0 {
 		return time.Time{}
@@ -50,14 +50,14 @@ func parseSilence(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// maxSilent is how many hosts the metrics show, and silenceAge how old what they
-// show of them may be: all hosts are looked at for it.
+// maxSilent is how many hosts the metrics show, and silenceAge how old that list may
+// be: making it looks at all hosts.
 const (
 	maxSilent  = 1000
 	silenceAge = time.Minute
 )
 
-// silence keeps the hosts that were not heard of for the longest.
+// silence keeps the hosts that have been silent for the longest.
 type silence struct {
 	mu    sync.Mutex
 	taken time.Time
@@ -126,7 +126,7 @@ func (in *Interpreter) writeSilence(ctx context.Context, w io.Writer) error {
 	return nil
 }
 
-// eachHost passes the selected hosts on by name, some at a time.
+// eachHost passes the selected hosts on by name, a few at a time.
 func (in *Interpreter) eachHost(ctx context.Context, of records.Selection, do func(records.Host)) error {
 	names, err := in.Store.Find(ctx, of)
 	if err != nil {
@@ -135,7 +135,7 @@ func (in *Interpreter) eachHost(ctx context.Context, of records.Selection, do fu
 	return in.eachOf(ctx, names, do)
 }
 
-// someHosts is how many hosts are held at once for a client that may not read.
+// someHosts is how many hosts are held at once for a client that may not be reading.
 const someHosts = 100
 
 func (in *Interpreter) eachOf(ctx context.Context, names []records.Name, do func(records.Host)) error {

@@ -10,8 +10,8 @@ import (
 	"dnsgate/internal/screen"
 )
 
-// hostTable is all hosts, for screens: they share it, and while none is open there
-// is none. Making it again takes at most a fiftieth of the time.
+// hostTable is the table of all hosts that open screens share. It exists only while a
+// screen is open. Refreshing it takes at most a fiftieth of the time.
 type hostTable struct {
 	mu      sync.Mutex
 	hosts   []screen.Host
@@ -21,14 +21,14 @@ type hostTable struct {
 	took    time.Duration
 }
 
-// lastChange is the last one of a host, as far as it was asked for.
+// lastChange is the last change of a host, if it was among those that were read.
 type lastChange struct {
 	at          time.Time
 	key, source string
 }
 
-// maxChanges is how many of the last changes are asked for: who changed a host
-// before these is told only when it is opened.
+// maxChanges is how many of the last changes are read. The author of an older change is
+// shown only when the host is opened.
 const maxChanges = 10_000
 
 const (
@@ -43,14 +43,15 @@ func (t *hostTable) drop() {
 	t.hosts, t.changed, t.known, t.made, t.took = nil, nil, 0, time.Time{}, 0
 }
 
-// rows are the hosts that have records, by name; they are not changed after.
+// rows are the hosts that have records, in the order of their names. They are not
+// changed afterwards.
 func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	began := time.Now()
 	least := max(tableAge, tableSeldom*t.took)
 	if in.Store.Revision() == t.known {
-		least = max(least, unchangedAge) // only when hosts were heard of may be new
+		least = max(least, unchangedAge) // only the times when hosts were heard of may be new
 	}
 	if began.Sub(t.made) < least {
 		return t.hosts, nil

@@ -11,29 +11,29 @@ import (
 // line of a batch.
 const maxLine = 4096
 
-// Request is what a client asks for: a line cut into words, or a shell.
+// Request is a client's request: a line cut into words, or a shell.
 type Request struct {
 	line  string // for the log
 	words []string
-	err   error // why the line is no command, whoever sent it
+	err   error // why the line is no command for anybody
 	shell bool
 }
 
-// Parse cuts a line into words. Run answers what is wrong with it.
+// Parse cuts a line into words. Faults of the line are answered by Run.
 func Parse(line string) Request {
-	if len(line) > maxLine { // the rest need not be kept to refuse it
+	if len(line) > maxLine { // the rest is not needed to refuse it
 		line = strings.Clone(line[:maxLine+1])
 	}
 	words, err := split(line)
 	return Request{line: line, words: words, err: err}
 }
 
-// Shell is what a client asks for that names no command. Run answers with the
-// usage, and as an error.
+// Shell is the request of a client that names no command. Run answers with the usage,
+// as an error.
 func Shell() Request { return Request{shell: true} }
 
-// ReadsInput reports whether the request reads its standard input. A door
-// throws the input of any other away.
+// ReadsInput reports whether the request reads its standard input. A door discards the
+// input of every other request.
 func (q Request) ReadsInput() bool {
 	if len(q.words) == 0 {
 		return false
@@ -42,8 +42,8 @@ func (q Request) ReadsInput() bool {
 	return v != nil && v.reads != nil && v.reads(q.words[1:])
 }
 
-// Lasts reports whether the request holds its connection for as long as both ends
-// like. A door does not limit the time of it.
+// Lasts reports whether the request holds its connection for as long as both ends like.
+// A door does not limit its time.
 func (q Request) Lasts() bool { return len(q.words) > 0 && q.words[0] == "follow" }
 
 func always([]string) bool { return true }
@@ -54,8 +54,8 @@ type role uint8
 const (
 	allowKey   role = 1 << iota // may update its hosts
 	adminKey                    // is the operator's
-	monitorKey                  // is a program's that watches
-	followKey                   // is a name server's machine's
+	monitorKey                  // belongs to a monitoring program
+	followKey                   // belongs to a name server's machine
 	readers    = adminKey | monitorKey
 	anyKey     = allowKey | readers | followKey
 )

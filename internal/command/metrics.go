@@ -42,8 +42,8 @@ func (r *run) metrics(words []string) error {
 	return nil
 }
 
-// WriteMetrics writes what "metrics" shows: the text format of Prometheus,
-// version 0.0.4. The error is the store's; w is asked for its own by the caller.
+// WriteMetrics writes the output of "metrics": Prometheus's text format, version 0.0.4.
+// The error is the store's; the caller checks w for its own.
 func (in *Interpreter) WriteMetrics(ctx context.Context, w io.Writer) error {
 	st, by := in.state(), in.counts.copy()
 	family(w, "dnsgate_commands_total", "counter", "Commands run, by name and reply code.")

@@ -65,7 +65,7 @@ func (r *run) takeOffline(hosts []records.Name, families map[string]bool, admin 
 	return nil
 }
 
-// known refuses names that nobody ever had: an operator has mistyped one.
+// known refuses names that never had records: the operator has probably mistyped one.
 func known(hosts []records.Host) error {
 	for _, h := range hosts {
 		if h.Revision == 0 {

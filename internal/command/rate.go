@@ -8,14 +8,14 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Rates limits how often a key may update a name: so many times a minute, and
-// as many at once. It is the generic cell rate algorithm: for each pair one
-// time, before which its burst is not whole again. What was refused does not
-// count, so nobody locks himself out by trying. Safe for concurrent use.
+// Rates limits how often a key may update a name: a number of times a minute, with a
+// burst of the same number. It is the generic cell rate algorithm: for each pair of key
+// and name, one point in time before which the burst is not complete again. Refused
+// updates do not count, so nobody locks himself out by trying. Safe for concurrent use.
 type Rates struct {
 	mu        sync.Mutex
 	perMinute int
-	kept      int                  // pairs that were left when some were forgotten
+	kept      int                  // pairs that were left after the last sweep
 	whole     map[string]time.Time // by fingerprint and name
 	swept     time.Time
 	now       func() time.Time
@@ -33,8 +33,8 @@ func (r *Rates) Set(perMinute int) {
 	r.perMinute = perMinute
 }
 
-// take counts one update of each name, or of none, and returns how long to
-// wait and for which.
+// take counts one update of each name, or of none. It returns how long to wait, and for
+// which name.
 func (r *Rates) take(fingerprint string, names []records.Name) (wait time.Duration, busiest records.Name) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,8 +85,8 @@ func (r *Rates) giveBack(fingerprint string, names []records.Name) {
 	}
 }
 
-// sweep forgets the pairs whose burst is whole, once a minute, and when there are
-// twice as many as were left the last time.
+// sweep forgets the pairs whose burst is complete. It runs once a minute, and when
+// there are twice as many pairs as after the last sweep.
 func (r *Rates) sweep(now time.Time) {
 	if now.Sub(r.swept) < time.Minute && len(r.whole) < 2*r.kept+10_000 {
 		return

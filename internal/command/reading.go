@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// How many commands that look at many hosts or at the history run at once, of all
-// users' keys, and how long one waits for its place. Of one key it is one: it may
-// cost a processor, and then others have the rest.
+// How many commands that read many hosts or the history run at once, for all user keys
+// together, and how long one waits for its place. One key has one place: such a command
+// may keep a processor busy, and the others need the rest.
 const (
 	maxReaders     = 16
 	readerPatience = 5 * time.Second

@@ -13,8 +13,8 @@ import (
 	"dnsgate/internal/sysexits"
 )
 
-// Code is the first word of a reply: a return code of the DynDNS2 protocol,
-// or one in its manner.
+// Code is the first word of a reply: a return code of the DynDNS2 protocol, or a
+// similar one.
 type Code string
 
 // The codes.
@@ -48,12 +48,12 @@ func (c Code) Exit() int {
 	return sysexits.Software
 }
 
-// Refusal is an error with a code: why a command, or a line of a batch, was not
-// done.
+// Refusal is an error with a code: the reason why a command, or a line of a batch, was
+// not carried out.
 type Refusal struct {
 	Code   Code
-	Text   string // what the client is told
-	Detail string // what the log says instead, if it knows more
+	Text   string // for the client
+	Detail string // for the log instead, if there is more to say
 }
 
 func (f *Refusal) Error() string { return string(f.Code) + " " + f.Text }
@@ -62,14 +62,14 @@ func refusal(code Code, format string, args ...any) error {
 	return &Refusal{Code: code, Text: soften(fmt.Sprintf(format, args...))}
 }
 
-// inside is a refusal whose cause is of no concern to clients: an error may name
-// the operator's files, lines and programs, or other hosts. The log has it.
+// inside is a refusal whose cause is not for clients: the error may name the operator's
+// files, lines and programs, or other hosts. The log has it.
 func inside(code Code, cause error, format string, args ...any) error {
 	return &Refusal{Code: code, Text: soften(fmt.Sprintf(format, args...)), Detail: fmt.Sprintf("%s: %v", fmt.Sprintf(format, args...), cause)}
 }
 
-// forClient is what a client is told of why a name was not published: what the
-// error says for that, or nothing in particular.
+// forClient is the reason why a name was not published in words for the client: those
+// of the error, or a general text.
 func forClient(err error) string {
 	var told interface{ ForClient() string }
 	if errors.As(err, &told) {
@@ -81,11 +81,11 @@ func forClient(err error) string {
 // errBug is what a panic becomes.
 var errBug = refusal(Outage, "the gateway met a bug, and its log says more; please tell its operator")
 
-// successWords are what clients search replies for, some with strstr.
+// successWords are words that clients search replies for, some with strstr.
 var successWords = regexp.MustCompile(`(?i:good|nochg)|OK|\b(?i:ok)\b`)
 
-// soften keeps an explanation on one line, printable, and without a word that
-// a client could take for success, whatever it quotes.
+// soften keeps an explanation on one line, printable, and free of words that a client
+// could take for success, even in quotations.
 func soften(text string) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
@@ -96,7 +96,7 @@ func soften(text string) string {
 	return successWords.ReplaceAllString(text, "***")
 }
 
-// asRefusal makes any error a Refusal: what has no code is an outage.
+// asRefusal makes any error a Refusal. An error without a code is an outage.
 func asRefusal(err error) *Refusal {
 	var f *Refusal
 	if errors.As(err, &f) {
@@ -116,7 +116,7 @@ func exitStatus(err error) int {
 	return asRefusal(err).Code.Exit()
 }
 
-// explain tells err to the program that reads out, and to the person at w.
+// explain writes err to out, for programs, and to w, for people.
 func explain(out, w io.Writer, err error) {
 	f := asRefusal(err)
 	fmt.Fprintln(out, f)
@@ -150,5 +150,5 @@ func values(rs []records.Record) string {
 	return strings.Join(parts, ",")
 }
 
-// shown is what a client sent, shortened for a message.
+// shown is a client's text, shortened for a message.
 func shown(s string) string { return plain.Short(s, 80) }

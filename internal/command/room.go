@@ -9,15 +9,14 @@ import (
 	"dnsgate/internal/records"
 )
 
-// rooms counts the new names of changes that are under way, which the store does
-// not count yet.
+// rooms counts the new names of changes under way, which the store does not count yet.
 type rooms struct {
 	mu  sync.Mutex
 	all int
 	by  map[uint64]int // by MadeBy
 }
 
-// reservation is what one change has of it: of one key's patterns.
+// reservation is the share of one change: names made by one key's patterns.
 type reservation struct {
 	maker uint64
 	names int
@@ -35,11 +34,11 @@ func (r *rooms) release(of reservation) {
 	}
 }
 
-// room reserves a place for one more name that a pattern covers, or is an error if
-// there are too many, in all or of this key. Names without records do not count,
-// and are forgotten when they are in the way. The names that a key's line spells
-// out can always be had: there are no more of them than the operator wrote. maker
-// is who made the name, if a pattern did.
+// room reserves a place for one more name that a pattern covers. It is an error if
+// there are too many names, in all or of this key. Names without records do not count,
+// and are forgotten when they take up room. Names that a key's line spells out are
+// always allowed: there are no more of them than the operator wrote. maker is the maker
+// of the name, if a pattern made it.
 func (in *Interpreter) room(ctx context.Context, grant authkeys.Grant, old records.Host, reserved *reservation) (maker uint64, err error) {
 	if slices.Contains(grant.Hosts, old.Name) || slices.Contains(grant.Hosts, old.Name.Host()) {
 		return 0, nil
@@ -72,13 +71,13 @@ func (in *Interpreter) room(ctx context.Context, grant authkeys.Grant, old recor
 	return maker, nil
 }
 
-// forget has the store forget names without records that no publisher has to
-// take away any more.
+// forget makes the store forget names without records that no publisher still has to
+// remove.
 func (in *Interpreter) forget(ctx context.Context) error {
 	reached := in.Store.Revision()
 	for _, p := range in.Publishers.Progress() {
 		reached = min(reached, p.Revision)
-		if p.Kept > 0 { // that name is still to be taken away
+		if p.Kept > 0 { // a publisher still has to remove that name
 			reached = min(reached, p.Kept-1)
 		}
 	}

@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// Shared is what status shows of a store that several gateways share.
+// Shared describes a store that several gateways share, for "status".
 type Shared struct {
 	Node     string   `json:"node"` // that is used; "": none answers
 	Gateways []Peer   `json:"gateways"`
-	Damaged  []string `json:"damaged"` // values in the store that are not understood
+	Damaged  []string `json:"damaged"` // values in the store that cannot be read
 }
 
-// Peer is one of the gateways that live, this one included.
+// Peer is one of the gateways that are running, this one included.
 type Peer struct {
 	Name     string   `json:"name"`
 	Here     bool     `json:"here"`
 	Version  string   `json:"version"`
-	Revision uint64   `json:"revision"`      // that it knew about a second ago
+	Revision uint64   `json:"revision"`      // that it knew a second ago
 	Clock    float64  `json:"clock_seconds"` // how far its clock is ahead of this machine's, to about a second
 	Keys     string   `json:"keys_digest"`   // of its authorized keys
-	Roles    []string `json:"roles"`         // what it does for all
+	Roles    []string `json:"roles"`         // its duties for all gateways
 }
 
-// maxClock is by how many seconds clocks may differ without a warning.
+// maxClock is how many seconds clocks may differ without a warning.
 const maxClock = 1
 
 func (s *Shared) write(w io.Writer, revision uint64) {

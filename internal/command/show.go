@@ -48,7 +48,7 @@ func unreadable(err error) error {
 	return inside(Outage, err, "the store cannot be read; try again later")
 }
 
-// mine selects the key's names, and the challenges of such.
+// mine selects the key's names and their challenge names.
 func (r *run) mine() records.Selection {
 	return records.Selection{Names: withChallenges(r.grant.Hosts), Suffixes: r.grant.Suffixes}
 }
@@ -64,8 +64,8 @@ func withChallenges(names []records.Name) []records.Name {
 	return all
 }
 
-// writeHost prints h in the presentation format of RFC 1035 section 5.1, with when
-// it was last heard of as a comment, unless that is zero.
+// writeHost prints h in the presentation format of RFC 1035 section 5.1. A comment says
+// when it was last heard of, unless that is zero.
 func writeHost(w io.Writer, h records.Host, seen time.Time) {
 	comment := ""
 	if !seen.IsZero() {
@@ -108,7 +108,7 @@ func (r *run) history(words []string) error {
 	return nil
 }
 
-// changes returns the last changes of what is selected, oldest first.
+// changes returns the last changes of the selected names, oldest first.
 func (r *run) changes(of records.Selection) ([]records.Change, error) {
 	end, err := r.interp.reading.begin(r.ctx, r.grant.Fingerprint)
 	if err != nil {

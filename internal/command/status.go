@@ -27,8 +27,7 @@ type Status struct {
 	Shared *Shared `json:"shared,omitempty"` // nil: the store is this gateway's own
 }
 
-// Publisher is records.Progress in words of JSON; what there is not is left
-// out.
+// Publisher is records.Progress for JSON. Empty fields are left out.
 type Publisher struct {
 	Name          string    `json:"name"`
 	Revision      uint64    `json:"revision"`
@@ -45,7 +44,7 @@ type Publisher struct {
 	Errands       []Errand  `json:"errands,omitempty"`
 }
 
-// Errand is records.Errand in words of JSON.
+// Errand is records.Errand for JSON.
 type Errand struct {
 	Name          string    `json:"name"`
 	LastDone      time.Time `json:"last_done,omitzero"`
@@ -92,8 +91,8 @@ func (in *Interpreter) state() Status {
 	return st
 }
 
-// KeysFailure says why authorized_keys cannot be read, so that the keys are
-// those of before.
+// KeysFailure says why authorized_keys cannot be read. The keys are then those of the
+// last good read.
 type KeysFailure struct {
 	Why   string    `json:"why"`
 	Since time.Time `json:"since"`

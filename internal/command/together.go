@@ -21,10 +21,10 @@ type together struct {
 	release chan struct{} // closed when those that wait are let go
 }
 
-// join returns when a change may go on: once those before it have ended and as
-// many wait as were seen at once, because clients that updated together will do
-// so again; or when its patience is at its end. The caller calls leave when the
-// change has ended.
+// join returns when a change may go on: once the changes before it have ended and as
+// many wait as were seen together last time, because clients that updated together will
+// do so again; or when its patience ends. The caller calls leave when the change has
+// ended.
 func (t *together) join(ctx context.Context) (leave func()) {
 	t.mu.Lock()
 	if t.waiting++; t.waiting == 1 {
@@ -43,7 +43,7 @@ func (t *together) join(ctx context.Context) (leave func()) {
 	return t.leave
 }
 
-// letGo lets those that wait go, if it is time.
+// letGo lets the waiting changes go, if it is time.
 func (t *together) letGo() bool {
 	if t.onward > 0 || t.waiting < t.most {
 		return false
@@ -58,7 +58,7 @@ func (t *together) free() {
 	close(t.release)
 }
 
-// expire lets those go that wait for release, unless they have gone.
+// expire lets the changes go that wait for release, unless they have gone.
 func (t *together) expire(release chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

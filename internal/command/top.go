@@ -30,9 +30,8 @@ type screens struct {
 // topVerb is the only command that draws.
 const topVerb = "top"
 
-// IsScreen reports whether the request, of a client with a terminal, is shown on it
-// until the person there leaves. What is typed is its input then, and it lasts as
-// long as it is used.
+// IsScreen reports whether the request, from a client with a terminal, is a screen. It
+// lasts until the person leaves, and the keys typed there are its input.
 func (q Request) IsScreen() bool { return len(q.words) == 1 && q.words[0] == topVerb }
 
 // MayHaveTerminal reports whether a client of this session is given one.
@@ -41,7 +40,7 @@ func (s *Session) MayHaveTerminal() bool {
 	return err == nil && roleOf(grant)&readers != 0
 }
 
-// top runs "top": a live screen, or without a terminal what it would show now.
+// top runs "top": a live screen, or one snapshot as text if there is no terminal.
 func (r *run) top(words []string) error {
 	if err := noWords("top", words); err != nil {
 		return err
@@ -79,7 +78,7 @@ func (r *run) top(words []string) error {
 	return err
 }
 
-// mayStillLook is an error once the key may not look any more, or the gateway stops.
+// mayStillLook is an error once the key may no longer look, or the gateway stops.
 func (r *run) mayStillLook() error {
 	if err := r.interp.drain.refusal(); err != nil {
 		return err
@@ -198,8 +197,8 @@ func (s source) MayChange() bool {
 func (s source) Offline(ctx context.Context, name string) error { return s.also(ctx, "offline "+name) }
 func (s source) Rebuild(ctx context.Context) error              { return s.also(ctx, "rebuild") }
 
-// also runs a command for the person at the screen: authorized, counted and logged
-// as any other.
+// also runs a command for the person at the screen. It is authorized, counted and
+// logged as any other.
 func (s source) also(ctx context.Context, line string) error {
 	var out bytes.Buffer
 	if status := s.interp.Run(ctx, s.session, Parse(line), Streams{Out: &out, Err: io.Discard}); status != 0 {

@@ -26,7 +26,7 @@ func shownPublisher(p records.Progress, revision uint64, now time.Time) screen.P
 	return shown
 }
 
-// shownFollowers are those of this gateway, and the gateway of this follower.
+// shownFollowers are the followers of this gateway, and the gateway of this follower.
 func (in *Interpreter) shownFollowers(revision uint64) (list []screen.Publisher) {
 	for _, f := range in.followers() {
 		shown := screen.Publisher{

@@ -12,17 +12,17 @@ import (
 	"dnsgate/internal/records"
 )
 
-// change is what a command does to its hosts: all of them, or none.
+// change is a command's effect on its hosts: all of it happens, or nothing.
 type change struct {
 	names   []records.Name
-	check   func(hosts []records.Host) error // nil: nothing to say of all of them
+	check   func(hosts []records.Host) error // checks all hosts together; nil: no check
 	edit    func(h records.Host, now time.Time) (records.Host, error)
 	dryRun  bool
 	unrated bool // an operator's
 	heard   bool // its hosts have been heard of
 	ttl     uint32
 	grant   authkeys.Grant
-	regrant func() (authkeys.Grant, error) // what the key may do by now
+	regrant func() (authkeys.Grant, error) // the key's grant by now
 	source  string
 	session int64
 }
@@ -45,9 +45,9 @@ func (in *Interpreter) change(s *Session, grant authkeys.Grant) change {
 // born is when this process began.
 var born = time.Now()
 
-// order is the number of a session that began then: the Unix time in
-// microseconds, by a clock that goes on evenly while the wall clock jumps. Else
-// a session from before a jump back would be the newer one for an hour.
+// order is the number of a session that began at that time: Unix time in microseconds,
+// by a clock that runs evenly when the wall clock jumps. Otherwise, after the clock
+// jumps back, an old session would count as newer for an hour.
 func order(began time.Time) int64 { return born.Add(began.Sub(born)).UnixMicro() }
 
 // expires is the end of the grant's lease, or 0.
@@ -58,20 +58,20 @@ func (c *change) expires(now time.Time) int64 {
 	return now.Add(c.grant.Lease + time.Second - 1).Unix() // never early
 }
 
-// outcome is what became of one host.
+// outcome is the result for one host.
 type outcome struct {
 	code     Code // Good or NoChange
 	old, new records.Host
 }
 
 const (
-	maxConflicts = 100 // how often a command reads again after somebody else was faster
+	maxConflicts = 100 // how often a command reads again after another one was faster
 	fewConflicts = 5   // how often at once
 )
 
-// transact brings c about: stored durably, then published everywhere. The
-// outcomes are in the order of c's names. They are returned with a DNSError
-// too: then they are stored.
+// transact carries c out: it is stored durably, then published everywhere. The outcomes
+// are in the order of c's names. With a DNSError they are returned too: then they are
+// stored.
 func (r *run) transact(c change) ([]outcome, error) {
 	return r.interp.transact(r.ctx, c)
 }
@@ -90,9 +90,9 @@ func (in *Interpreter) transact(ctx context.Context, c change) ([]outcome, error
 	return done, err
 }
 
-// attemptRepeatedly attempts c until nobody else is in the way. A conflict is
-// never overwritten blindly: an older session loses to a newer one. After a few
-// conflicts it backs off, a little longer each time.
+// attemptRepeatedly attempts c until no other change interferes. It never overwrites a
+// conflict blindly: an older session loses to a newer one. After a few conflicts it
+// backs off, a little longer each time.
 func (in *Interpreter) attemptRepeatedly(ctx context.Context, c change) ([]outcome, error) {
 	for n := range maxConflicts {
 		if n > fewConflicts {
@@ -110,8 +110,8 @@ func (in *Interpreter) attemptRepeatedly(ctx context.Context, c change) ([]outco
 	return nil, refusal(Outage, "others change the same hosts all the time; nothing was stored")
 }
 
-// attempt reads, edits, commits and waits for the publishers, once. What is so
-// already is committed too: that stores nothing, but an answer rests on it.
+// attempt reads, edits, commits and waits for the publishers, once. An unchanged host
+// is committed too: nothing is stored for it, but the answer depends on it.
 func (in *Interpreter) attempt(ctx context.Context, c change) ([]outcome, error) {
 	hosts, err := in.Store.Hosts(ctx, c.names)
 	if err != nil {
@@ -162,11 +162,11 @@ func (in *Interpreter) attempt(ctx context.Context, c change) ([]outcome, error)
 	return done, in.published(ctx, c, revision)
 }
 
-// commitTimeout is how long the store may take. A change may not wait for long
-// between the last look at what its key may do and the disk.
+// commitTimeout limits the store. There must be little time between the last look at
+// the key's grant and the disk.
 const commitTimeout = 10 * time.Second
 
-// noGrant is the refusal of a key that may do nothing.
+// noGrant is the refusal of a key without any grant.
 func noGrant(err error) error {
 	if errors.Is(err, authkeys.ErrChanging) {
 		return refusal(Outage, "%v", err)
@@ -174,9 +174,8 @@ func noGrant(err error) error {
 	return refusal(NoHost, "%v", err)
 }
 
-// stillGranted is an error if the key may no longer do what c is made by. A
-// change may have waited: for earlier ones of its host, for room, for a client
-// that does not read.
+// stillGranted is an error if the key's grant no longer allows c. A change may have
+// waited: for earlier changes of its host, for room, for a client that does not read.
 func (c *change) stillGranted() error {
 	now, err := c.regrant()
 	if err != nil {
@@ -206,8 +205,8 @@ func (in *Interpreter) commit(ctx context.Context, c change, now time.Time, writ
 	return 0, inside(Outage, err, "it is not known whether this was stored; send it again")
 }
 
-// published waits until the names of c, as of revision, are served. Revision 0
-// asks only if a name server serves them at all: nothing is stored then.
+// published waits until the names of c are served as of revision. Revision 0 only asks
+// whether a name server serves them at all; then nothing is stored yet.
 func (in *Interpreter) published(ctx context.Context, c change, revision uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, in.PublishTimeout)
 	defer cancel()
@@ -215,7 +214,7 @@ func (in *Interpreter) published(ctx context.Context, c change, revision uint64)
 	if err == nil {
 		return nil
 	}
-	var whole interface{ WholeAnswer() string } // of a publisher that knows more than whether
+	var whole interface{ WholeAnswer() string } // of a publisher that knows the reason
 	if errors.As(err, &whole) && revision > 0 && ctx.Err() != context.Canceled {
 		return inside(DNSError, err, "%s", whole.WholeAnswer())
 	}

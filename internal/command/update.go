@@ -40,7 +40,7 @@ func (r *run) update(words []string) error {
 	return nil
 }
 
-// note keeps what the log shall say of hosts that were changed.
+// note collects the changed hosts for the log.
 func (rec *record) note(done []outcome) {
 	rec.code = NoChange
 	for _, d := range done {
@@ -55,8 +55,8 @@ func (rec *record) note(done []outcome) {
 // addressUpdate is a parsed update.
 type addressUpdate struct {
 	hosts  []records.Name
-	v4, v6 []netip.Addr // the sets to be; nil: leave that family alone
-	prefix netip.Prefix // to move the AAAA records to; invalid: none
+	v4, v6 []netip.Addr // the new record sets; nil: leave that family alone
+	prefix netip.Prefix // the new prefix of the AAAA records; invalid: none
 	dryRun bool
 }
 
@@ -128,8 +128,7 @@ func (u *addressUpdate) checkSets() error {
 	return nil
 }
 
-// authorize completes u from the grant, and checks everything that can be
-// checked without the store.
+// authorize completes u from the grant, and makes all checks that need no store.
 func (u *addressUpdate) authorize(g authkeys.Grant, peer netip.Addr) error {
 	var err error
 	if u.hosts, err = authorizedHosts(g, u.hosts); err != nil {
@@ -159,7 +158,7 @@ func (u *addressUpdate) authorize(g authkeys.Grant, peer netip.Addr) error {
 	return nil
 }
 
-// matches checks that all that was named is the connection's own address.
+// matches checks that every named address is the connection's own.
 func (u *addressUpdate) matches(peer netip.Addr) error {
 	for _, addr := range slices.Concat(u.v4, u.v6) {
 		if addr != peer.Unmap() {
@@ -183,7 +182,7 @@ func (u *addressUpdate) setOwn(peer netip.Addr) {
 	}
 }
 
-// change says what u does to each host.
+// change is the effect of u on each host.
 func (u *addressUpdate) change(c change) change {
 	c.names, c.dryRun, c.heard = u.hosts, u.dryRun, true
 	if u.prefix.IsValid() {
@@ -227,7 +226,7 @@ func (u *addressUpdate) moved(h records.Host, private bool) ([]netip.Addr, error
 	return slices.Compact(addrs), nil
 }
 
-// anyIPv6 refuses a prefix that no host of the command could take.
+// anyIPv6 refuses a prefix if no host of the command has an IPv6 address.
 func anyIPv6(hosts []records.Host) error {
 	for _, h := range hosts {
 		if slices.ContainsFunc(h.Addresses(), netip.Addr.Is6) {

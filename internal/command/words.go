@@ -7,8 +7,8 @@ import (
 	"dnsgate/internal/records"
 )
 
-// forbidden are the bytes with a meaning to shells. There is no quoting in
-// this language, so that nobody has to guess whose it would be.
+// forbidden are the bytes that mean something to shells. The language has no quoting,
+// so nobody has to guess whose quoting it would be.
 const forbidden = "\"'`\\$&|;<>(){}[]!~#"
 
 // split cuts a command into words at spaces and tabs.
@@ -48,7 +48,7 @@ func takeFlags(words []string, known ...string) (flags map[string]bool, rest []s
 	return flags, words, nil
 }
 
-// noWords refuses words after a command that takes none.
+// noWords refuses words after a command without arguments.
 func noWords(verb string, words []string) error {
 	if len(words) > 0 {
 		return refusal(BadCommand, "%s takes no words", verb)
@@ -65,8 +65,8 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-// looksLikeAddress tells ADDRESS words from HOST words: a colon or a slash, or
-// nothing but digits and dots, is meant as an address.
+// looksLikeAddress tells ADDRESS words from HOST words: a word with a colon or a slash,
+// or of digits and dots alone, is meant as an address.
 func looksLikeAddress(word string) bool {
 	return strings.ContainsAny(word, ":/%") || strings.Trim(word, "0123456789.") == ""
 }
@@ -74,7 +74,7 @@ func looksLikeAddress(word string) bool {
 // maxHosts is how many hosts one command may name.
 const maxHosts = 100
 
-// parseHosts reads HOST words; one that is given twice counts once.
+// parseHosts reads HOST words. A host that is named twice counts once.
 func parseHosts(words []string) ([]records.Name, error) {
 	if len(words) > maxHosts {
 		return nil, refusal(NumHost, "%d hosts; one command takes %d at most", len(words), maxHosts)
@@ -88,7 +88,7 @@ func parseHosts(words []string) ([]records.Name, error) {
 		}
 		if !seen[name] {
 			seen[name] = true
-			hosts = append(hosts, records.Name(strings.Clone(string(name)))) // it outlives its long line
+			hosts = append(hosts, records.Name(strings.Clone(string(name)))) // the name outlives the long line
 		}
 	}
 	return hosts, nil

@@ -55,8 +55,8 @@ func checkWord(word string) error {
 	return nil
 }
 
-// checkAccount wants "NAME" or "NAME:admin"; whether there is such an account is
-// asked when it is needed.
+// checkAccount wants "NAME" or "NAME:admin". Whether the account exists is asked when
+// it is needed.
 func checkAccount(s string) error {
 	name := strings.TrimSuffix(s, ":admin")
 	if name == "" || strings.ContainsAny(name, ": \t\n\x00/") {
@@ -140,7 +140,7 @@ func checkDomain(name string) error {
 	return nil
 }
 
-// quote shows what was read, short and harmless.
+// quote shows a value, shortened and without control characters.
 func quote(s string) string {
 	if len(s) > 60 {
 		s = s[:57] + "..."

@@ -1,8 +1,8 @@
 // Package config reads dnsgate.toml.
 //
-// It trusts the operator's intent and nothing else: an unknown key, a wrong
-// type or a bad value is a fault with its file and line, all faults of a file
-// are told at once, and a file with a fault gives no configuration.
+// It trusts the operator's intent and nothing else: an unknown key, a wrong type or a
+// bad value is a fault with its file and line. All faults of a file are reported at
+// once, and a file with a fault gives no configuration.
 package config
 
 import (
@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Config is the content of dnsgate.toml, defaults filled in. It is plain data;
-// nobody changes it once Load made it.
+// Config is the content of dnsgate.toml with defaults filled in. It is plain data, and
+// does not change after Load.
 type Config struct {
 	Listen         []string // "ADDRESS:PORT", an empty ADDRESS being all; port 0: any free one
 	HostKeys       []string // paths of private keys, at least one
@@ -77,7 +77,7 @@ type TinyDNS struct {
 	Write   WriteMode     //
 	Path    string        // of the data file or folder written, relative to Root unless absolute
 	Sources []string      // further data files, patterns of filepath.Match, relative to Root unless absolute
-	Rebuild []string      // the command run in Root, without a shell; nil: compile data.cdb ourselves
+	Rebuild []string      // the command run in Root, without a shell; nil: dnsgate compiles data.cdb itself
 	Timeout time.Duration // of the command
 	AAAA    AAAAFormat    //
 	Verify  string        // "HOST:PORT" of the server asked before answering good; empty: none
@@ -85,7 +85,7 @@ type TinyDNS struct {
 	After  []string // a command that is run in Root when data.cdb was replaced; empty: none
 	Notify []string // "HOST:PORT" of secondaries that get a NOTIFY
 
-	// Location is the one whose lines WriteRewrite takes for dnsgate's; "-":
+	// Location is the location whose lines belong to dnsgate with WriteRewrite; "-":
 	// lines without one; empty: any.
 	Location string
 }
@@ -133,8 +133,8 @@ type Follow struct {
 	KnownHosts string   // path
 }
 
-// SharedControl is where the socket is that other accounts use; they could not
-// reach one in state.
+// SharedControl is the socket's place for other accounts, which could not reach one in
+// state.
 const SharedControl = "/run/dnsgate/control"
 
 // ControlSocket is the path of the socket for this machine's own programs.
@@ -156,7 +156,7 @@ func Default(folder string) *Config {
 	return c
 }
 
-// defaults is what an empty file says, its paths still relative.
+// defaults is the configuration of an empty file, its paths still relative.
 func defaults() *Config {
 	return &Config{
 		Listen:         []string{"[::]:2222"},
@@ -186,7 +186,7 @@ func defaults() *Config {
 	}
 }
 
-// defaultTinyDNS is what an empty [tinydns] table says.
+// defaultTinyDNS is an empty [tinydns] table.
 func defaultTinyDNS() *TinyDNS {
 	return &TinyDNS{
 		Root:    "root",

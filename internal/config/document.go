@@ -19,8 +19,8 @@ type Problem struct {
 
 func (f Problem) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
 
-// Faults are all that is wrong with a file, in the order of its lines. As an
-// error it is one line of text for each.
+// Faults are all faults of a file, in the order of its lines. As an error it is one
+// line of text for each.
 type Problems []Problem
 
 func (f Problems) Error() string {
@@ -39,8 +39,8 @@ type document struct {
 	faults Problems
 }
 
-// parseDocument reads TOML 1.0. What is against its grammar, a key given twice
-// included, is the only fault told, for the rest would be guesses.
+// parseDocument reads TOML 1.0. An error against its grammar, such as a key given
+// twice, is the only fault reported, for the rest would be guesses.
 func parseDocument(file string, content []byte) (*document, error) {
 	d := &document{file: file}
 	if why := wrongEncoding(content); why != "" {
@@ -64,7 +64,7 @@ func (d *document) fault(path, format string, args ...any) {
 	d.faults = append(d.faults, Problem{d.file, d.line(path), fmt.Sprintf(format, args...)})
 }
 
-// line is where path stands, or else what it is part of.
+// line is the line of path, or else of the table that it belongs to.
 func (d *document) line(path string) int { return lineOf(d.lines, path) }
 
 func lineOf(lines map[string]int, path string) int {

@@ -10,10 +10,10 @@ import (
 	"dnsgate/internal/idn"
 )
 
-// What word processors and some editors put into files, and the grammar's own
-// error tells of one byte at a time.
+// Marks that word processors and some editors put into files; the grammar's own error
+// would name a single byte.
 
-// wrongEncoding says how a file has to be saved that is not plain UTF-8.
+// wrongEncoding says how to save a file that is not plain UTF-8.
 func wrongEncoding(content []byte) string {
 	switch {
 	case bytes.HasPrefix(content, []byte("\ufeff")):

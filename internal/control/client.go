@@ -22,8 +22,8 @@ type Streams struct {
 	Out, Err io.Writer
 }
 
-// Call has the gateway that serves the socket at path run a command, and returns
-// its exit status. The socket must be its server's own, or one that root serves.
+// Call asks the gateway at the socket path to run a command, and returns its exit
+// status. The socket must belong to the user that serves it, or be served by root.
 func Call(ctx context.Context, path string, req Request, std Streams) (int, error) {
 	conn, err := dial(ctx, path)
 	if err != nil {
@@ -36,14 +36,14 @@ func Call(ctx context.Context, path string, req Request, std Streams) (int, erro
 		return 0, err
 	}
 	_, failed := conn.Write(append(line, '\n'))
-	status, err := answer(conn, std) // after a failure too: one that is refused is told why
+	status, err := answer(conn, std) // after a failure too: a refused client is told why
 	if err != nil && failed != nil {
 		return 0, fmt.Errorf("speaking to the gateway: %w", failed)
 	}
 	return status, err
 }
 
-// answer hands out frames until the one with the exit status.
+// answer passes frames on until the one with the exit status.
 func answer(conn *net.UnixConn, std Streams) (int, error) {
 	r := bufio.NewReader(conn)
 	for {
@@ -111,9 +111,9 @@ func dial(ctx context.Context, path string) (*net.UnixConn, error) {
 	return c, nil
 }
 
-// checkServer tells the gateway from whoever else may have made a socket there:
-// it must run as root, or as who the socket belongs to, who must be who its
-// folder belongs to.
+// checkServer makes sure that the other end is the gateway, and not another program
+// that made a socket there: it must run as root, or as the owner of both the socket and
+// its folder.
 func checkServer(c *net.UnixConn, path string, socket os.FileInfo) error {
 	server, err := peerOf(c)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peer is who made the other end of a connection.
+// peer is the user at the other end of a connection.
 type peer struct {
 	uid uint32
 	pid int32
@@ -36,8 +36,8 @@ func peerOf(c *net.UnixConn) (peer, error) {
 	return peer{cred.Uid, cred.Pid}, nil
 }
 
-// overflowUID is what the kernel shows for users of another namespace that have
-// no number here; anybody can be that one.
+// overflowUID stands for users of another namespace that have no number here. The
+// kernel shows it for any of them.
 func overflowUID() uint32 {
 	content, err := os.ReadFile("/proc/sys/kernel/overflowuid")
 	if err == nil {
@@ -48,12 +48,12 @@ func overflowUID() uint32 {
 	return 65534
 }
 
-// maxSocketPath is the length, in bytes, of the longest path in an address
-// (unix(7)), its final zero not counted.
+// maxSocketPath is the length, in bytes, of the longest path in an address (unix(7)),
+// without its final zero.
 const maxSocketPath = 107
 
-// shorten returns a path for the socket that an address can hold, good until done
-// is called.
+// shorten returns a path for the socket that fits into an address. It is good until
+// done is called.
 func shorten(path string) (short string, done func(), err error) {
 	if len(path) <= maxSocketPath {
 		return path, func() {}, nil

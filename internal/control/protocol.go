@@ -2,13 +2,13 @@
 // socket: for "dnsgate admin" by hand, and for the forced commands of accounts
 // whose clients come through OpenSSH's sshd. Both ends are here.
 //
-// It trusts the kernel, which says whose process connects (SO_PEERCRED, unix(7)),
-// and believes an account what its own forced commands could have said: which
-// key was proven, from where, and what that key may do.
+// It trusts the kernel, which names the user of each connection (SO_PEERCRED, unix(7)).
+// It believes an account the words that its own forced commands could have said: which
+// key was proven, from where, and its grant.
 //
-// A client sends one line of JSON, its Request, and then, once it is asked for
-// it, its standard input as it is; the end of that is the end of its stream. The
-// server answers in frames of a kind, a length and so many bytes.
+// A client sends one line of JSON, its Request. Its standard input follows as it is,
+// once the server asks for it; the stream ends with it. The server answers in frames of
+// a kind, a length and that number of bytes.
 package control
 
 import (
@@ -22,21 +22,21 @@ import (
 
 // Request is one command.
 type Request struct {
-	Forced  string `json:"forced"`         // what the key may do: "dnsgate allow HOST...", "dnsgate admin"
+	Forced  string `json:"forced"`         // the key's grant: "dnsgate allow HOST...", "dnsgate admin"
 	Command string `json:"command"`        // the line that the client sent
 	Shell   bool   `json:"shell"`          // it sent none, and wants a shell
-	Key     string `json:"key,omitempty"`  // the proven key's fingerprint, "SHA256:..."; empty: there is none
+	Key     string `json:"key,omitempty"`  // the proven key's fingerprint, "SHA256:..."; empty: no key
 	From    string `json:"from,omitempty"` // the client's address; empty: this machine
 
-	// Certificate is that of the proven key, in wire format; Key is then not
-	// asked. Forced is the line of its CA.
+	// Certificate is that of the proven key, in wire format; Key is then ignored.
+	// Forced is the line of its CA.
 	Certificate []byte `json:"certificate,omitempty"`
 
-	Terminal *Terminal `json:"terminal,omitempty"` // that the client's output is; nil: none
+	Terminal *Terminal `json:"terminal,omitempty"` // the terminal of the client's output; nil: none
 }
 
-// Terminal is one that takes every byte as it is. Of a new size its client tells in
-// its input, as a terminal tells it: CSI 8 ; HEIGHT ; WIDTH t.
+// Terminal is one in raw mode. Its client reports a new size in its input, as a
+// terminal does: CSI 8 ; HEIGHT ; WIDTH t.
 type Terminal struct {
 	Type    string `json:"type"` // TERM
 	NoColor bool   `json:"no_color,omitempty"`

@@ -19,28 +19,28 @@ import (
 	"dnsgate/internal/sysexits"
 )
 
-// Bounds of what accounts may cost. Root and the gateway's own user have places
-// of their own, so that nobody keeps an operator out.
+// Bounds of what accounts may cost. Root and the gateway's own user have places of
+// their own, so nobody can keep an operator out.
 const (
 	maxCallers   = 200
 	maxOperators = 16
-	requestTime  = 10 * time.Second // until the request is whole
+	requestTime  = 10 * time.Second // until the request is complete
 
-	lastWords = 500 * time.Millisecond // for a client to read how its command was ended
+	lastWords = 500 * time.Millisecond // for a client to read how its command ended
 )
 
 // Options are what a Server needs.
 type Options struct {
 	Commands *command.Interpreter
-	Accounts Accounts                   // that are let in beside root and this user
-	Refuse   func(authkeys.Grant) error // why a key may nothing, whatever its line says; nil: none is refused
+	Accounts Accounts                   // let in beside root and this user
+	Refuse   func(authkeys.Grant) error // why a key is refused, whatever its line says; nil: none is
 	Limits   func() Limits
 	Log      *slog.Logger
 }
 
-// Limits are those of sshd_config that count here too.
+// Limits are those of sshd_config that apply here too.
 type Limits struct {
-	IdleTimeout   time.Duration // a client that takes no output is cut off
+	IdleTimeout   time.Duration // a client that takes no output is cut off then
 	MaxConnection time.Duration // a command's whole life
 }
 
@@ -71,9 +71,9 @@ type Server struct {
 	}
 }
 
-// Listen makes the socket at path, which must not be served by anybody yet. Its
-// mode is open or not: for everybody, who is then asked who he is, or for root and
-// this user alone. Its folder is made, if that alone is missing.
+// Listen makes the socket at path, which nobody may be serving yet. If open is set
+// everybody may connect, and the kernel tells who they are; otherwise only root and
+// this user may. A missing folder is made, if its parent exists.
 func Listen(path string, open bool, o Options) (*Server, error) {
 	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -90,7 +90,7 @@ func Listen(path string, open bool, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	listener.SetUnlinkOnClose(false) // by a name that is not good any more
+	listener.SetUnlinkOnClose(false) // under a temporary name
 	mode := fs.FileMode(0o600)
 	if open {
 		mode = 0o666
@@ -105,7 +105,7 @@ func Listen(path string, open bool, o Options) (*Server, error) {
 	}, nil
 }
 
-// removeStale removes the socket that a gateway left which was killed.
+// removeStale removes the socket of a gateway that was killed.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -133,10 +133,10 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
-// Serve answers until ctx ends, and then waits for the commands that run; those
-// are drained with their Gateway. The socket is gone when it returns.
+// Serve answers until ctx ends, and then waits for the running commands; the drain ends
+// those. The socket is gone when it returns.
 func (s *Server) Serve(ctx context.Context) {
-	defer os.Remove(s.path) // fails where Landlock keeps that folder as it is; the next one does it
+	defer os.Remove(s.path) // fails where Landlock protects that folder; the next gateway removes it
 	defer s.conns.Wait()
 	defer context.AfterFunc(ctx, func() { s.listener.Close() })()
 	for {
@@ -156,8 +156,8 @@ func (s *Server) Serve(ctx context.Context) {
 	}
 }
 
-// converse serves one connection: one request, that command, its exit status. A
-// request that is not whole when ctx ends is not waited for.
+// converse serves one connection: one request, its command, its exit status. An
+// incomplete request is not waited for once ctx ends.
 func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
 	by, err := s.admit(conn)
@@ -192,7 +192,7 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	defer end() // once the client has its exit status
 	request := req.request()
 	screen := req.Terminal != nil && request.IsScreen()
-	if !screen && !request.Lasts() { // those end themselves
+	if !screen && !request.Lasts() { // those end by themselves
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, limits.MaxConnection)
 		defer cancel()
@@ -201,8 +201,7 @@ func (s *Server) converse(ctx context.Context, conn *net.UnixConn) {
 	c.frame(exitStatus, []byte{byte(s.run(ctx, c, req, request))})
 }
 
-// refused logs who was not let in, but not more often than once a second: any
-// account may try.
+// refused logs who was turned away, at most once a second: any account may try.
 func (s *Server) refused(why error) {
 	s.refusals.Lock()
 	defer s.refusals.Unlock()
@@ -221,7 +220,7 @@ func refuse(conn net.Conn, why error) {
 	writeFrame(conn, exitStatus, []byte{sysexits.NoPerm})
 }
 
-// admit says who connects, if that one is let in.
+// admit identifies the client, or turns it away.
 func (s *Server) admit(conn *net.UnixConn) (who, error) {
 	p, err := peerOf(conn)
 	switch {
@@ -246,7 +245,7 @@ type who struct {
 	operator bool // root, or this user
 }
 
-// caller is one connection.
+// caller is one client's connection.
 type caller struct {
 	conn *net.UnixConn
 	in   *bufio.Reader
@@ -281,7 +280,7 @@ func (s stream) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// input is the client's standard input, which is asked for when it is first read.
+// input is the client's standard input. The server asks for it at the first Read.
 type input struct {
 	from  *caller
 	asked bool

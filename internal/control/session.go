@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// run runs what c asks for, and returns its exit status.
+// run carries out c's request, and returns its exit status.
 func (s *Server) run(ctx context.Context, c *caller, req Request, request command.Request) int {
 	errs := stream{c, errorText}
 	session, err := s.session(c.by, req)
@@ -28,7 +28,7 @@ func (s *Server) run(ctx context.Context, c *caller, req Request, request comman
 	return s.o.Commands.Run(ctx, session, request, std)
 }
 
-// request is the command that a client sent.
+// request is the client's command.
 func (r Request) request() command.Request {
 	if r.Shell {
 		return command.Shell()
@@ -36,7 +36,7 @@ func (r Request) request() command.Request {
 	return command.Parse(r.Command)
 }
 
-// screen is t for a command, nothing larger than may be allocated for.
+// screen is t for a command, with its size clamped before anything is allocated for it.
 func (t *Terminal) screen() *screen.Terminal {
 	if t == nil {
 		return nil
@@ -44,8 +44,8 @@ func (t *Terminal) screen() *screen.Terminal {
 	return &screen.Terminal{Type: screen.CleanType(t.Type), NoColor: t.NoColor, Size: screen.Clamp(t.Width, t.Height)}
 }
 
-// session is what the gateway knows of who asks. The account's words are taken
-// as its grant; only one with :admin may say "dnsgate admin".
+// session is what the gateway knows of the client. The account's words count as its
+// grant; only an account with :admin may say "dnsgate admin".
 func (s *Server) session(by who, req Request) (*command.Session, error) {
 	grant, err := authkeys.ParseCommand(req.Forced)
 	if err != nil {
@@ -83,8 +83,8 @@ func (s *Server) refuse(grant authkeys.Grant) error {
 	return s.o.Refuse(grant)
 }
 
-// certified narrows the session of a key with a certificate to its principals, and
-// to its time. line is that of its CA, which sshd has checked.
+// certified narrows a session to the principals and the validity of the key's
+// certificate. line is that of its CA, which sshd has checked.
 func (s *Server) certified(session *command.Session, line authkeys.Grant, wire []byte) error {
 	key, err := ssh.ParsePublicKey(wire)
 	if err != nil {

@@ -13,13 +13,12 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrNoUserAuth is returned by FromSSHD where sshd does not say which key was
-// proven.
+// ErrNoUserAuth is returned by FromSSHD if sshd does not say which key was proven.
 var ErrNoUserAuth = errors.New(`sshd does not say which key was proven; set "ExposeAuthInfo yes" in sshd_config`)
 
-// FromSSHD is the request of a client of OpenSSH's sshd, which has run this
-// process as the forced command of the key that it proved. getenv is os.Getenv's
-// like (sshd(8), "ENVIRONMENT").
+// FromSSHD is the request of a client of OpenSSH's sshd, which has run this process as
+// the forced command of the proven key. getenv is like os.Getenv (sshd(8),
+// "ENVIRONMENT").
 func FromSSHD(forced string, getenv func(string) string) (Request, error) {
 	req := Request{Forced: forced, Command: getenv("SSH_ORIGINAL_COMMAND")}
 	req.Shell = req.Command == ""

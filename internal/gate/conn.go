@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// conn is a client's connection. It keeps the deadlines itself: the SSH
-// library clears and renews them at each byte, so what it asks for is
-// ignored. It bounds what a client can make the library hold: before the
-// login by the length of packets, after it by reading no further ahead than
-// the work has come.
+// conn is a client's connection. It keeps the deadlines itself and ignores those of the
+// SSH library, which clears and renews them at each byte. It bounds the library's
+// memory: before the login by the length of packets, after it by reading no further
+// ahead than the work has come.
 type conn struct {
 	net.Conn
 	gate     *Gate
@@ -28,7 +27,7 @@ type conn struct {
 	long       int         // packets longer than maxPacket; belongs to the reader
 	rest       int         // of the last packet, what is still to come; belongs to the reader
 	tried      bool        // the client tried to log in; belongs to the login
-	excused    bool        // its failure is no fault of its source; belongs to the login
+	excused    bool        // its failure is not its source's fault; belongs to the login
 	refusal    refusal     // of the last key that was refused; belongs to the login
 	offers     int         // accepted keys that were offered; belongs to the login
 	exchanges  int         // of keys; belongs to the key exchange
@@ -45,10 +44,10 @@ type conn struct {
 	idle     time.Time // since when it runs none
 	taken    int       // bytes of the gate's pool that it reads ahead
 	batches  int       // of them that read their input
-	screens  int       // of these that stay as long as they are used
+	screens  int       // of these that stay while they are used
 	stayed   time.Time // when the last of those ended
 	waiting  int       // channels that have no command yet
-	unasked  int       // bytes read while channels wait, since the last command, but for requests
+	unasked  int       // bytes read while channels wait, since the last command, without requests
 	writing  bool
 	unsent   int    // bytes read since that write began
 	outgoing []byte // see Write
@@ -91,9 +90,9 @@ func (c *conn) Read(b []byte) (int, error) {
 	if !c.proven.Load() {
 		return c.readLogin(b)
 	}
-	// The library makes room for as much as a packet says it is long, then
-	// asks for all of that at once: so b tells the length, though encrypted. It
-	// queues 16 packets, whatever their lengths.
+	// The library makes room for a packet's announced length, then asks for all of it
+	// at once: so b tells the length, though it is encrypted. It queues 16 packets of
+	// any length.
 	if len(b) > maxPacket && len(b) != c.rest {
 		if c.long++; c.long > maxLongPackets {
 			return 0, errLongPackets
@@ -130,8 +129,8 @@ func (c *conn) readLogin(b []byte) (int, error) {
 	return n, err
 }
 
-// Close may be called by any goroutine, and again. What has been written still
-// goes out, unless the client takes too long to take it.
+// Close may be called by any goroutine, and more than once. Data written before is
+// still sent, unless the client takes too long to read it.
 func (c *conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,7 +146,7 @@ func (c *conn) closeLocked() error {
 	if c.writing {
 		c.Conn.SetReadDeadline(time.Unix(1, 0))
 		c.Conn.SetWriteDeadline(time.Now().Add(lastWords))
-		return nil // who writes closes it
+		return nil // the writer closes it
 	}
 	return c.Conn.Close()
 }
@@ -158,8 +157,8 @@ func (c *conn) ended() bool {
 	return c.closed
 }
 
-// prove ends the login: the connection no longer counts as a stranger's. It is
-// an error if the key has no place left.
+// prove ends the login: the connection no longer counts as a stranger's. It is an error
+// if there is no place for the key.
 func (c *conn) prove(key string) error {
 	if c.proven.Load() {
 		return nil
@@ -179,8 +178,8 @@ func (c *conn) prove(key string) error {
 	return nil
 }
 
-// idleSince is when its last command ended; zero while it runs one, or has
-// ended.
+// idleSince is when its last command ended; zero while a command runs, or after the
+// end.
 func (c *conn) idleSince() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -201,7 +200,7 @@ func (c *conn) closeIdle() bool {
 	return true
 }
 
-// release gives back what the connection was counted for.
+// release gives back the connection's places in all counters.
 func (c *conn) release() {
 	c.mu.Lock()
 	again := c.released
@@ -250,8 +249,8 @@ func (c *conn) stay() (done func()) {
 	}
 }
 
-// setDeadline gives the connection the rest of its life, or, while it runs no
-// command, of its idle time. Bytes and pings renew nothing.
+// setDeadline gives the connection the rest of its life, or of its idle time while no
+// command runs. Bytes and pings renew nothing.
 func (c *conn) setDeadline() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -259,12 +258,12 @@ func (c *conn) setDeadline() {
 		return // it has its last deadlines
 	}
 	if c.screens > 0 {
-		c.Conn.SetDeadline(time.Time{}) // the screen ends itself; see output for one that is not read
+		c.Conn.SetDeadline(time.Time{}) // the screen ends itself; output cuts off a client that does not read it
 		return
 	}
 	end := c.accepted.Add(c.limits.MaxConnection)
 	if after := c.stayed.Add(c.limits.IdleTimeout); end.Before(after) {
-		end = after // what was said last is still to be sent
+		end = after // the last words are still to be sent
 	}
 	if c.running == 0 {
 		if idle := time.Now().Add(c.limits.IdleTimeout); idle.Before(end) {

@@ -1,7 +1,7 @@
-// Package gate is the SSH server: it accepts connections, counts them before
-// any work is done for a stranger, proves the client's key, and hands each
-// exec request to package command. It trusts nobody, and refuses everything
-// but public keys, session channels and exec. It alone knows the SSH library.
+// Package gate is the SSH server. It accepts connections, counts them before it does
+// any work for a stranger, proves the client's key, and hands each exec request to
+// package command. It trusts nobody, and refuses everything but public keys, session
+// channels and exec. It is the only package that knows the SSH library.
 package gate
 
 import (
@@ -22,7 +22,7 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// Options are what a Gate is made of.
+// Options are the parts of a Gate.
 type Options struct {
 	HostKeys []gossh.Signer // at least one; of each type, the first proves the gateway
 	Keys     Keys
@@ -30,18 +30,16 @@ type Options struct {
 	Limits   Limits
 	Log      *slog.Logger
 
-	// PostQuantumOnly refuses clients whose key exchange a quantum computer
-	// could undo later.
+	// PostQuantumOnly refuses clients without a post-quantum key exchange.
 	PostQuantumOnly bool
 }
 
-// Keys says what a proven key may do; *authkeys.File is one.
+// Keys looks up the grant of a proven key; *authkeys.File is one.
 type Keys interface {
 	Lookup(key gossh.PublicKey, source netip.Addr, now time.Time) (authkeys.Grant, error)
 }
 
-// Gate is the server. It serves any number of listeners, and ends with
-// Shutdown.
+// Gate is the server. It serves any number of listeners until Shutdown.
 type Gate struct {
 	keys     Keys
 	commands *command.Interpreter
@@ -75,7 +73,7 @@ type Gate struct {
 // New makes a Gate that serves nobody yet.
 func New(o Options) (*Gate, error) {
 	if len(o.HostKeys) == 0 {
-		return nil, errors.New("no host key") // the library would make one up
+		return nil, errors.New("no host key") // or the library would make one
 	}
 	g := &Gate{
 		keys:     o.Keys,
@@ -114,7 +112,7 @@ func New(o Options) (*Gate, error) {
 	return g, nil
 }
 
-// connKey is where a connection's *conn is kept in its ssh.Context.
+// connKey is the place of a connection's *conn in its ssh.Context.
 type connKey struct{}
 
 func connOf(ctx ssh.Context) *conn { return ctx.Value(connKey{}).(*conn) }
@@ -139,7 +137,7 @@ func (g *Gate) Serve(l net.Listener) error {
 		if errors.Is(err, net.ErrClosed) {
 			return err
 		}
-		g.log.Warn("accepting failed", "error", err, "pause", pause) // no descriptor left, say
+		g.log.Warn("accepting failed", "error", err, "pause", pause) // no descriptor left, perhaps
 		select {
 		case <-time.After(pause):
 		case <-g.accepting.Done():
@@ -149,9 +147,8 @@ func (g *Gate) Serve(l net.Listener) error {
 	}
 }
 
-// admit counts a new connection against the limits before anything is done
-// for it. A penalized source is slowed, not shut out: behind its address may
-// be others.
+// admit counts a new connection against the limits before any work is done for it. A
+// penalized source is slowed, not shut out: others may share its address.
 func (g *Gate) admit(nc net.Conn) {
 	limits := g.limits.Load()
 	source := sourceNetwork(sourceOf(nc))
@@ -181,8 +178,8 @@ func (g *Gate) admit(nc net.Conn) {
 	go g.serve(c)
 }
 
-// slowLogin is how long a login of a slowed source may take once another one
-// waits: else one connection that says nothing would shut the others out.
+// slowLogin is how long a login of a slowed source may take once another one waits.
+// Otherwise one silent connection would shut the others out.
 const slowLogin = 3 * time.Second
 
 // endSlow ends the logins of a slowed source that have taken too long.

@@ -8,8 +8,8 @@ import (
 )
 
 // giveUpAfter ends a connection whose other end has acknowledged no packet for that
-// long (tcp(7), TCP_USER_TIMEOUT): a line each second would not fill its buffers for
-// hours.
+// long (tcp(7), TCP_USER_TIMEOUT). Otherwise it would take hours until a line each
+// second has filled the buffers.
 func giveUpAfter(nc net.Conn, d time.Duration) {
 	tcp, ok := nc.(*net.TCPConn)
 	if !ok {

@@ -13,29 +13,29 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// A client learns the host keys that do not prove the gateway yet, and forgets
-// those that have gone, by OpenSSH's extension: section 2.5 of its PROTOCOL.
+// By OpenSSH's extension (section 2.5 of its PROTOCOL) a client learns the host keys
+// that do not prove the gateway yet, and forgets those that are gone.
 const (
 	hostKeysMessage = "hostkeys-00@openssh.com"
 	proveMessage    = "hostkeys-prove-00@openssh.com"
 )
 
-// proofWait is how long a command's exit status waits for the client to ask for
-// proof. Without, one of 1,000 learned nothing on a busy machine.
+// proofWait is how long a command's exit status waits for the client to ask for proof.
+// Without this wait, one client in 1,000 learned nothing on a busy machine.
 const proofWait = 10 * time.Millisecond
 
-// proving is how far a connection's client has come with the host keys.
+// proving is the state of a connection's host key proofs.
 type proving struct {
 	announced sync.Once
-	waited    sync.Once     // for it to ask
+	waited    sync.Once     // for the client to ask
 	asked     chan struct{} // closed when it does; nil: it is not waited for
 	mu        sync.Mutex    // held while a proof is made and sent
-	may       bool          // it was told, and has not asked yet
+	may       bool          // the client was told, and has not asked yet
 }
 
-// announceHostKeys tells the client of all host keys, those that it knows too: it
-// would forget one that is missing. That is before the first channel is
-// confirmed, because a client that has its command's answer no longer asks.
+// announceHostKeys tells the client all host keys, known ones too: the client would
+// forget a missing one. This comes before the first channel is confirmed, because a
+// client that has its command's answer no longer asks.
 func (g *Gate) announceHostKeys(c *conn, sc *gossh.ServerConn) {
 	c.proving.announced.Do(func() {
 		var list []byte
@@ -52,10 +52,10 @@ func (g *Gate) announceHostKeys(c *conn, sc *gossh.ServerConn) {
 	})
 }
 
-// proofSent waits until a proof that the client asked for before its command has
-// been sent. The library hands such a request to one goroutine and then the
-// command to another, which is this one and may be the faster: so it lets the
-// other go first, and while a host key is there to be learned waits a little.
+// proofSent waits until a proof that the client asked for before its command has been
+// sent. The library hands that request to one goroutine and the command to this one,
+// which may be faster. So it lets the other goroutine go first, and waits a little
+// while there is a host key to learn.
 func (c *conn) proofSent() {
 	runtime.Gosched()
 	if c.proving.asked != nil {
@@ -74,8 +74,8 @@ func appendString(b, s []byte) []byte {
 	return append(b, gossh.Marshal(struct{ S []byte }{s})...)
 }
 
-// proveHostKeys answers a client that asks for proof that the gateway has the
-// keys that it was told of. Each costs a signature, so it may ask once.
+// proveHostKeys answers a client that asks for proof of the announced keys. Each proof
+// costs a signature, so a client may ask once.
 func (g *Gate) proveHostKeys(ctx ssh.Context, _ *ssh.Server, req *gossh.Request) (bool, []byte) {
 	c := connOf(ctx)
 	defer g.survive("host keys", func() { c.Close() })
@@ -95,8 +95,8 @@ func (g *Gate) proveHostKeys(ctx ssh.Context, _ *ssh.Server, req *gossh.Request)
 	return false, nil
 }
 
-// hostKeyProofs signs for the host keys whose public keys asked lists, each at
-// most once, and the session, so that a proof is good for nothing else.
+// hostKeyProofs signs the host keys listed in asked, each at most once, together with
+// the session, so that a proof is good for nothing else.
 func (g *Gate) hostKeyProofs(sc *gossh.ServerConn, asked []byte) (proofs []byte, err error) {
 	keys := slices.Clone(g.allHostKeys)
 	for len(asked) > 0 {
@@ -126,8 +126,8 @@ func (g *Gate) hostKeyProofs(sc *gossh.ServerConn, asked []byte) (proofs []byte,
 	return proofs, nil
 }
 
-// proofAlgorithm is what key signs a proof with: where the key exchange was signed
-// by an RSA key, OpenSSH wants the same of others.
+// proofAlgorithm is key's signature algorithm for a proof. If the key exchange was
+// signed by an RSA key, OpenSSH wants the same algorithm from others.
 func proofAlgorithm(key gossh.MultiAlgorithmSigner, sc *gossh.ServerConn) string {
 	algorithms := key.Algorithms()
 	if with, ok := sc.Conn.(gossh.AlgorithmsConnMetadata); ok && slices.Contains(algorithms, with.Algorithms().HostKey) {
@@ -136,8 +136,8 @@ func proofAlgorithm(key gossh.MultiAlgorithmSigner, sc *gossh.ServerConn) string
 	return algorithms[len(algorithms)-1]
 }
 
-// firstOfType leaves out the keys of a type that an earlier one has: clients ask
-// for a type, and the library would let the last one answer.
+// firstOfType leaves out keys whose type an earlier key has: clients ask for a type,
+// and the library would use the last one.
 func firstOfType(keys []gossh.MultiAlgorithmSigner) (first []gossh.MultiAlgorithmSigner) {
 	for _, key := range keys {
 		sameType := func(k gossh.MultiAlgorithmSigner) bool { return k.PublicKey().Type() == key.PublicKey().Type() }
@@ -148,7 +148,7 @@ func firstOfType(keys []gossh.MultiAlgorithmSigner) (first []gossh.MultiAlgorith
 	return first
 }
 
-// hostSigner limits what a host key signs with: SHA-1 is not offered.
+// hostSigner limits a host key's signature algorithms: SHA-1 is not offered.
 func hostSigner(key gossh.Signer) (gossh.MultiAlgorithmSigner, error) {
 	signer, ok := key.(gossh.AlgorithmSigner)
 	if !ok {

@@ -43,7 +43,7 @@ func (g *Gate) penalize(c *conn, o offence) {
 	}
 }
 
-// loginFailed logs how a connection ended that proved no key.
+// loginFailed logs the end of a connection that proved no key.
 func (g *Gate) loginFailed(nc net.Conn, err error) {
 	g.refused.Add(1)
 	g.log.Info("login failed", "source", sourceOf(nc), "why", failure(err))

@@ -19,21 +19,21 @@ type Limits struct {
 	MaxConnection     time.Duration  // a connection's whole life
 	MaxLogins         int            // connections with a proven key, in all
 	MaxLoginsPerKey   int            // and of one key
-	Penalties         bool           // slow sources that gave trouble; see penalties
+	Penalties         bool           // slow sources that caused trouble; see penalties
 	PenaltyExempt     []netip.Prefix // but never these
 }
 
-// Bounds that nobody needs to change. OpenSSH's client sends about 2 KiB
-// before its key is proven, the longest packet being its algorithms.
+// Bounds that nobody needs to change. OpenSSH's client sends about 2 KiB before its key
+// is proven; its longest packet lists its algorithms.
 const (
 	maxLoginBytes     = 32 << 10                        // read before the key is proven
 	maxLoginPacket    = 8 << 10                         // the longest packet of these
 	maxPacket         = 36 << 10                        // what RFC 4253 section 6.1 asks for; longer ones
 	maxLongPackets    = 2                               // of one connection, for long commands to be answered
-	maxReadAhead      = 320 << 10                       // bytes read that cannot be worked on yet; one of those fits in
-	ownReadAhead      = 16 << 10                        // of these, what each connection can always have
+	maxReadAhead      = 320 << 10                       // bytes read ahead of the work; a longest packet fits in
+	ownReadAhead      = 16 << 10                        // of these, each connection's own share
 	maxOutgoing       = 64 << 10                        // bytes written that are not sent yet
-	ownOutgoing       = 4 << 10                         // of these, what each connection can always have
+	ownOutgoing       = 4 << 10                         // of these, each connection's own share
 	wideOutgoing      = 2 * (maxOutgoing - ownOutgoing) // the rest: as much may wait as is being sent
 	maxWaiting        = 4                               // channels of one connection that wait for their commands
 	maxEarlyRequests  = 64                              // requests of a channel before its exec; ssh sends one per SendEnv
@@ -51,14 +51,14 @@ const (
 	maxTurning         = 200      // connections that are told why they are turned away
 )
 
-// pool is what connections share of something, beyond what each can always
-// have. Nobody waits for it.
+// pool is something that connections share, beyond each one's own share. Nobody waits
+// for it.
 type pool struct {
 	mu   sync.Mutex
 	left int
 }
 
-// take takes n; a negative n is given back. It is false if there is less.
+// take takes n; a negative n gives back. It is false if there is less.
 func (p *pool) take(n int) bool {
 	if n == 0 {
 		return true
@@ -81,7 +81,7 @@ type counter[K comparable] struct {
 	by  map[K]int // none is kept at 0
 }
 
-// begin counts one more, unless there are so many already.
+// begin counts one more, unless there are too many already.
 func (c *counter[K]) begin(key K, inAll, byKey int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +105,7 @@ func (c *counter[K]) end(key K) {
 	}
 }
 
-// has reports whether any is open of key.
+// has reports whether key has any open.
 func (c *counter[K]) has(key K) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -118,8 +118,8 @@ func (c *counter[K]) count() int {
 	return c.all
 }
 
-// sourceNetwork is what counts as one source: an IPv4 address, or the /64
-// that one IPv6 host has to itself.
+// sourceNetwork is what counts as one source: an IPv4 address, or the /64 that one IPv6
+// host has to itself.
 func sourceNetwork(addr netip.Addr) netip.Prefix {
 	bits := 64
 	if addr.Is4() {

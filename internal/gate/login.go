@@ -11,10 +11,9 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// The algorithms that are offered: no NIST curves and no Diffie-Hellman
-// groups for the key exchange (a stranger may pick the slowest), authenticated
-// ciphers, or AES-CTR with encrypt-then-MAC for clients that have no other, and
-// no SHA-1 anywhere.
+// The algorithms on offer. Key exchange has no NIST curves and no Diffie-Hellman groups
+// (a stranger could pick the slowest). Ciphers are authenticated, or AES-CTR with
+// encrypt-then-MAC for clients that have no other. SHA-1 is nowhere.
 var (
 	postQuantum  = []string{gossh.KeyExchangeMLKEM768X25519}
 	keyExchanges = append(postQuantum[:1:1], gossh.KeyExchangeCurve25519)
@@ -51,8 +50,8 @@ func (g *Gate) serverConfig(ctx ssh.Context) *gossh.ServerConfig {
 	return config
 }
 
-// connSigner signs with a host key for one connection. A signature is the
-// costly part of a key exchange, which a client may ask for again and again.
+// connSigner signs with a host key for one connection. The signature is the costly part
+// of a key exchange, and a client may ask for many key exchanges.
 type connSigner struct {
 	gossh.MultiAlgorithmSigner
 	conn *conn
@@ -72,15 +71,15 @@ func (s connSigner) SignWithAlgorithm(rand io.Reader, data []byte, algorithm str
 	return s.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// refusal is a key that was offered in vain, for the log.
+// refusal is a refused key, for the log.
 type refusal struct {
 	fingerprint string
 	why         error
 }
 
-// offered answers whether a client may try to prove key. That proves nothing
-// yet, and is not remembered: the Permissions made here are of this offer
-// alone, and only say whether a security key must have been touched.
+// offered answers whether a client may try to prove key. This proves nothing yet, and
+// is not remembered: the Permissions made here belong to this offer alone, and only say
+// whether a security key must have been touched.
 func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	c := connOf(ctx)
 	c.tried = true
@@ -100,11 +99,11 @@ func (g *Gate) offered(ctx ssh.Context, key ssh.PublicKey) bool {
 	return true
 }
 
-// identity is what a login proved, a plain key or an *authkeys.Certified. It is
-// the only thing that a session is authorized by.
+// identity is the proven key of a login, plain or an *authkeys.Certified. Nothing else
+// authorizes a session.
 type identity struct{ key gossh.PublicKey }
 
-// identityKey is where the identity is kept in Permissions.ExtraData.
+// identityKey is the place of the identity in Permissions.ExtraData.
 type identityKey struct{}
 
 // proven makes the Permissions of a client that has just proven key.
@@ -127,7 +126,8 @@ func (g *Gate) proven(c *conn, key gossh.PublicKey) (*gossh.Permissions, error) 
 	return &gossh.Permissions{ExtraData: map[any]any{identityKey{}: identity{key}}}, nil
 }
 
-// identityOf returns what the login of sc proved; without, it is an error.
+// identityOf returns the identity proven by the login of sc. It is an error if there is
+// none.
 func identityOf(sc *gossh.ServerConn) (identity, error) {
 	if sc.Permissions != nil {
 		if id, ok := sc.Permissions.ExtraData[identityKey{}].(identity); ok && id.key != nil {

@@ -7,12 +7,12 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// logins are the proven connections, by their key. One key can neither take
-// all places nor keep another's update out.
+// logins are the proven connections, by their key. One key can neither take all places
+// nor keep another key's update out.
 type logins struct {
 	mu  sync.Mutex
 	all int
-	by  map[string][]*conn // the key's wire format; oldest first, none empty
+	by  map[string][]*conn // by the key's wire format; oldest first, none empty
 }
 
 // errTooManyLogins is told to the client before its login fails.
@@ -21,10 +21,10 @@ var errTooManyLogins = &gossh.BannerError{
 	Message: "dnsgate: too many connections are open, and all of them are busy; try again in a minute\r\n",
 }
 
-// add gives c, whose key is proven, a place. Where the key has as many as it
-// may, its longest idle connection goes; where all places are taken, that of
-// the key with the most. The place stays taken only if nobody is idle: then
-// add is an error. evicted is the connection that went, or nil.
+// add gives c, whose key is proven, a place. If the key has as many as allowed, its
+// longest idle connection goes; if all places are taken, that of the key with the most.
+// If no connection is idle, add is an error. evicted is the connection that had to go,
+// or nil.
 func (l *logins) add(key string, c *conn, inAll, byKey int) (evicted *conn, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -96,7 +96,8 @@ func (l *logins) evictFromLargest() *conn {
 	return nil
 }
 
-// evictIdle ends that of conns which has been idle for longest, and returns it.
+// evictIdle ends the connection of conns that has been idle for longest, and returns
+// it.
 func evictIdle(conns []*conn) *conn {
 	for {
 		var longest *conn

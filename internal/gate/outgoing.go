@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Write takes b, and sends it soon: what sessions write at about the same time,
-// such as a reply, its exit status and the channel's end, goes out at once. A
-// client that has not proven its key gets no such memory.
+// Write takes b, and sends it soon. Whatever sessions write at about the same time,
+// such as a reply, its exit status and the channel's end, goes out at once. A client
+// that has not proven its key gets no such memory.
 //
 // For speed alone: with 10 commands at once on one connection it gains half of
 // their rate again, and a quarter of the rate of durable updates; where each
@@ -38,8 +38,8 @@ func (c *conn) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// fits reports whether n bytes may wait to be sent. Beyond a few of its own, a
-// connection takes room from what all of them share.
+// fits reports whether n bytes may wait to be sent. Beyond a share of its own, a
+// connection takes room from a pool.
 func (c *conn) fits(n int) bool {
 	if n > ownOutgoing && !c.wide {
 		c.wide = c.gate.readAhead.take(wideOutgoing)
@@ -47,10 +47,10 @@ func (c *conn) fits(n int) bool {
 	return n <= ownOutgoing || c.wide && n <= maxOutgoing
 }
 
-// sendOutgoing sends until there is nothing left to send; see forget for who
-// waits for it. A client that does not take what was sent ends its connection.
+// sendOutgoing sends until nothing is left to send; forget waits for it. A client that
+// does not read ends its connection.
 func (c *conn) sendOutgoing() {
-	runtime.Gosched() // who can run now may have something to add
+	runtime.Gosched() // sessions that can run now may have something to add
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var b []byte

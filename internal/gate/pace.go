@@ -2,9 +2,9 @@ package gate
 
 import "time"
 
-// pace counts n bytes read, and holds the reader back while what it read
-// would only pile up. Else the library would hold 2 MiB for each channel, and
-// 256 KiB for each answer that the client does not take.
+// pace counts n bytes read, and holds the reader back while more data would only pile
+// up. Otherwise the library would hold 2 MiB for each channel, and 256 KiB for each
+// answer that the client does not read.
 func (c *conn) pace(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -19,9 +19,9 @@ func (c *conn) pace(n int) {
 	}
 }
 
-// ahead reports whether the reader is too far ahead of the writer, or of a
-// channel that waits for its command. A batch's input may be in between. Beyond
-// a little of its own, a connection reads ahead from what all of them share.
+// ahead reports whether the reader is too far ahead of the writer, or of a channel that
+// waits for its command. A batch's input may lie in between. Beyond a share of its own,
+// a connection reads ahead on the pool's account.
 func (c *conn) ahead() bool {
 	n := 0
 	if c.writing {
@@ -33,8 +33,8 @@ func (c *conn) ahead() bool {
 	return n > maxReadAhead || !c.draw(max(n-ownReadAhead, 0))
 }
 
-// draw changes what the connection takes of the gate's pool to n bytes. It is
-// false if there is not so much; then what it has stays.
+// draw changes the connection's share of the gate's pool to n bytes. It is false if the
+// pool has less; the share then stays.
 func (c *conn) draw(n int) bool {
 	if !c.gate.readAhead.take(n - c.taken) {
 		return false

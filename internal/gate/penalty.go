@@ -10,8 +10,8 @@ import (
 	"dnsgate/internal/command"
 )
 
-// offence is what a source is penalized for: the classes of
-// PerSourcePenalties in sshd_config(5), with its times.
+// offence is a reason for a penalty: the classes of PerSourcePenalties in
+// sshd_config(5), with its times.
 type offence struct {
 	name string
 	cost time.Duration
@@ -26,17 +26,17 @@ var (
 
 // Also from sshd_config(5).
 const (
-	penaltyMin   = 15 * time.Second // a source with more to go is slowed
+	penaltyMin   = 15 * time.Second // a source with a longer penalty is slowed
 	slowPace     = time.Second      // between connections of a source that is slowed
-	penaltyMax   = 10 * time.Minute // no source ever has more to go
+	penaltyMax   = 10 * time.Minute // the longest penalty of any source
 	maxPenalized = 65_536           // sources kept, for each family
 	maxPenalties = 20               // shown by status
 )
 
-// penalties remembers what sources did. Penalties add up, and run off with
-// time; a source that once had more than penaltyMin to go is slowed until all
-// of it has run off. When there are too many sources, those forgotten first
-// are forgotten early.
+// penalties remembers the penalties of sources. They add up, and run off with time; a
+// source whose penalty was once longer than penaltyMin is slowed until all of it has
+// run off. If there are too many sources, those whose penalties end first are forgotten
+// early.
 type penalties struct {
 	mu     sync.Mutex
 	v4, v6 penaltyBox
@@ -64,8 +64,8 @@ func (p *penalties) box(source netip.Prefix) *penaltyBox {
 	return &p.v6
 }
 
-// add penalizes source. It returns until when the source is slowed, if it
-// was not slowed before.
+// add penalizes source. It returns the end of the slowing if source was not slowed
+// before.
 func (p *penalties) add(source netip.Prefix, o offence, now time.Time) (until time.Time, begins bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -96,8 +96,7 @@ func (p *penalties) slows(source netip.Prefix, now time.Time) bool {
 	return pen != nil && pen.slowed
 }
 
-// turn gives a source that is slowed its one connection in slowPace, if that
-// is due.
+// turn allows a slowed source one connection in each slowPace.
 func (p *penalties) turn(source netip.Prefix, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,8 +111,8 @@ func (p *penalties) turn(source netip.Prefix, now time.Time) bool {
 	return true
 }
 
-// list returns how many sources are slowed now, and those with the longest
-// to go.
+// list returns the number of sources that are slowed now, and those with the longest
+// penalties.
 func (p *penalties) list(now time.Time) (refused int, longest []command.Penalty) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,7 +153,7 @@ func (b *penaltyBox) insert(source netip.Prefix, now time.Time) *penalty {
 	return pen
 }
 
-// penaltyHeap implements heap.Interface; what ends first comes first.
+// penaltyHeap implements heap.Interface; the penalty that ends first comes first.
 type penaltyHeap []*penalty
 
 func (h penaltyHeap) Len() int           { return len(h) }

@@ -14,8 +14,8 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// session serves one channel: requests until there is an exec, that command,
-// its exit status, the end. The library calls it in a goroutine of its own.
+// session serves one channel: requests until there is an exec, the command, its exit
+// status, the end. The library calls it in a goroutine of its own.
 func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
 	defer g.survive("session", func() { c.Close() })
@@ -37,7 +37,7 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 		g.refuse(c, nch, gossh.Prohibited, err.Error())
 		return
 	}
-	if len(nch.ExtraData()) > 0 { // RFC 4254 section 6.1; it would be held as long as the channel
+	if len(nch.ExtraData()) > 0 { // RFC 4254 section 6.1; otherwise it would be held as long as the channel
 		g.refuse(c, nch, gossh.ConnectionFailed, "a session takes no further data")
 		return
 	}
@@ -57,7 +57,7 @@ func (g *Gate) session(_ *ssh.Server, sc *gossh.ServerConn, nch gossh.NewChannel
 	s.serve(ctx)
 }
 
-// refuseChannel answers what is no session: forwardings, tunnels.
+// refuseChannel refuses channels that are no sessions: forwardings, tunnels.
 func (g *Gate) refuseChannel(_ *ssh.Server, _ *gossh.ServerConn, nch gossh.NewChannel, ctx ssh.Context) {
 	c := connOf(ctx)
 	defer g.survive("channel", func() { c.Close() })
@@ -66,8 +66,8 @@ func (g *Gate) refuseChannel(_ *ssh.Server, _ *gossh.ServerConn, nch gossh.NewCh
 	g.refuse(c, nch, gossh.Prohibited, "this server runs commands only")
 }
 
-// refuse answers a channel that is not to be. Each is a goroutine until its
-// answer is written, so a client that goes on, or does not read, is cut off.
+// refuse answers a channel that is refused. Each is a goroutine until its answer is
+// written, so a client that goes on, or does not read, is cut off.
 func (g *Gate) refuse(c *conn, nch gossh.NewChannel, reason gossh.RejectionReason, why string) {
 	if n := c.refused.Add(1); n > maxRefusedOpens {
 		if n == maxRefusedOpens+1 {
@@ -87,7 +87,7 @@ type session struct {
 	ch       gossh.Channel
 	requests <-chan *gossh.Request
 	terminal terminal
-	draining sync.WaitGroup // of what nobody reads
+	draining sync.WaitGroup // of unread input
 }
 
 func (s *session) serve(ctx context.Context) {
@@ -125,7 +125,7 @@ func (s *session) serve(ctx context.Context) {
 	s.finish()
 }
 
-// drain throws a stream's input away. The library would hold up to 2 MiB.
+// drain discards a stream's input. The library would hold up to 2 MiB.
 func (s *session) drain(r io.Reader) {
 	s.draining.Go(func() { io.Copy(io.Discard, r) })
 }
@@ -137,8 +137,8 @@ func (s *session) followRequests() {
 	}
 }
 
-// awaitCommand answers requests until one asks for a command or a shell.
-// Everything else is refused, and a client that cannot do without ends.
+// awaitCommand answers requests until one asks for a command or a shell. It refuses
+// everything else; a client that needs it ends.
 func (s *session) awaitCommand() (request command.Request, ok bool) {
 	n := 0
 	for req := range s.requests {
@@ -174,7 +174,7 @@ func (s *session) awaitCommand() (request command.Request, ok bool) {
 	return request, false
 }
 
-// session is whose commands they are.
+// session is the owner of the channel's commands.
 func (s *session) session() *command.Session {
 	return &command.Session{
 		Source: s.conn.source,
@@ -191,10 +191,9 @@ func (s *session) run(ctx context.Context, request command.Request, in io.Reader
 	return s.gate.commands.Run(ctx, s.session(), request, std)
 }
 
-// input is what the client sends. It ends with the connection, though the
-// library may hold more: nobody is left to be answered. A batch that has ended
-// may still be in a Read; the library's end of input wakes only one reader, so
-// only one reads at a time.
+// input is the client's input. It ends with the connection, though the library may hold
+// more: nobody is left to answer. A batch that has ended may still be in a Read. The
+// library wakes only one reader at the end of input, so only one reads at a time.
 type input struct {
 	mu   sync.Mutex
 	from io.Reader
@@ -210,8 +209,8 @@ func (i *input) Read(b []byte) (int, error) {
 	return i.from.Read(b)
 }
 
-// output is a stream to the client. A client that does not take what it asked
-// for ends its connection.
+// output is a stream to the client. A client that does not read it loses its
+// connection.
 type output struct {
 	io.Writer
 	conn *conn
@@ -228,8 +227,8 @@ func (s *session) exit(status int) {
 	s.ch.SendRequest("exit-status", false, payload)
 }
 
-// finish closes the channel and waits until the client has closed it too, so
-// that its place is free only when its memory is.
+// finish closes the channel and waits until the client has closed it too, so that its
+// place becomes free only with its memory.
 func (s *session) finish() {
 	s.ch.Close()
 	defer time.AfterFunc(channelCloseGrace, func() { s.conn.Close() }).Stop()

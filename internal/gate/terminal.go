@@ -6,12 +6,12 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// terminal is the client's, if it has asked for one and may have one: RFC 4254
-// section 6.2. Nothing is allocated for it here; its size is clamped at once.
+// terminal is the client's terminal, if it asked for one and may have one (RFC 4254
+// section 6.2). Nothing is allocated for it here; its size is clamped at once.
 type terminal struct {
 	given bool
 	is    screen.Terminal
-	sizes chan screen.Size // the last one that was not seen yet
+	sizes chan screen.Size // the last one that the screen has not seen yet
 }
 
 // give takes a pty-req.
@@ -30,7 +30,7 @@ func (t *terminal) give(payload []byte) bool {
 	return true
 }
 
-// setEnv takes the one variable that counts.
+// setEnv takes the one variable that matters.
 func (t *terminal) setEnv(payload []byte) bool {
 	var env struct{ Name, Value string }
 	if gossh.Unmarshal(payload, &env) != nil || env.Name != "NO_COLOR" {
@@ -40,7 +40,7 @@ func (t *terminal) setEnv(payload []byte) bool {
 	return true
 }
 
-// resize takes a window-change. Of several that nobody has seen, the last counts.
+// resize takes a window-change. Of several unseen ones, the last counts.
 func (t *terminal) resize(payload []byte) bool {
 	var asked struct{ Columns, Rows, Width, Height uint32 }
 	if !t.given || gossh.Unmarshal(payload, &asked) != nil {
@@ -50,7 +50,7 @@ func (t *terminal) resize(payload []byte) bool {
 	case <-t.sizes:
 	default:
 	}
-	t.sizes <- screen.Clamp(asked.Columns, asked.Rows) // alone sends
+	t.sizes <- screen.Clamp(asked.Columns, asked.Rows) // the only sender
 	return true
 }
 

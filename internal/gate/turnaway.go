@@ -9,10 +9,10 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// turnAway ends a connection that is not admitted, and tells the client why in
-// a way that it shows: by an SSH disconnect message. Then it waits a moment for
-// the client to read that, because closing a socket with unread input resets
-// the connection. Where too many are being told, the rest is closed at once.
+// turnAway ends a connection that is not admitted. It tells the client why by an SSH
+// disconnect message, which clients show. Then it waits a moment for the client to read
+// that, because closing a socket with unread input resets the connection. If too many
+// clients are being told, the others are closed at once.
 func (g *Gate) turnAway(nc net.Conn, why string) {
 	g.refused.Add(1)
 	g.mu.Lock()
