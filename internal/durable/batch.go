@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// manyFiles is from how many files on one sync of the file system costs less
+// manyFiles is the number of files from which one sync of the file system costs less
 // than one of each file.
 const manyFiles = 32
 
@@ -49,7 +49,7 @@ func (b *Batch) Replace(name string, content []byte, mode fs.FileMode) error {
 	return nil
 }
 
-// Remove has a file removed.
+// Remove marks a file for removal.
 func (b *Batch) Remove(name string) { b.next = append(b.next, replacement{name: name}) }
 
 // Abort removes the temporary files.
@@ -60,9 +60,9 @@ func (b *Batch) Abort() {
 	b.next = nil
 }
 
-// Commit makes the replacements and removals, durably: no file has its new
-// content before that is on the disk. It returns what failed, by the file's name,
-// and an error if the folder could not be synced.
+// Commit makes the replacements and removals durable: no file has its new content
+// before that is on the disk. It returns the failures by the file's name, and an error
+// if the folder could not be synced.
 func (b *Batch) Commit() (failed map[string]error, err error) {
 	failed = make(map[string]error)
 	one := b.sync

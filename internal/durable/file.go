@@ -13,7 +13,7 @@
 // A Pair, which replaces a file again and again, exchanges it with the version
 // before instead (renameat2, RENAME_EXCHANGE), and makes the next one of that.
 //
-// It trusts the folder: who may write there may replace the file anyway.
+// It trusts the folder: anybody who may write there may replace the file anyway.
 package durable
 
 import (
@@ -34,7 +34,7 @@ import (
 // must be set before the first Create.
 var Step func(step, path string)
 
-// The steps of a replacement, as Step is told of them.
+// The steps of a replacement, as reported to Step.
 const (
 	Created      = "created"
 	Written      = "written"
@@ -133,7 +133,7 @@ func (f *File) Path() string { return f.path }
 // Reused reports whether f is not empty, but an earlier version; see Pair.
 func (f *File) Reused() bool { return f.reused }
 
-// Cut takes away what f has behind the place where it was written to last.
+// Cut truncates f behind the place where it was written to last.
 func (f *File) Cut() error {
 	if !f.reused {
 		return nil
@@ -150,9 +150,9 @@ func (f *File) Cut() error {
 // the temporary file is gone in any case.
 func (f *File) Commit() error { return Commit(f) }
 
-// Commit makes the content of each of files that of its file, durably. They
-// share what they can, so that it takes hardly longer than of one. After an
-// error some of the files may have been replaced, each whole.
+// Commit makes the content of each of files that of its file, durably. They share their
+// syncs, so that it takes hardly longer than for one. After an error some of the files
+// may have been replaced, each whole.
 func Commit(files ...*File) (err error) {
 	defer func() {
 		for _, f := range files {

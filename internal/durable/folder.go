@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Folder is an open folder that somebody else may exchange: what is done in it is
-// done in the folder that was opened, and no link in it is followed.
+// Folder is an open folder that somebody else may exchange: all work is done in the
+// folder that was opened, and no link in it is followed.
 type Folder struct {
 	*os.File
 }
 
-// OpenFolder opens a folder. Its path is followed as Resolve does, so that it
-// leads through no link of others and to nothing that Forbid names; what is
-// exchanged in the way meanwhile is an error. It does not wait for a FIFO.
+// OpenFolder opens a folder. Its path is followed as Resolve does, so it leads through
+// no link of others and to nothing that Forbid names. An exchange on the way meanwhile
+// is an error. It does not wait for a FIFO.
 func OpenFolder(path string) (*Folder, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {

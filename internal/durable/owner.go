@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Owner is who a file belongs to, as chown(1) takes it: "dnsgate:dnsgate", with
-// numbers for what has no name.
+// Owner is a file's owner and group in the words of chown(1), "dnsgate:dnsgate", or
+// their numbers if they have no names.
 func Owner(info os.FileInfo) string {
 	st := info.Sys().(*syscall.Stat_t)
 	return ownerOf(int(st.Uid), int(st.Gid))
@@ -32,8 +32,8 @@ type Account struct {
 	groups []int
 }
 
-// AccountOf is the account that folder belongs to, if this process is root's and
-// can so ask for others, or else this process's own.
+// AccountOf is the account that folder belongs to, if this process is root's and can
+// judge for others, or else this process's own.
 func AccountOf(folder string) Account {
 	if os.Geteuid() == 0 {
 		if info, err := os.Stat(folder); err == nil {
@@ -61,11 +61,11 @@ func accountOf(uid, gid int) Account {
 	return a
 }
 
-// String is a as chown(1) takes it.
+// String is a in the words of chown(1).
 func (a Account) String() string { return ownerOf(a.uid, a.groups[0]) }
 
-// MayWrite reports whether a may make and rename files in folder: for this
-// process's own user as the kernel says, for another by the mode.
+// MayWrite reports whether a may make and rename files in folder. The kernel answers
+// for this process's own user, the mode for another.
 func (a Account) MayWrite(folder string) bool {
 	const writeAndSearch = 0o3
 	if a.uid == os.Geteuid() {

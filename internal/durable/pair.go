@@ -9,10 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pair replaces one file again and again, by turns with two files: that which
-// was replaced last is kept beside the file, under a temporary name, and can
-// become the next version. That spares the file system an inode, and a caller
-// who knows what changed since then need not write the rest.
+// Pair replaces one file again and again, with two files in turn: the file replaced
+// last is kept beside it under a temporary name, and can become the next version. That
+// spares the file system an inode, and a caller that knows the changes since then need
+// not write the rest.
 //
 // A version is written to again only if nobody can see it do so: it is the one
 // that this Pair made; it was replaced durably; it has no other name; and
@@ -42,7 +42,7 @@ func (p *Pair) Intact() bool {
 	return err == nil && now == p.last
 }
 
-// Note takes the file as it is for what Commit would have left.
+// Note takes the present file as the result of the last Commit.
 func (p *Pair) Note() (err error) {
 	p.ours = false
 	p.last, err = StampAt(p.path)
@@ -122,7 +122,7 @@ func (p *Pair) replace(f *File) error {
 	f.done = true
 	if keep {
 		now, err := StampAt(f.temp)
-		if err != nil || !now.SameWrite(was) { // somebody else's, in that moment
+		if err != nil || !now.SameWrite(was) { // another writer's, in that moment
 			os.Remove(f.temp)
 		} else {
 			p.old = &version{f.temp, now}

@@ -16,9 +16,9 @@ import (
 // file counts with its holes.
 const MaxSize = 4 << 30
 
-// OpenRegular opens a file that somebody else may have replaced. It neither
-// blocks on a FIFO nor opens a device: what is not a regular file, or is larger
-// than MaxSize, is an error. flags are those of os.OpenFile.
+// OpenRegular opens a file that somebody else may have replaced. It neither blocks on a
+// FIFO nor opens a device: anything but a regular file of at most MaxSize is an error.
+// flags are those of os.OpenFile.
 func OpenRegular(path string, flags int, mode fs.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flags|syscall.O_NONBLOCK, mode)
 	if err != nil {
@@ -74,10 +74,10 @@ func checkForbidden(path, resolved string) error {
 	return nil
 }
 
-// Resolve follows the symbolic links of path, those of its folders too, to the
-// file that a replacement of path replaces. A last component that does not exist
-// yet is kept. A link of neither root nor this process's user is refused: whoever
-// made it would decide which file is replaced. So is what Forbid names.
+// Resolve follows the symbolic links of path, those of its folders too, to the file
+// that a replacement of path replaces. A last component that does not exist yet is
+// kept. A link that belongs to neither root nor this process's user is refused: its
+// owner would decide which file is replaced. A place that Forbid names is refused too.
 func Resolve(path string) (string, error) {
 	resolved, err := inFolder(path)
 	if err != nil {

@@ -13,8 +13,8 @@ type Stamp struct {
 	Mtime, Ctime syscall.Timespec
 }
 
-// StampStep is how far apart two changes are at least if a file's time stamps
-// tell them apart; the kernel's are up to 10 ms coarse.
+// StampStep is the least time between two changes that a file's time stamps tell apart;
+// the kernel's stamps are up to 10 ms coarse.
 const StampStep = 20 * time.Millisecond
 
 // StampOf is the stamp of what os.Stat returned.
@@ -38,7 +38,7 @@ func (s Stamp) SameWrite(o Stamp) bool {
 	return s == o
 }
 
-// Old reports whether the version is so old that no later one has its stamp.
+// Old reports whether the version is old enough that no later one can have its stamp.
 func (s Stamp) Old(now time.Time) bool {
 	last := max(s.Mtime.Nano(), s.Ctime.Nano())
 	return now.UnixNano()-last > int64(StampStep)

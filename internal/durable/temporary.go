@@ -71,7 +71,7 @@ func Leftovers(path, suffix string) []string {
 func leftovers(folder, suffix string, ours func(base string) bool) (found []string) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return nil // the write that follows will tell
+		return nil // the next write will report it
 	}
 	for _, e := range entries {
 		middle, ok := strings.CutSuffix(e.Name(), suffix)

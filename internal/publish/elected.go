@@ -10,8 +10,8 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Election says which of several gateways sends to a target that all have, and
-// carries what the sender tells the others.
+// Election says which of several gateways sends to a target that all have, and carries
+// the sender's reports to the others.
 type Election interface {
 	// Term returns the number of this gateway's term, and a context that ends
 	// with it; ok is false where another gateway is the sender, or none.
@@ -20,12 +20,12 @@ type Election interface {
 	// Tell tells the others; it fails where the term has ended.
 	Tell(ctx context.Context, r Report) error
 
-	// Overran says that this gateway may have sent something after its term:
-	// whoever is the sender now begins with the whole.
+	// Overran says that this gateway may have sent something after its term. The
+	// present sender then begins with the whole.
 	Overran(ctx context.Context) error
 
-	// Told is the last report, how often a sender overran its term, and what
-	// closes when there is news.
+	// Told is the last report, the number of times that a sender overran its term, and
+	// a channel that closes when there is news.
 	Told() (r Report, overruns uint64, news <-chan struct{})
 }
 
@@ -38,8 +38,8 @@ type Report struct {
 	Failure   string                  `json:"failure"` // of the attempt; "": none
 }
 
-// Elected is a target that several gateways have and one sends to. The others
-// wait for what it tells.
+// Elected is a target that several gateways have and one of them sends to. The others
+// wait for its reports.
 type Elected struct {
 	Target
 	election Election
@@ -64,8 +64,8 @@ func (e *Elected) Close() error {
 	return nil
 }
 
-// Publish sends hosts if this gateway is the sender, and otherwise waits until
-// the sender has told what became of them.
+// Publish sends hosts if this gateway is the sender. Otherwise it waits for the
+// sender's report about them.
 func (e *Elected) Publish(ctx context.Context, hosts []records.Host, whole bool) error {
 	want := newest(hosts)
 	impatient := time.After(e.patience)
@@ -116,7 +116,7 @@ func (e *Elected) send(ctx, term context.Context, number uint64, hosts []records
 	return errors.Join(err, e.election.Tell(term, e.reached))
 }
 
-// note adds to what was reached how a call of Publish ended.
+// note adds the result of a call of Publish to the report.
 func (e *Elected) note(hosts []records.Host, err error) {
 	r := &e.reached
 	r.Attempted, r.Failure = max(r.Attempted, newest(hosts)), ""

@@ -9,9 +9,9 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Errand is what a target does after it has published, and no client waits for:
-// one at a time, once more if it is wanted again meanwhile, and again after a
-// failure, later each time. Make one with NewErrand; Loop runs it.
+// Errand is work that a target does after it has published, and that no client waits
+// for. Only one runs at a time. It runs once more if it is wanted meanwhile, and again
+// after a failure, later each time. Make one with NewErrand; Loop runs it.
 type Errand struct {
 	run    func(ctx context.Context) error
 	log    *slog.Logger
@@ -26,7 +26,7 @@ func NewErrand(name string, log *slog.Logger, run func(ctx context.Context) erro
 	return &Errand{run: run, log: log, wanted: make(chan struct{}, 1), state: records.Errand{Name: name}}
 }
 
-// Want has the errand run soon.
+// Want makes the errand run soon.
 func (e *Errand) Want() {
 	select {
 	case e.wanted <- struct{}{}:
@@ -40,7 +40,7 @@ func (e *Errand) Loop(ctx context.Context) {
 	for {
 		wanted := e.wanted
 		var again <-chan time.Time
-		if !b.until.IsZero() { // whoever wants it meanwhile waits too
+		if !b.until.IsZero() { // a Want meanwhile waits too
 			wanted, again = nil, time.After(time.Until(b.until))
 		}
 		select {
@@ -85,7 +85,7 @@ func (e *Errand) note(err error, again time.Time) {
 	s.LastError, s.LastErrorTime = err.Error(), time.Now()
 }
 
-// State is how it went last.
+// State is the result of the last run.
 func (e *Errand) State() records.Errand {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"dnsgate/internal/records"
 )
 
-// outcome is what the rounds so far came to.
+// outcome is the result of the rounds so far.
 type outcome struct {
 	reached  uint64                   // published, apart from failed
 	failed   map[records.Name]refusal // hosts that the target refused
@@ -53,7 +53,7 @@ func (r *runner) end(done round, err error, start, now time.Time) {
 	r.ended = make(chan struct{})
 }
 
-// succeed: all of the round is published, but for the hosts in refused.
+// succeed notes that all of the round is published, but for the hosts in refused.
 func (r *runner) succeed(done round, refused HostErrors, now time.Time) {
 	r.reach(done.revision)
 	r.down = nil
@@ -108,8 +108,8 @@ func (r *runner) scheduleRefused(anew bool, now time.Time) {
 	}
 }
 
-// fail: nothing is known to be published. All of the round comes again, or
-// what is newer by then.
+// fail notes that nothing is known to be published. All hosts of the round come again,
+// or their newer states.
 func (r *runner) fail(done round, err error, now time.Time) {
 	r.down = err
 	r.all.fail(now)
@@ -128,7 +128,7 @@ func (r *runner) fail(done round, err error, now time.Time) {
 	r.changed = true
 }
 
-// note keeps count, and logs what the operator should know.
+// note keeps the counts, and logs news for the operator.
 func (r *runner) note(done round, err error, start, now time.Time) {
 	if len(r.pending) == 0 && len(r.failed) == 0 && !r.needWhole {
 		r.since = time.Time{}
@@ -172,8 +172,8 @@ func (r *runner) covered(names []records.Name) []records.Name {
 	return covered
 }
 
-// wait blocks until all names are published as they are at revision, or it is
-// known that they are not.
+// wait blocks until all names are published as they are at revision, or it is known
+// that they are not.
 func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64) error {
 	for len(names) > 0 {
 		r.mu.Lock()
@@ -192,8 +192,8 @@ func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64
 	return nil
 }
 
-// verdict tells what is known of names now; done is false while a round has
-// yet to tell.
+// verdict reports what is known of names now; done is false while a round is still to
+// report.
 func (r *runner) verdict(names []records.Name, revision uint64) (done bool, err error) {
 	if r.reached < revision {
 		return r.down != nil && !r.busy, r.down

@@ -8,8 +8,8 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Reach returns once every target has published all up to revision, and the hosts
-// that their name servers have not taken. A target that fails is waited for.
+// Reach returns once every target has published everything up to revision, with the
+// hosts that their name servers refused. It waits for a target that fails.
 func (s *Set) Reach(ctx context.Context, revision uint64) (refused []records.Name, err error) {
 	for _, r := range s.runners {
 		names, err := r.reachRevision(ctx, revision)

@@ -24,9 +24,9 @@ const (
 	shutdownGrace = 4 * time.Second
 )
 
-// runner brings one target on with the store. One goroutine publishes, round
-// by round; another gathers meanwhile what changes, the newest state of each
-// host, and the next round takes it all.
+// runner keeps one target up to the store. One goroutine publishes, round by round.
+// Another one gathers the changes meanwhile, the newest state of each host, and the
+// next round takes them all.
 type runner struct {
 	target Target
 	follow func() Source
@@ -37,11 +37,11 @@ type runner struct {
 
 	mu        sync.Mutex
 	work                    // to do
-	outcome                 // of what was done
+	outcome                 // of finished rounds
 	busy      bool          // a round is under way
-	ended     chan struct{} // closed, and made anew, when a round ends
+	ended     chan struct{} // closed and replaced when a round ends
 	askedFor  uint64        // whole writes that operators asked for
-	refollow  func()        // has the picture taken anew
+	refollow  func()        // makes gather start again with the whole
 	notBefore time.Time
 }
 
@@ -58,13 +58,12 @@ type work struct {
 	urgent     bool      // no waiting
 }
 
-// round is what one call of Publish is given, and the revision that it brings
-// the target to.
+// round is the input of one call of Publish, and the revision that the target then has.
 type round struct {
 	hosts    []records.Host
 	whole    bool
 	revision uint64
-	asked    uint64 // whole writes asked for so far are answered by this one
+	asked    uint64 // the number of whole writes asked for so far, which this one answers
 }
 
 func newRunner(t Target, follow func() Source, log *slog.Logger) *runner {
@@ -189,7 +188,7 @@ func (r *runner) watch(ctx context.Context, w Watcher) {
 	}
 }
 
-// rouse lets next look again.
+// rouse makes next look again.
 func (r *runner) rouse() {
 	select {
 	case r.wake <- struct{}{}:
@@ -219,8 +218,8 @@ func (r *runner) next(ctx context.Context) (round, bool) {
 	}
 }
 
-// begin starts a round if there is work and its time has come; else it tells
-// when that will be, if it is known.
+// begin starts a round if there is work and its time has come. Otherwise it returns
+// that time, if it is known.
 func (r *runner) begin(now time.Time) (next round, until time.Time, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

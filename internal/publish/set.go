@@ -82,7 +82,7 @@ func (s *Set) Wait(ctx context.Context, names []records.Name, revision uint64) e
 	return nil
 }
 
-// Rebuild has every target write all that it holds anew, at once, and waits.
+// Rebuild makes every target write all that it holds, at once, and waits.
 func (s *Set) Rebuild(ctx context.Context) error {
 	var tickets []uint64
 	for _, r := range s.runners {
@@ -97,7 +97,7 @@ func (s *Set) Rebuild(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Progress tells how far each target has come.
+// Progress reports how far each target has come.
 func (s *Set) Progress() []records.Progress {
 	var all []records.Progress
 	for _, r := range s.runners {

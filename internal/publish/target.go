@@ -24,24 +24,23 @@ type Target interface {
 	// Covers reports whether the target publishes name at all.
 	Covers(name records.Name) bool
 
-	// Publish makes the target serve hosts, durably. A host without records
-	// is one to take away. With whole set, hosts are all that the store has
-	// (those that the target covers), and whatever else the target itself
-	// once wrote is to go; Publish is called so first, and again after an
-	// operator's "rebuild". With neither hosts nor whole, the target's own
-	// sources changed (see Watcher).
+	// Publish makes the target serve hosts, durably. A host without records is to be
+	// removed. With whole set, hosts are all hosts of the store (that the target
+	// covers), and everything else that the target once wrote is to be removed. Publish
+	// is first called so, and again after an operator's "rebuild". With neither hosts
+	// nor whole, the target's own sources changed (see Watcher).
 	//
-	// It returns nil once all are served, HostErrors when only some of hosts
-	// could not be, and any other error when it is not known that even one
-	// is. A host that failed comes again with a later call.
+	// It returns nil once all are served, HostErrors if only some of hosts could not
+	// be, and any other error if it is not known whether any is. A host that failed
+	// comes again with a later call.
 	Publish(ctx context.Context, hosts []records.Host, whole bool) error
 }
 
 // Watcher is a Target that also depends on files of the operator.
 type Watcher interface {
 	Target
-	// Changed delivers a value when the target should publish again though
-	// the store did not change.
+	// Changed delivers a value when the target should publish again although the store
+	// did not change.
 	Changed() <-chan struct{}
 }
 

@@ -9,14 +9,14 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Zoned is a Target of a name server that serves only some of the names that
-// the target covers, those of its zones.
+// Zoned is a Target of a name server that serves only those names that are in its
+// zones.
 type Zoned interface {
 	Target
 
-	// Lacks says why the name server, as it was published to last, does not
-	// answer for name with authority; "" if it does. An error that wraps
-	// ErrZonesUnknown leaves the question to a Verifier. Any goroutine may call it.
+	// Lacks says why the name server, as of the last publication, does not answer for
+	// name with authority; "" if it does. An error that wraps ErrZonesUnknown leaves
+	// the question to a Verifier. Any goroutine may call it.
 	Lacks(name records.Name) (why string, err error)
 }
 

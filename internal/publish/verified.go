@@ -9,8 +9,7 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Verifier asks a name server for what was published, before a command is
-// answered.
+// Verifier asks a name server for the published records, before a command is answered.
 type Verifier interface {
 	// Check returns once the name server serves all of names as they are
 	// stored, or HostErrors, a *NotServedError for each name that it does not.
@@ -30,8 +29,8 @@ func (e *NotServedError) ForClient() string {
 	return fmt.Sprintf("the name server does not serve %s so yet", e.Host.Name)
 }
 
-// Verify has Wait ask a name server what it serves, once target has published.
-// It is called before Run.
+// Verify makes Wait ask a name server what it serves, once target has published. It is
+// called before Run.
 func (s *Set) Verify(target Target, v Verifier) {
 	for _, r := range s.runners {
 		if r.target == target {
@@ -40,8 +39,8 @@ func (s *Set) Verify(target Target, v Verifier) {
 	}
 }
 
-// verify asks whether those of names are served that are to be. One that is not
-// counts as a host that the target could not publish, and is published again.
+// verify asks whether names are served as stored. A name that is not counts as a host
+// that the target could not publish, and is published again.
 func (r *runner) verify(ctx context.Context, names []records.Name) error {
 	if r.verifier == nil {
 		return nil
@@ -60,7 +59,7 @@ func (r *runner) verify(ctx context.Context, names []records.Name) error {
 	return err
 }
 
-// doubt has hosts published again that are not served.
+// doubt makes hosts that are not served be published again.
 func (r *runner) doubt(notServed HostErrors) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

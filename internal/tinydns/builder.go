@@ -28,16 +28,15 @@ type Builder struct {
 // maxChanged is how many owners Changes tells; writing all is quicker then.
 const maxChanged = 1 << 14
 
-// A write in some place takes as long as scatteredSize bytes in a row do, or
-// more. fewChanges are worth it however small the database is: its file need
-// not be made.
+// A write at some place takes at least as long as scatteredSize bytes in a row. Up to
+// fewChanges are worth it however small the database is: no new file has to be made.
 const (
 	scatteredSize = 8 << 10
 	fewChanges    = 64
 )
 
-// nearby is how many bytes between two changes are rather written too, for
-// they take less time than another write.
+// nearby is the distance in bytes up to which the bytes between two changes are written
+// too, because that takes less time than another write.
 const nearby = 1 << 10
 
 // SetSources replaces the data files before and after the dynamic lines.
@@ -145,11 +144,10 @@ type Extent struct {
 	Data []byte
 }
 
-// Changes returns what to write to the database that WriteDatabase wrote last,
-// and to which all that Changes returned since has been written, to make it what
-// WriteDatabase would write now. It is false where most of the file differs,
-// because records came, went or changed their lengths, and where writing all
-// is quicker.
+// Changes returns the extents to write to the database that WriteDatabase wrote last,
+// with all that Changes returned since, so that it becomes what WriteDatabase would
+// write now. It is false if most of the file differs, because records came, went or
+// changed their lengths, and if writing all is quicker.
 func (b *Builder) Changes(serial uint32) (changes []Extent, ok bool) {
 	if !b.steady || b.scattered() {
 		return nil, false
@@ -171,7 +169,7 @@ func (b *Builder) Changes(serial uint32) (changes []Extent, ok bool) {
 	return changes, true
 }
 
-// scattered reports whether the changes are so many that writing all is quicker:
+// scattered reports whether writing all is quicker because of the number of changes:
 // each zone whose line leaves the serial out has one.
 func (b *Builder) scattered() bool {
 	n, size := len(b.changed), int64(headerSize)

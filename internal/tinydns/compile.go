@@ -19,8 +19,8 @@ import (
 // Like tinydns-data it sets the process's umask, to 022, while it runs.
 func Compile(dir string) error { return CompileWatched(dir, nil) }
 
-// CompileWatched is Compile. What is read of data, which has so many bytes, is also
-// written to what watch returns.
+// CompileWatched is Compile. The bytes read of data, which has size bytes, are also
+// written to the result of watch.
 func CompileWatched(dir string, watch func(size int64) io.Writer) error {
 	defer syscall.Umask(syscall.Umask(0o022))
 

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// Cuts are the names that have NS or SOA records, at which the authority of a
-// server begins or ends: of a name, tinydns looks for the closest one at or
-// above it that has NS records, and answers with authority if that has a SOA
-// record too. Without it the name is delegated to other servers; without any,
-// tinydns does not answer at all.
+// Cuts are the names that have NS or SOA records, where the authority of a server
+// begins or ends. For a name, tinydns looks for the closest one at or above it that has
+// NS records, and answers with authority if that has a SOA record too. Without the SOA
+// record the name is delegated to other servers; without NS records tinydns does not
+// answer at all.
 //
 // Cuts do not change, and may be read by any number of goroutines.
 type Cuts struct {
@@ -114,9 +114,9 @@ func wholeName(key []byte) bool {
 	return len(key) == 1 && key[0] == 0
 }
 
-// Authority reports whether tinydns answers some client with authority for
-// name now; and where it does not, which name at or above it is delegated to
-// other servers, "" if there is none.
+// Authority reports whether tinydns answers some client with authority for name now. If
+// it does not, the result also names the name at or above it that is delegated to other
+// servers; "" if no name is.
 func (c *Cuts) Authority(name string, now time.Time) (delegated string, ok bool) {
 	if closest, ok := c.closest(name, now); !ok {
 		return closest, false
@@ -133,8 +133,8 @@ func (c *Cuts) Zone(name string, now time.Time) (zone string, ok bool) {
 	return "", false
 }
 
-// closest returns the closest name at or above name that has NS records, and
-// whether tinydns has authority there for some client; "" if there is none.
+// closest returns the closest name at or above name that has NS records, and whether
+// tinydns has authority there for some client; "" if no name has any.
 func (c *Cuts) closest(name string, now time.Time) (closest string, authority bool) {
 	wire, err := appendName(nil, []byte(strings.ToLower(name)))
 	if err != nil {

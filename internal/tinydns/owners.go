@@ -15,8 +15,8 @@ type Owner struct {
 	Lines []byte // whole lines; none to take the owner away
 }
 
-// applySize is how many owners are encoded at once, so that a change of very
-// many takes little memory on its way.
+// applySize is how many owners are encoded at once, so that a very large change takes
+// little memory on its way.
 const applySize = 4096
 
 // errNoSerial: the text of dynamic lines is compiled when they change, not

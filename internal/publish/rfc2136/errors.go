@@ -51,8 +51,8 @@ func (r rcode) Error() string {
 	return fmt.Sprintf("RCODE %d: the server did not apply the update; see its log", int(r))
 }
 
-// asError tells the codes that hosts of the message may have brought about
-// from those that every message would get.
+// asError tells the codes that hosts of the message may have caused from those that
+// every message would get.
 func (r rcode) asError() error {
 	switch r {
 	case notImp, notAuth:
@@ -61,8 +61,8 @@ func (r rcode) asError() error {
 	return hostError{r}
 }
 
-// unsignedRefusal is REFUSED without a signature, at the time of the update.
-// PowerDNS answers so where others say BADSIG, BADKEY or BADTIME.
+// unsignedRefusal is REFUSED without a signature, at the time of the update. PowerDNS
+// answers this where others say BADSIG, BADKEY or BADTIME.
 type unsignedRefusal struct{ at time.Time }
 
 func (e unsignedRefusal) Error() string {
@@ -131,8 +131,7 @@ func concernsHosts(err error) bool {
 	return errors.As(err, &h)
 }
 
-// isRefusal reports whether the server, not dnsgate itself, turned a message
-// down.
+// isRefusal reports whether the server, and not dnsgate itself, refused a message.
 func isRefusal(err error) bool {
 	var code rcode
 	var tsig tsigError

@@ -93,7 +93,7 @@ func ReadTSIG(path, name, algorithm string) (keyName, keyAlgorithm, secret strin
 	return key.name, key.algorithm, base64.StdEncoding.EncodeToString(key.secret), nil
 }
 
-// complete adds what the configuration says, which must not contradict the file.
+// complete adds the configuration's words, which must not contradict the file.
 func (f keyFile) complete(key tsigKey) (tsigKey, error) {
 	switch {
 	case key.name == "" && f.name == "":

@@ -11,9 +11,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Live asks the server whether it has r's zone, and whether it takes an update
-// that is signed with r's key. Nothing is changed by that. Which names the key
-// may update only an update of them tells.
+// Live asks the server whether it has r's zone, and whether it takes an update that is
+// signed with r's key. Nothing is changed by that. It cannot tell which names the key
+// may update.
 //
 // It must not be called during Publish.
 func (r *Target) Live(ctx context.Context) error {
@@ -62,9 +62,9 @@ func isApex(answer []dns.RR, zone string) bool {
 		strings.EqualFold(answer[0].Header().Name, dns.Fqdn(zone))
 }
 
-// askKey sends an UPDATE that changes nothing, twice over: it has no changes, and
-// it requires that the zone has no SOA record, which each zone has. A server
-// checks the signature before, and says YXRRSET then.
+// askKey sends an UPDATE that changes nothing, for two reasons: it has no changes, and
+// it requires that the zone has no SOA record, which every zone has. A server checks
+// the signature first, and then says YXRRSET.
 func (r *Target) askKey(ctx context.Context, key tsigKey) error {
 	request, err := newUpdate(r.zone, nil)
 	if err != nil {

@@ -18,10 +18,10 @@ import (
 	"dnsgate/internal/records"
 )
 
-// This file is all that knows the DNS library: it makes, signs and judges
-// messages. They are signed and verified as byte slices and not through
-// dns.Conn, which chains the previous message's MAC into the next one, as
-// only zone transfers do (RFC 8945 section 5.3.1).
+// Only this file knows the DNS library: it makes, signs and judges messages. They are
+// signed and verified as byte slices and not through dns.Conn, which chains the
+// previous message's MAC into the next one, as only zone transfers do (RFC 8945 section
+// 5.3.1).
 
 // fudge is how far the server's clock may be from ours, and so how long a
 // signed update stays acceptable (RFC 8945 section 10 recommends 300 s).
@@ -114,8 +114,8 @@ func (u *update) judge(answer []byte, key tsigKey) error {
 	case tsig == nil && rcode(msg.Rcode) == refused:
 		return unsignedRefusal{u.at}
 	case msg.Rcode == dns.RcodeNotAuth || tsig == nil && msg.Rcode != dns.RcodeSuccess:
-		// Some servers sign no refusals. Whoever forged one could as well
-		// have cut the connection.
+		// Some servers sign no refusals. Anybody who forged one could as well have cut
+		// the connection.
 		return rcode(msg.Rcode).asError()
 	case tsig == nil:
 		return unjudgedError{errors.New("the answer is not signed, so it is not believed: is TSIG set up on the server?")}
@@ -134,8 +134,8 @@ func (u *update) judge(answer []byte, key tsigKey) error {
 	return nil
 }
 
-// unjudgedError is an answer that says nothing of the update. Whatever comes
-// next on that connection may be an answer to it, so the connection ends.
+// unjudgedError is an answer that says nothing about the update. The next message on
+// that connection may be the answer to it, so the connection ends.
 type unjudgedError struct{ error }
 
 func (e unjudgedError) Unwrap() error { return e.error }

@@ -13,7 +13,7 @@ import (
 	"dnsgate/internal/records"
 )
 
-// publication is one Publish on its way.
+// publication is one call of Publish.
 type publication struct {
 	target   *Target
 	key      tsigKey
@@ -22,10 +22,9 @@ type publication struct {
 	refused  publish.HostErrors
 }
 
-// sendAll sends hosts, those of one transaction, which share a revision,
-// together where there is a choice; single is called for each that is turned
-// down alone. On a long way it puts up with a timeout that comes after
-// progress, so that not all begins again.
+// sendAll sends hosts, and keeps the hosts of one transaction, which share a revision,
+// together where it can. It calls single for each host that is refused alone. After
+// some progress it accepts a timeout, so that not everything starts over.
 func (p *publication) sendAll(ctx context.Context, hosts []records.Host, single turnedDown) error {
 	hosts = slices.Clone(hosts)
 	slices.SortStableFunc(hosts, func(a, b records.Host) int { return cmp.Compare(a.Revision, b.Revision) })
@@ -58,12 +57,12 @@ func messageLength(hosts []records.Host, limit int) int {
 	return limit
 }
 
-// turnedDown is told of a host that could not be sent, or was not taken.
+// turnedDown is called with a host that could not be sent, or was refused.
 type turnedDown func(records.Host, error)
 
-// send publishes hosts in one message. One that is too long, or that the
-// server refuses for what is in it, is halved until the hosts at fault are
-// alone; these it gives to single. It returns any other error.
+// send publishes hosts in one message. It halves a message that is too long, or that
+// the server refuses for its content, until the hosts at fault are alone, and gives
+// these to single. It returns any other error.
 func (p *publication) send(ctx context.Context, hosts []records.Host, single turnedDown) error {
 	err := p.target.exchange(ctx, p.key, hosts)
 	switch {
@@ -95,8 +94,8 @@ func (p *publication) refuse(host records.Host, err error) {
 	p.refused[host.Name] = &notTakenError{p.target.zone, p.target.server, host, err}
 }
 
-// mayNot stands in for refuse where it is not known whether host ever had what
-// is to be removed: a key that may not change that type has never set it.
+// mayNot stands in for refuse where it is not known whether host ever had the removed
+// type: a key that may not change that type has never set it.
 func (p *publication) mayNot(host records.Host, err error) {
 	if !isRefusal(err) {
 		p.refuse(host, err)
@@ -107,11 +106,10 @@ func (p *publication) mayNot(host records.Host, err error) {
 // is taken to refuse all.
 const probes = 32
 
-// probe keeps a key or zone that is set up wrongly from costing two messages
-// for each of a million hosts: as long as the server took nothing, it tries
-// some hosts at random, and returns an error when all of these are refused
-// too. Where few hosts are permitted this errs, but not for ever: the next
-// Publish tries others.
+// probe keeps a wrong key or zone from costing two messages for each of a million
+// hosts. As long as the server has taken nothing, it tries some hosts at random, and
+// returns an error if all of these are refused too. If only few hosts are permitted
+// this is wrong, but not for ever: the next Publish tries others.
 func (p *publication) probe(ctx context.Context, refusal error) error {
 	if p.accepted || len(p.hosts) <= hostsPerMessage {
 		return nil

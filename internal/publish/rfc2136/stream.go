@@ -16,11 +16,11 @@ import (
 
 // stream is a TCP connection to a name server, for one request at a time.
 //
-// The order of updates is what it guards. A server that was too slow may still
-// apply an update from its buffers long after the timeout, and, with a second
-// connection, after a newer one. So a connection with an update unanswered is
-// kept, and its answer awaited before anything else is sent, until the server
-// answers, the connection breaks, or the update's signature has expired.
+// It guards the order of updates. A server that was too slow may still apply an update
+// from its buffers long after the timeout, and, with a second connection, after a newer
+// one. So a connection with an unanswered update is kept, and its answer awaited before
+// anything else is sent, until the server answers, the connection breaks, or the
+// update's signature has expired.
 type stream struct {
 	server  string
 	timeout time.Duration // of one exchange, connecting included

@@ -101,7 +101,7 @@ func New(opts Options) (*Target, error) {
 	return r, err
 }
 
-// placeAmong notes which of the configured zones matter for r's own.
+// placeAmong notes which of the other configured zones lie below r's own.
 func (r *Target) placeAmong(zones []string) error {
 	same := 0
 	for _, z := range zones {

@@ -35,8 +35,8 @@ func withTypes(hosts []records.Host) (some []records.Host) {
 	return some
 }
 
-// removals are those of hosts, unless they were refused, that may once have
-// had type t, as hosts of which nothing but that is known.
+// removals are those of hosts, unless they were refused, that may once have had type t,
+// as hosts of which only that is known.
 func (p *publication) removals(hosts []records.Host, t records.Type) (maybe []records.Host) {
 	for _, h := range hosts {
 		if manages(h.Name, t) && h.Had.With(h.Records).Perhaps(t) && p.refused[h.Name] == nil {
@@ -46,7 +46,7 @@ func (p *publication) removals(hosts []records.Host, t records.Type) (maybe []re
 	return maybe
 }
 
-// notTakenError is a host that the name server, or the way to it, does not take.
+// notTakenError is a host that the name server refuses or cannot get.
 type notTakenError struct {
 	zone, server string
 	host         records.Host
