@@ -62,8 +62,8 @@ func CheckAddress(addr netip.Addr, private bool) error {
 	return nil
 }
 
-// checkSpecial is CheckAddress as it was before 0.1, whose stores may have the
-// addresses of subnets.
+// checkSpecial is CheckAddress without the rule about subnets: stores from before 0.1
+// may have such addresses.
 func checkSpecial(addr netip.Addr, private bool) error {
 	if !addr.IsValid() {
 		return fmt.Errorf("%w: there is none", ErrNotAddress)

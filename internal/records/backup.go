@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A backup is text: a first line, then changes in the form of Change, then a
-// last line that tells a whole backup from a torn one. First come the lines
-// of the log; then a StateLine for each host whose state the log does not give.
+// A backup is text: a first line, then changes in the form of Change, then a last line
+// that tells a complete backup from a torn one. First come the lines of the log; then a
+// StateLine for each host whose state does not follow from the log.
 const (
 	backupFirst = "# dnsgate backup, format 1\n"
 	backupLast  = "# end: %d lines, revision %d, crc32c %08x\n"
@@ -72,7 +72,7 @@ type BackupReader struct {
 	revision uint64 // the highest seen, then the backup's own
 }
 
-// BackupError is what is wrong with a backup's text.
+// BackupError is a fault of a backup's text.
 type BackupError struct {
 	Line int
 	Err  error
@@ -87,8 +87,8 @@ func NewBackupReader(r io.Reader) *BackupReader {
 	return &BackupReader{lines: bufio.NewReaderSize(r, longest)}
 }
 
-// Next returns the next change, one that a store can have come to, or io.EOF
-// once the whole backup was read. Faults of the text are *BackupError.
+// Next returns the next change, which must be possible in a store, or io.EOF once the
+// whole backup was read. Faults of the text are *BackupError.
 func (b *BackupReader) Next() (Change, error) {
 	text, err := b.read()
 	if err == nil && b.line == 1 {
@@ -118,7 +118,7 @@ func (b *BackupReader) Next() (Change, error) {
 	return c, nil
 }
 
-// BadLine says that the line that was read last is wrong.
+// BadLine says that the last line is wrong.
 func (b *BackupReader) BadLine(err error) error { return &BackupError{b.line, err} }
 
 // Revision is the store's, once Next has returned io.EOF.

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Change is what a transaction did to one host. Its text form is one line of
-// eight fields,
+// Change is the effect of a transaction on one host. Its text form is one line of eight
+// fields,
 //
 //	REVISION TIME HOST OLD NEW TTL KEY SOURCE
 //
@@ -71,7 +71,7 @@ func appendRecords(b []byte, records []Record) []byte {
 	return b
 }
 
-// ParseChange reads what AppendText wrote, and nothing else: whatever parses,
+// ParseChange reads the output of AppendText, and nothing else: a line that parses
 // formats to the same bytes.
 func ParseChange(line string) (Change, error) {
 	c, err := parseChange(line)
@@ -153,8 +153,8 @@ func parseRecord(part string) (r Record, err error) {
 	return r, nil
 }
 
-// CheckText says why text may not be a TXT value of dnsgate's: those are what
-// ACME uses (RFC 8555 section 8.4: base64url), and a little more.
+// CheckText says why text may not be a TXT value. Allowed is what ACME uses (RFC 8555
+// section 8.4: base64url), and a little more.
 func CheckText(text string) error {
 	if text == "" || len(text) > MaxText {
 		return fmt.Errorf("a TXT value has 1 to %d characters, this one %d", MaxText, len(text))
@@ -184,16 +184,16 @@ func checkWord(s string) error {
 	return nil
 }
 
-// maxRevision is what a change may have: no store has come so far, and revisions
-// must go on growing.
+// maxRevision is the largest revision of a change: no store has come so far, and
+// revisions must go on growing.
 const maxRevision = 1 << 53
 
 // maxExpires is the last second of the year 9999.
 const maxExpires = 253_402_300_799
 
-// Check says why a store cannot have come to c.
+// Check says why c is impossible in a store.
 func (c Change) Check() error {
-	if c.Revision == 0 || c.Revision > maxRevision/2 { // the store that takes it goes on from there
+	if c.Revision == 0 || c.Revision > maxRevision/2 { // the store that takes it goes on from that revision
 		return fmt.Errorf("revision %d, which no store has", c.Revision)
 	}
 	if year := c.Time.Year(); year < 1970 || year > 9998 {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// WithoutEnded is s for a process that ends no leases: what Hosts and Follow tell
-// lacks each record whose lease ended more than grace ago by this machine's clock.
+// WithoutEnded is s for a process that ends no leases: Hosts and Follow leave out each
+// record whose lease ended more than grace ago by this machine's clock.
 func WithoutEnded(s Store, grace time.Duration) Store { return unended{s, grace} }
 
 type unended struct {
@@ -82,7 +82,7 @@ func (f *unendedFollower) pass(u Update) Update {
 	return u
 }
 
-// ended tells of hosts whose leases have ended since.
+// ended returns hosts whose leases have ended since.
 func (f *unendedFollower) ended(ctx context.Context) (Update, error) {
 	if f.partial {
 		return Update{}, nil

@@ -12,18 +12,18 @@ type Follower interface {
 	Next(ctx context.Context) (Update, error)
 }
 
-// Update is a piece of what a follower learns. Pieces that belong together end
-// with one that has nothing Left; only then are all the hosts as they are at
-// its Revision, no transaction by half.
+// Update is a piece of a follower's news. Pieces that belong together end with one that
+// has nothing Left; only then are all the hosts as they are at its Revision, with no
+// transaction in part.
 type Update struct {
-	Whole    bool   // a picture begins: what is not in it is not in the store
+	Whole    bool   // a picture begins: hosts that are not in it are not in the store
 	Hosts    []Host // in no order; a later piece may have a newer state of the same host
-	Left     int    // at least 1 while pieces are to come: at most so many hosts are in them
+	Left     int    // at least 1 while pieces are to come; at most this many hosts are in them
 	Revision uint64 // reached when nothing is Left; before that, every host that comes twice has a later one
 }
 
-// Collect puts together what f tells until nothing is left: each host once. After
-// an error some of it is lost, and f of no further use.
+// Collect joins the pieces of f until nothing is left: each host once. After an error
+// some of it is lost, and f is of no further use.
 func Collect(ctx context.Context, f Follower) (Update, error) {
 	var all Update
 	var changed map[Name]int // the place of each host that may come twice

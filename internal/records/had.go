@@ -1,7 +1,7 @@
 package records
 
-// Had is the set of types that a host has or ever had, so that a publisher
-// touches no other: what the host never had may belong to somebody else.
+// Had is the set of types that a host has or ever had. A publisher touches no other
+// types: they may belong to somebody else.
 type Had uint8
 
 const (

@@ -50,7 +50,7 @@ const (
 	MaxTexts     = 32 // TXT values
 )
 
-// Type says which record r is.
+// Type is the type of r.
 func (r Record) Type() Type {
 	switch {
 	case !r.Addr.IsValid():
@@ -69,14 +69,14 @@ func (r Record) Value() string {
 	return r.Text
 }
 
-// Host is all that is known of one name. A host that went offline stays, with
-// no records, so that followers learn what to take away.
+// Host is all data of one name. A host that went offline stays, without records, so
+// that followers learn what to remove.
 type Host struct {
 	Name     Name
 	Revision uint64   // of the transaction that changed it last; 0: never written
 	Session  int64    // Unix microseconds when the session that wrote it began
 	TTL      uint32   // seconds
-	MadeBy   uint64   // which key's pattern made the name, as Maker tells; 0: none did, or it is not known
+	MadeBy   uint64   // which key's pattern made the name, as Maker tells; 0: none, or not known
 	Had      Had      // the types that it has or ever had; the store keeps it
 	Records  []Record // A before AAAA before TXT, each type in order of value
 }
@@ -98,14 +98,14 @@ func (h Host) Addresses() []netip.Addr {
 	return addrs
 }
 
-// Equal reports whether h and o would be published alike: the same name, TTL
-// and records; lease ends count, revisions do not.
+// Equal reports whether h and o would be published alike: same name, TTL and records.
+// Lease ends count, revisions do not.
 func (h Host) Equal(o Host) bool {
 	return h.Name == o.Name && h.TTL == o.TTL && slices.Equal(h.Records, o.Records)
 }
 
-// SameValues reports whether a and b, both sorted, differ at most in when their
-// leases end: that a lease was refreshed is no change.
+// SameValues reports whether a and b, both sorted, differ at most in the ends of their
+// leases: a refreshed lease is no change.
 func SameValues(a, b []Record) bool {
 	return slices.EqualFunc(a, b, func(a, b Record) bool { return a.Addr == b.Addr && a.Text == b.Text })
 }

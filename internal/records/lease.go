@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// lease says that a host may have a record to take away at end, Unix seconds.
-// It may be out of date: the host itself tells.
+// lease says that a host may have a record to remove at end, Unix seconds. It may be
+// out of date: the host itself decides.
 type lease struct {
 	end  int64
 	name Name
@@ -73,8 +73,8 @@ func firstExpiry(recs []Record) (end int64) {
 // leaseKey stands in the log where a key's fingerprint does otherwise.
 const leaseKey = "lease"
 
-// EndLeases takes records of s away when their time has come, until ctx ends.
-// One process does so for a store.
+// EndLeases removes records of s whose time has come, until ctx ends. One process does
+// so for a store.
 func EndLeases(ctx context.Context, s Store) {
 	var l leases
 	follower := s.Follow(0)
@@ -101,12 +101,12 @@ func EndLeases(ctx context.Context, s Store) {
 	}
 }
 
-// rested is how long changes gather before they are looked at: to be woken by
-// each costs a tenth of a commit's processor time. A lease lasts a second at
-// least, so none is missed.
+// rested is how long changes gather before they are looked at: waking up for each costs
+// a tenth of a commit's processor time. A lease lasts a second at least, so none is
+// missed.
 const rested = 250 * time.Millisecond
 
-// wait is how long not to look at the clock: until a lease ends, but a few
+// wait is how long until the next look at the clock: until a lease ends, but a few
 // seconds at most, because clocks jump.
 func (l *leases) wait(now time.Time) time.Duration {
 	const most = 5 * time.Second
@@ -117,8 +117,8 @@ func (l *leases) wait(now time.Time) time.Duration {
 	return min(most, max(first.Sub(now), 10*time.Millisecond))
 }
 
-// end ends every lease that is over at now, in transactions of up to 100 hosts.
-// Where one changed meanwhile, it reads them again.
+// end ends every lease that is over at now, in transactions of up to 100 hosts. It
+// reads hosts again that changed meanwhile.
 func (l *leases) end(ctx context.Context, s Store, now time.Time) error {
 	for {
 		names := l.due(now.Unix(), 100)

@@ -1,5 +1,5 @@
-// Package records is the words that all share: names, addresses, the record sets
-// of each host, changes and their text, and the Store that keeps them durably and
+// Package records has the words that all packages share: names, addresses, the record
+// sets of each host, changes and their text, and the Store that keeps them durably and
 // tells its followers of each change.
 package records
 

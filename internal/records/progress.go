@@ -9,7 +9,7 @@ type Progress struct {
 	Known         uint64        // the newest revision that the publisher has heard of
 	Pending       int           // hosts changed and not yet published, failed ones included
 	Failed        int           // hosts that the target refused, and that will be tried again
-	Kept          uint64        // the earliest revision of those of them that are to be taken away; 0: there is none
+	Kept          uint64        // the earliest revision of the failed hosts that are to be removed; 0: none is
 	PendingSince  time.Time     // when the oldest of them was heard of; zero: none is pending
 	LastError     string        // of the last round that failed, even in part; "" once all is published
 	LastErrorTime time.Time     // zero: never
@@ -17,10 +17,10 @@ type Progress struct {
 	Publications  uint64        // rounds that ended without a failure
 	Failures      uint64        // rounds that failed, even in part
 	LastDuration  time.Duration // of the last round
-	Errands       []Errand      // what follows a publication, and nobody waits for
+	Errands       []Errand      // work after a publication, which no client waits for
 }
 
-// Errand is how something went that a target does after it has published.
+// Errand is the state of work that a target does after it has published.
 type Errand struct {
 	Name          string    // "after ./to-secondaries", "notify 192.0.2.53:53"
 	LastDone      time.Time // zero: never yet

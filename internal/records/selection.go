@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Selection says which names are meant. It is data, so that a store can look
-// for them wherever it keeps them.
+// Selection says which names are meant. It is data, so that a store can look for them
+// anywhere.
 type Selection struct {
 	Names    []Name // these
 	Suffixes []Name // the hostnames below these, and their challenge names
@@ -16,10 +16,10 @@ type Selection struct {
 // All selects every name.
 var All = Selection{Glob: "*"}
 
-// Listed reports whether s is but a list of names.
+// Listed reports whether s is only a list of names.
 func (s Selection) Listed() bool { return len(s.Suffixes) == 0 && s.Glob == "" }
 
-// Matcher returns what reports whether a name is selected. What it costs for each
+// Matcher returns a function that reports whether a name is selected. Its cost for each
 // name does not grow with the names and suffixes of s. A malformed Glob selects
 // nothing.
 func (s Selection) Matcher() func(Name) bool {

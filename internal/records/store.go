@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Store is what is true. Name servers are projections of it.
+// Store holds the truth. Name servers are projections of it.
 //
-// Nothing here needs one file on one disk, so that a shared store can stand
-// behind it too: what may wait takes a context and returns an error, and what
-// is asked for is data. All methods are safe for concurrent use.
+// Nothing here needs one file on one disk, so that a shared store can stand behind it
+// too: methods that may wait take a context and return an error, and questions are
+// data. All methods are safe for concurrent use.
 type Store interface {
 	// Hosts reads the hosts with these names, in their order, all at one
 	// moment and never older than the last Commit that returned. A name that
@@ -33,11 +33,11 @@ type Store interface {
 	// before, perhaps to an earlier process; 0 begins with the whole.
 	Follow(after uint64) Follower
 
-	// History returns the last changes of the selected names, newest first, at
-	// most limit. How far back they go is the store's affair.
+	// History returns the last changes of the selected names, newest first, at most
+	// limit. The store decides how far back they go.
 	History(ctx context.Context, of Selection, limit int) ([]Change, error)
 
-	// Backup writes a consistent snapshot, history included.
+	// Backup writes a consistent snapshot, including the history.
 	Backup(ctx context.Context, w io.Writer) error
 
 	// Mark is the last one that a transaction set, or "".
@@ -86,25 +86,24 @@ type Picture interface {
 	Len() int
 }
 
-// Txn is all that one command changes, or a group of changes that were made
-// elsewhere.
+// Txn is all changes of one command, or a group of changes that were made elsewhere.
 type Txn struct {
 	Cause
-	Hosts  []Host  // the states to be, each host once; each Revision is the one that was read
+	Hosts  []Host  // the new states, each host once; each Revision is the one that was read
 	Causes []Cause // of each of Hosts, where they differ; nil: Cause is that of all
 	Mark   string  // a note that the store keeps with it, such as how far a follower has come; "": the old one stays
 }
 
-// Cause is what brought a change about.
+// Cause is the origin of a change.
 type Cause struct {
 	Time    time.Time // when
 	Session int64     // Unix microseconds when the session began; 0: none did it
-	Key     string    // fingerprint of the key, or who else did it
+	Key     string    // fingerprint of the key, or another author
 	Source  string    // address that the session came from, or "-"
 }
 
-// Check says why no store takes a change by c: what it says of a key or a source
-// could not be read again.
+// Check says why no store takes a change by c: its key or source could not be read
+// back.
 func (c Cause) Check() error {
 	for _, word := range []string{c.Key, c.Source} {
 		if err := checkWord(word); err != nil {

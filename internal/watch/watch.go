@@ -1,10 +1,9 @@
-// Package watch tells that files changed: replaced by a rename, written in
-// place, created, removed, or gone with their folder and back again.
+// Package watch reports that files changed: replaced by a rename, written in place,
+// created, removed, or gone with their folder and back again.
 //
-// fsnotify on the folders makes it quick, and polling makes it certain: where a
-// folder cannot be watched, or the file system or a symbolic link hides the
-// change, a look at every file finds it. It trusts nothing that a notification
-// says; each is only a reason to look.
+// fsnotify on the folders makes it quick, and polling makes it certain: where a folder
+// cannot be watched, or the file system or a symbolic link hides the change, a look at
+// every file finds it. A notification is never believed; it is only a reason to look.
 package watch
 
 import (
@@ -25,8 +24,7 @@ const (
 	// pollInterval is the time between two looks without a notification.
 	pollInterval = 500 * time.Millisecond
 
-	// With many files the looks are rarer, so that they take at most one part
-	// in so many of the time.
+	// With many files the looks are rarer: they take at most this part of the time.
 	unwatchedShare = 50
 	watchedShare   = 500
 )
@@ -47,9 +45,9 @@ type Watcher struct {
 	seen    picture
 }
 
-// New watches the files that the patterns (syntax of filepath.Match) name, now
-// or later; a malformed pattern names none. Every change after New returned is
-// told. Close must be called.
+// New watches the files that match the patterns (syntax of filepath.Match), now or
+// later; a malformed pattern matches none. It reports every change after New returned.
+// Close must be called.
 func New(patterns ...string) *Watcher {
 	w := build(patterns)
 	w.notify, _ = fsnotify.NewWatcher()
@@ -92,9 +90,9 @@ func Literal(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// Changed delivers a value after a change, within a second and usually within
-// 50 ms. Changes in quick succession are told once; the last of them is always
-// told after it was made. The channel is never closed.
+// Changed delivers a value after a change, within a second and usually within 50 ms.
+// Changes in quick succession are reported once; the last of them is always reported
+// after it was made. The channel is never closed.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
 // Close ends the watch and waits for its goroutine. It must be called once.
@@ -146,9 +144,9 @@ func (w *Watcher) run() {
 	}
 }
 
-// check looks at the files and tells a change. It returns false, having told
-// nothing, when files changed so recently that the next change might look the
-// same, unless it has to come to an end now.
+// check looks at the files and reports a change. It returns false, without a report, if
+// files changed a moment ago and the next change might look the same, unless it has to
+// come to an end now.
 func (w *Watcher) check(end bool) bool {
 	now := w.look()
 	if now.sum == w.seen.sum && !w.seen.unsettled {

@@ -14,18 +14,17 @@ import (
 	"dnsgate/internal/tinydns"
 )
 
-// afterTimeout is how long the command After may take. Nobody waits for it, but
-// the next one.
+// afterTimeout is how long the command After may take. Only its next run waits for it.
 const afterTimeout = 10 * time.Minute
 
-// afterwards is what happens once data.cdb was replaced.
+// afterwards is the work after data.cdb was replaced.
 type afterwards struct {
 	database    string // its path
 	after       *publish.Errand
 	secondaries []*secondary
 	log         *slog.Logger
 
-	last durable.Stamp // of the database that they know of
+	last durable.Stamp // of the database that the errands were told of
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -48,15 +47,15 @@ func newAfterwards(o Options) *afterwards {
 	return a
 }
 
-// published has all done that follows, if data.cdb is another now. hosts are those
-// that changed; if whole, or if none did, any zone may have.
+// published starts the errands, if data.cdb is another now. hosts are the changed ones;
+// if whole is set, or hosts is empty, any zone may have changed.
 func (a *afterwards) published(hosts []records.Host, whole bool, cuts func() (*tinydns.Cuts, error)) {
 	if a.after == nil && len(a.secondaries) == 0 {
 		return
 	}
 	now, err := durable.StampAt(a.database)
 	if err != nil || now == a.last {
-		return // a command makes it elsewhere, or there is nothing new
+		return // a command makes it elsewhere, or it is not new
 	}
 	a.last = now
 	if a.after != nil {
@@ -101,7 +100,7 @@ func (a *afterwards) states() (all []records.Errand) {
 	return all
 }
 
-// close ends it all, a command that runs too.
+// close ends all errands, and a command that runs.
 func (a *afterwards) close() {
 	a.stop()
 	a.running.Wait()

@@ -24,7 +24,7 @@ func (t *Target) Lacks(name records.Name) (why string, err error) {
 	return Zones{cuts}.Lacks(name), nil
 }
 
-// Zones are those that tinydns has.
+// Zones are those that tinydns serves.
 type Zones struct{ cuts *tinydns.Cuts }
 
 // Lacks says why tinydns does not answer for name with authority; "" if it does.
@@ -54,7 +54,7 @@ func (e databaseElsewhere) Error() string {
 	return "there is no " + e.path + " that tells which zones tinydns has; have rebuild make it, or ask the name server with verify"
 }
 
-// databaseCuts are those of the database at path, read again when it is another.
+// databaseCuts are those of the database at path, read again after it was replaced.
 type databaseCuts struct {
 	path string
 

@@ -13,11 +13,10 @@ import (
 	"dnsgate/internal/tinydns"
 )
 
-// Check reads what New and its first Publish, by the account of
-// serve, would read, and asks whether it could replace its files. It changes
-// nothing, and returns everything that is wrong, as "file:line: ..." where a
-// line is to blame; and the zones that tinydns has then, nil if that is not
-// known.
+// Check reads the files that New and its first Publish would read under the account of
+// serve, and asks whether it could replace them. It changes nothing. It returns every
+// fault, as "file:line: ..." if a line is to blame, and the zones that tinydns has
+// then, nil if they are not known.
 func Check(o Options, names []records.Name, serve durable.Account) (faults []error, zones *Zones) {
 	o, err := o.complete()
 	if err != nil {
@@ -47,7 +46,7 @@ func Check(o Options, names []records.Name, serve durable.Account) (faults []err
 		faults = append(faults, checkEdited(o, names)...)
 	}
 	if len(o.Rebuild) > 0 {
-		// Who knows what that reads; it made what is there.
+		// The command may read other files; only its result is known.
 		if cuts, _, err := readCuts(filepath.Join(o.Root, database)); err == nil {
 			zones = &Zones{cuts}
 		}
@@ -63,7 +62,7 @@ func Check(o Options, names []records.Name, serve durable.Account) (faults []err
 	return append(faults, wrong...), zones
 }
 
-// checkReplace tells why the account of serve could not replace the file, which
+// checkReplace explains why the account of serve could not replace the file, which
 // keeps its owner and group.
 func checkReplace(path string, serve durable.Account) error {
 	folder := filepath.Dir(path)
@@ -72,7 +71,7 @@ func checkReplace(path string, serve durable.Account) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil // serve makes it, or tells why not
+		return nil // serve makes it, or reports why not
 	}
 	if !serve.MayGive(info) {
 		return fmt.Errorf("%s: it belongs to %s, and %s could not replace it and keep that; run: chown %s %s", path, durable.Owner(info), serve, serve, path)
@@ -85,8 +84,8 @@ func isFolder(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// checkEdited reads the data file that dnsgate edits, and tells for which of
-// names it could not be edited.
+// checkEdited reads the data file that dnsgate edits, and reports the names for which
+// it could not be edited.
 func checkEdited(o Options, names []records.Name) (faults []error) {
 	data, _, err := readSettled(context.Background(), o.Path)
 	if err == nil && o.Write == "section" {
@@ -109,7 +108,7 @@ func checkSources(s *sources) (parts []*tinydns.Part, faults []error) {
 	for _, path := range paths {
 		c, _, err := s.compile(context.Background(), path)
 		if path == s.also && errors.Is(err, fs.ErrNotExist) {
-			continue // checkEdited tells it
+			continue // checkEdited reports it
 		}
 		if err != nil {
 			faults = append(faults, err)

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// command is one of the operator's. It is run without a shell, in the root,
-// with a small fixed environment; its output is logged.
+// command is a command of the operator's. It runs without a shell, in the root, with a
+// small fixed environment; its output is logged.
 type command struct {
-	what    string // which option says so, for errors
+	what    string // the option that names it, for errors
 	root    string
 	argv    []string
 	timeout time.Duration
 	log     *slog.Logger
 }
 
-// environment is all that the command finds there.
+// environment is the whole environment of the command.
 var environment = []string{
 	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	"HOME=/",
@@ -52,7 +52,7 @@ func (c command) run(ctx context.Context) error {
 	err := cmd.Run()
 	out.end()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it left a process behind that has our pipe
+		err = nil // it left a process behind that holds our pipe
 	}
 	if err == nil {
 		return nil

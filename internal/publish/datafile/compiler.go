@@ -27,7 +27,7 @@ type compiler struct {
 	root    string
 	file    *durable.Pair
 	sources *sources
-	lines   *tinydns.Builder // what the database is made of
+	lines   *tinydns.Builder // the content of the database
 	written bool             // by this process
 	serial  int64            // of what this process wrote last
 	stale   bool             // sources changed since the last build
@@ -36,8 +36,8 @@ type compiler struct {
 	zoned bool            // zones are those of parts
 	zones atomic.Pointer[tinydns.Cuts]
 
-	current bool             // the database is the one that lines told of last
-	changes []tinydns.Extent // all that this one differs in from the one before
+	current bool             // the database is the one of the last Changes
+	changes []tinydns.Extent // everything in which this one differs from the one before
 	known   bool             // changes are known
 }
 
@@ -78,8 +78,7 @@ func (c *compiler) build(ctx context.Context, written []string, begun []*durable
 	return nil
 }
 
-// next begins the next database, or returns nil if the one that is there is
-// right.
+// next begins the next database, or returns nil if the present one is right.
 func (c *compiler) next(ctx context.Context, written []string, whole bool) (*durable.File, error) {
 	parts, changed, err := c.sources.load(ctx)
 	if err != nil {
@@ -99,7 +98,7 @@ func (c *compiler) next(ctx context.Context, written []string, whole bool) (*dur
 // intact reports whether the database is still the one that was made last.
 func (c *compiler) intact() bool { return c.file.Intact() }
 
-// write writes the next database, unless what is there is just that. With
+// write writes the next database, unless the present one has the same content. With
 // again set, and if this process wrote before, it writes in any case.
 func (c *compiler) write(again bool) (*durable.File, error) {
 	current := c.current && !again
@@ -145,8 +144,8 @@ func patch(f *durable.File, lacks []tinydns.Extent) error {
 	return nil
 }
 
-// rewrite writes the database with the serial that it has. If that makes the
-// same bytes, nothing changed, and the serial need not grow. Else it returns
+// rewrite writes the database with the serial of the present one. If that makes the
+// same bytes, nothing has changed, and the serial need not grow. Otherwise it returns
 // no file.
 func (c *compiler) rewrite(serial int64) (f *durable.File, same bool, err error) {
 	f, err = c.create(serial)
@@ -176,8 +175,8 @@ func (c *compiler) create(serial int64) (*durable.File, error) {
 	return c.complete(f, serial, c.lines.WriteDatabase(f.File, uint32(serial)))
 }
 
-// complete gives f its modification time, which is the serial: that is how the
-// next run knows it, as with tinydns-data. err is what writing f came to.
+// complete gives f its modification time, which is the serial: the next run reads it
+// there, as with tinydns-data. err is the result of writing f.
 func (c *compiler) complete(f *durable.File, serial int64, err error) (*durable.File, error) {
 	if err == nil {
 		at := unix.NsecToTimeval(serial * 1e9)
@@ -202,10 +201,10 @@ func (c *compiler) lastSerial() (int64, error) {
 	return serialOf(info.ModTime().Unix()), nil
 }
 
-// nextSerial is later than the last one, whatever the clock says. tinydns-data
-// took the time of a source; it is not to go back behind that either. After
-// the last number it begins with the time again, which is later in the order
-// of serials (RFC 1982 section 3.2).
+// nextSerial is later than the last one, whatever the clock says. tinydns-data takes
+// the time of a source; the serial does not go back behind that either. After the last
+// number it begins with the time again, which is later in the order of serials (RFC
+// 1982 section 3.2).
 func (c *compiler) nextSerial(last int64) int64 {
 	next := max(time.Now().Unix(), last+1, serialOf(c.sources.newest()))
 	if next > math.MaxUint32 {

@@ -61,22 +61,22 @@ func (o *operatorFile) unchanged() bool {
 	return err == nil && (now == o.last || o.wrote(now))
 }
 
-// wrote reports whether a version of this stamp is the one that edit wrote:
-// under a name that nobody knew, so that not even a coarse clock can give its
-// stamp to somebody else's write.
+// wrote reports whether a version with this stamp is the one that edit wrote. It was
+// written under a name that nobody knew, so not even a coarse clock can give its stamp
+// to another write.
 func (o *operatorFile) wrote(at durable.Stamp) bool { return o.ours && at.SameWrite(o.last) }
 
-// edit replaces the file with what change makes of its content. It returns the
-// file's path if there was anything to change.
+// edit replaces the file with the result of change on its content. It returns the
+// file's path if anything changed.
 //
-// The file is looked at before it is replaced. Then the two versions are
-// exchanged (renameat2(2), RENAME_EXCHANGE), so that what was replaced can be
-// looked at too: if that is not what change was given, or if somebody still
-// writes to it, they are exchanged back at once, and change is made again on
-// what the editor wrote. A version that an editor made in the moment between
-// the two exchanges stays beside the file, and an error in the log names it. So
-// does the one that was put back, if somebody opened the file in that moment: he
-// may save what he read then, without the other editor's change.
+// The file is looked at before it is replaced. Then the two versions are exchanged
+// (renameat2(2), RENAME_EXCHANGE), so that the replaced version can be looked at too.
+// If it is not the one given to change, or if somebody still writes to it, the two are
+// exchanged back at once, and change runs again on the editor's version. A version that
+// an editor made in the moment between the two exchanges stays beside the file, and an
+// error in the log names it. So does the version that was put back, if somebody opened
+// the file in that moment: that person may save the text read then, without the other
+// editor's change.
 func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte, error)) ([]string, error) {
 	path, err := durable.Resolve(o.path)
 	if err != nil {
@@ -109,9 +109,9 @@ func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte
 	return nil, fmt.Errorf("%s: somebody else changes it all the time", path)
 }
 
-// recover looks at the versions that a run left which was killed around an
-// exchange. One that differs from the file only in what change makes of both
-// has nothing of the operator's that the file has not.
+// recover looks at the versions left by a run that was killed around an exchange. A
+// version that differs from the file only in dnsgate's own lines has nothing of the
+// operator's that the file lacks.
 func (o *operatorFile) recover(ctx context.Context, path string, change func(old []byte) ([]byte, error)) {
 	if o.kept {
 		return
@@ -138,8 +138,8 @@ type version struct {
 	stamp   durable.Stamp
 }
 
-// replace puts next in the place of base, and returns its stamp. It returns
-// false if an editor was quicker; the file is then as the editor left it.
+// replace puts next in the place of base, and returns its stamp. It returns false if an
+// editor was quicker; the file is then as the editor left it.
 func (o *operatorFile) replace(ctx context.Context, path string, base version, next []byte) (written durable.Stamp, done bool, err error) {
 	swap, err := prepare(path, next)
 	if err != nil {
@@ -171,15 +171,15 @@ func (o *operatorFile) replace(ctx context.Context, path string, base version, n
 	return written, true, os.Remove(swap)
 }
 
-// putBack puts the editor's version, at swap, back to path, where next is, and
-// removes that unless an editor has changed it already.
+// putBack puts the editor's version, at swap, back to path, where next is, and removes
+// next unless an editor has changed it already.
 func (o *operatorFile) putBack(ctx context.Context, swap, path string, next []byte) error {
 	editors, readErr := readFile(swap)
 	if err := exchange(swap, path); err != nil {
 		keep(swap, path, o.log, conflict, err)
 		return fmt.Errorf("putting back %s: %w", path, err)
 	}
-	pause.For(ctx, durable.StampStep) // for who has found next already, and opens it now
+	pause.For(ctx, durable.StampStep) // for a program that has found next already, and opens it now
 	if o.readers.seen() {
 		o.keepOverlooked(swap, path, editors, readErr)
 	}
@@ -191,8 +191,8 @@ func (o *operatorFile) putBack(ctx context.Context, swap, path string, next []by
 	return os.Remove(swap)
 }
 
-// keepOverlooked keeps a version of an editor's that has been put back, because
-// somebody opened the file when it was not there.
+// keepOverlooked keeps an editor's version that has been put back, because somebody
+// opened the file while that version was not there.
 func (o *operatorFile) keepOverlooked(swap, path string, editors []byte, err error) {
 	kept := strings.TrimSuffix(swap, swapSuffix) + ".overlooked" + keptSuffix
 	if err == nil {
@@ -246,10 +246,9 @@ func exchangeByLink(a, b string) error {
 	return os.Rename(old, a)
 }
 
-// untouched reports whether the file at path is still the version base, and
-// nobody can write to it any more. The stamp is looked at first, for each moment
-// counts: while an editor's version is not in its place, whoever reads the file
-// does not see it.
+// untouched reports whether the file at path is still the version base, and nobody can
+// write to it any more. It looks at the stamp first, because each moment counts: while
+// an editor's version is not in its place, readers of the file do not see it.
 func untouched(ctx context.Context, path string, base version) bool {
 	if at, err := durable.StampAt(path); err != nil || !at.SameWrite(base.stamp) {
 		return false
@@ -263,7 +262,7 @@ func untouched(ctx context.Context, path string, base version) bool {
 	case opened:
 		return false
 	case unknown:
-		pause.For(ctx, durable.StampStep) // who opened it before the exchange may still write
+		pause.For(ctx, durable.StampStep) // a program that opened it before the exchange may still write
 	}
 	now, err := readAll(f)
 	return err == nil && bytes.Equal(now, base.content)
@@ -271,7 +270,7 @@ func untouched(ctx context.Context, path string, base version) bool {
 
 const conflict = "a change that somebody made to a file at the same moment could not be merged; that version is kept"
 
-// keep lets a version that could not be merged stay, and tells the operator.
+// keep keeps a version that could not be merged, and tells the operator.
 func keep(swap, path string, log *slog.Logger, why string, err error) {
 	kept := strings.TrimSuffix(strings.TrimSuffix(swap, oldSuffix), swapSuffix) + keptSuffix
 	if renameErr := os.Rename(swap, kept); renameErr != nil {

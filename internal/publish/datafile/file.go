@@ -25,8 +25,8 @@ type fileWriter struct {
 	next    *durable.File    // to be committed; nil: none
 }
 
-// linesAtOnce is of how many hosts lines are made before they are compiled: those of a
-// million take 75 MB.
+// linesAtOnce is the number of hosts whose lines are made before they are compiled. The
+// lines of a million would take 75 MB.
 const linesAtOnce = 1 << 16
 
 func newFileWriter(path string, form lineForm, lines *tinydns.Builder) *fileWriter {
@@ -92,7 +92,7 @@ func (w *fileWriter) begin() (f *durable.File, err error) {
 	return f, nil
 }
 
-// sameContent reports whether the file at path holds just what write writes.
+// sameContent reports whether the file at path holds exactly the output of write.
 func sameContent(path string, write func(io.Writer) error) (bool, error) {
 	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -113,7 +113,7 @@ func sameContent(path string, write func(io.Writer) error) (bool, error) {
 
 var errDiffers = errors.New("the content differs")
 
-// comparer compares what is written to it with a file.
+// comparer compares its input with a file.
 type comparer struct {
 	file *os.File
 	buf  []byte

@@ -10,8 +10,7 @@ import (
 // speaks UDP without EDNS, and no TCP (RFC 1035 section 4.2.1).
 const maxUDP = 512
 
-// Fits is an error if the TXT records of h are more than tinydns can
-// answer.
+// Fits is an error if the TXT records of h do not fit into an answer of tinydns.
 func Fits(h records.Host) error {
 	const (
 		header   = 12

@@ -9,8 +9,7 @@ import (
 	"strings"
 )
 
-// zoneLines are the first bytes of lines that an operator writes, and dnsgate
-// never does.
+// zoneLines are the first bytes of lines that operators write and dnsgate never does.
 const zoneLines = ".&Z=@C^S%"
 
 // checkOwned refuses a file that holds an operator's zone: the write mode file

@@ -26,13 +26,13 @@ type hostsWriter struct {
 	folder string
 	form   lineForm
 	lines  *tinydns.Builder // all lines, for the compiler
-	// empty leaves the file of a host without records there, empty: make
-	// must see that it changed, and may have its name in a Makefile.
+	// empty keeps the file of a host without records, empty: make must see that it
+	// changed, and may have its name in a Makefile.
 	empty bool
 
 	hosts   map[records.Name][]records.Host // by hostname, those with records, by name
 	written ledger                          // files that dnsgate has made
-	again   bool                            // this process has written all once
+	again   bool                            // this process has written all of them once
 }
 
 func newHostsWriter(folder string, form lineForm, lines *tinydns.Builder, empty bool) *hostsWriter {
@@ -105,8 +105,8 @@ func (w *hostsWriter) put(h records.Host) {
 	w.hosts[h.Name.Host()] = all
 }
 
-// claim notes the files to be made. For a whole write it adds to touched the
-// files of hosts that the store does not know any more.
+// claim notes the files to be made. For a whole write it adds to touched the files of
+// hosts that the store no longer knows.
 func (w *hostsWriter) claim(touched map[records.Name]bool, whole bool) error {
 	var names []string
 	for name := range touched {
@@ -164,8 +164,7 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 	return written, refused, err
 }
 
-// begin begins the new file of a hostname, or its removal, unless it is right as
-// it is.
+// begin begins the new file of a hostname, or its removal, unless it is right already.
 func (w *hostsWriter) begin(folder *durable.Folder, batch *durable.Batch, name records.Name, again bool) (begun bool, err error) {
 	var content []byte
 	for _, h := range w.hosts[name] {
@@ -186,7 +185,7 @@ func (w *hostsWriter) begin(folder *durable.Folder, batch *durable.Batch, name r
 	return true, batch.Replace(string(name), content, 0o644)
 }
 
-// apply gives the compiler the lines of the hosts whose files have them.
+// apply gives the compiler the lines of hosts whose files hold them.
 func (w *hostsWriter) apply(hosts []records.Host, touched map[records.Name]bool, files publish.HostErrors, whole bool) error {
 	refused := make(publish.HostErrors)
 	served := make([]records.Host, 0, len(hosts))
@@ -210,9 +209,9 @@ func (w *hostsWriter) apply(hosts []records.Host, touched map[records.Name]bool,
 	return nil
 }
 
-// hasContent reports whether a file of the folder has this content. What is no
-// regular file of its own, such as a link or a FIFO, is an error: somebody put
-// it there to have another file replaced, or to be waited for.
+// hasContent reports whether a file of the folder has this content. Anything but a
+// regular file of its own, such as a link or a FIFO, is an error: somebody put it there
+// to have another file replaced, or to make dnsgate wait.
 func hasContent(folder *durable.Folder, name string, content []byte) (same, missing bool, err error) {
 	f, err := folder.OpenRegular(name, os.O_RDONLY, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,9 +12,9 @@ import (
 	"dnsgate/internal/durable"
 )
 
-// ledger is a durable set of words that a writer has to remember across runs,
-// so that it takes away only what it once wrote. It is a file of lines beside
-// what it is about. Losing it loses nothing but that knowledge.
+// ledger is a durable set of words that a writer has to remember across runs, so that
+// it removes only what it once wrote. It is a file of lines beside its subject. Losing
+// it loses nothing but that knowledge.
 type ledger struct {
 	path  string
 	words map[string]bool // nil: not read yet
@@ -72,8 +72,8 @@ func (l *ledger) add(words []string) error {
 	return nil
 }
 
-// read takes the words that the file has. A last line that a crash cut short
-// is a word that nobody asks for.
+// read reads the words of the file. A last line that a crash cut short is a word that
+// nobody asks for.
 func (l *ledger) read() error {
 	if l.words != nil {
 		return nil
@@ -106,7 +106,7 @@ func (l *ledger) read() error {
 	return nil
 }
 
-// keep replaces the words by those that wanted wants.
+// keep drops the words that wanted does not want.
 func (l *ledger) keep(wanted func(word string) bool) error {
 	if err := l.read(); err != nil {
 		return err

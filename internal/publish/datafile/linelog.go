@@ -9,7 +9,7 @@ import (
 const (
 	maxOutputLine  = 1024 // bytes of a line that are logged
 	maxOutputLines = 1000 // that are logged of one run
-	toldLines      = 2    // that are told to who waits: make's last one only says that it failed
+	toldLines      = 2    // that the client's error quotes: make's last one only says that it failed
 )
 
 // lineLog logs what a command prints, line by line.

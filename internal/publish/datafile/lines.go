@@ -5,14 +5,14 @@ import (
 	"dnsgate/internal/tinydns"
 )
 
-// lineForm is how records become data lines.
+// lineForm is the form of data lines.
 type lineForm struct {
 	dialect tinydns.Dialect
 }
 
-// append appends the lines of h's records. A record with an end has it in its
-// line (time to die) only where the TTL is 0: tinydns counts the TTL down by
-// itself then. Otherwise the store takes the record away in time.
+// append appends the lines of h's records. A line has the end of its record (time to
+// die) only if the TTL is 0: tinydns then counts the TTL down by itself. Otherwise the
+// store removes the record in time.
 func (f lineForm) append(dst []byte, h records.Host) []byte {
 	for _, r := range h.Records {
 		if r.Type() == records.TXT {

@@ -16,14 +16,14 @@ const (
 	// packet may be lost.
 	questions = 3
 
-	// maxSilent is after how many zones without an answer a server counts as away.
-	// With fewer it may be one that is silent only about zones that it does not
-	// have, as tinydns is.
+	// maxSilent is the number of zones without an answer after which a server counts as
+	// away. Fewer silent zones may mean a server that says nothing about zones that it
+	// does not have, as tinydns does.
 	maxSilent = 8
 )
 
-// Live asks server, HOST:PORT, for the SOA of each zone and returns what is wrong.
-// Nothing is changed by that.
+// Live asks server, HOST:PORT, for the SOA of each zone and returns the faults. It
+// changes nothing.
 func (z *Zones) Live(ctx context.Context, server string) (faults []error) {
 	zones := z.cuts.Zones(time.Now())
 	if len(zones) == 0 {

@@ -11,7 +11,7 @@ import (
 	"dnsgate/internal/durable"
 )
 
-// lockName is the file in the root that says who writes there.
+// lockName is the file in the root that names the process which writes there.
 const lockName = ".dnsgate.lock"
 
 // rootLock keeps a second dnsgate from writing to the same root. The kernel
@@ -21,8 +21,8 @@ type rootLock struct {
 	file *os.File // nil: not held
 }
 
-// hold makes sure that the lock is held: the root may have vanished and come
-// back since. anew is true if it was not held before.
+// hold makes sure that the lock is held: the root may have vanished and come back
+// since. anew is true if the lock was not held before.
 func (l *rootLock) hold() (anew bool, err error) {
 	path := filepath.Join(l.root, lockName)
 	if l.file != nil {
@@ -53,11 +53,10 @@ func (l *rootLock) hold() (anew bool, err error) {
 	return true, nil
 }
 
-// nameHolder writes this process's number into the lock file, a hint for
-// people. The file is not kept open for writing, so that the file system can
-// be made read-only. It is opened again by its descriptor, because its name
-// may lead to another file by now; and one that is too long for a lock file, or
-// has another name, is somebody else's and left alone.
+// nameHolder writes this process's number into the lock file, as a hint for people. The
+// file is not kept open for writing, so that the file system can be made read-only. It
+// is opened again by its descriptor, because its name may lead to another file by now.
+// A file that is too long for a lock file, or has another name, is not ours and stays.
 func nameHolder(file *os.File) {
 	info, err := file.Stat()
 	if err != nil || info.Size() > maxHolder || info.Sys().(*syscall.Stat_t).Nlink != 1 {
@@ -75,7 +74,8 @@ func nameHolder(file *os.File) {
 // maxHolder is the length, in bytes, of the longest line in a lock file.
 const maxHolder = 16
 
-// errAnotherDnsgate is wrapped by hold's error if the lock is held by who may.
+// errAnotherDnsgate is wrapped by hold's error if another dnsgate of this user or root
+// holds the lock.
 var errAnotherDnsgate = errors.New("another dnsgate")
 
 // holder is the number of the process that a lock file names, or "".
@@ -89,8 +89,8 @@ func holder(file *os.File) string {
 	return pid
 }
 
-// isDnsgate reports whether a process is of this program, and root's or this
-// user's own. Others may hold the lock too, and write into its file what they like.
+// isDnsgate reports whether a process is of this program, and root's or this user's
+// own. Others may hold the lock too, and write anything into its file.
 func isDnsgate(pid string) bool {
 	ours, err := os.ReadFile("/proc/self/comm")
 	if err != nil || pid == "" {

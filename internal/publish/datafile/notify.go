@@ -16,15 +16,15 @@ import (
 // notifyTimeout is how long a secondary may take for its answer.
 const notifyTimeout = 3 * time.Second
 
-// secondary is a name server that is told of the zones whose data changed, by
-// NOTIFY (RFC 1996). One that does not answer is told again later; what it answers
-// ends the matter, because a later NOTIFY would say the same.
+// secondary is a name server that gets a NOTIFY (RFC 1996) for the zones whose data
+// changed. A server that does not answer is told again later. Any answer ends the
+// matter, because a later NOTIFY would say the same.
 type secondary struct {
 	*publish.Errand
 	server string // "HOST:PORT"
 
 	mu    sync.Mutex
-	zones map[string]struct{} // still to be told of
+	zones map[string]struct{} // still to be notified of
 }
 
 func newSecondary(server string, o Options) *secondary {
@@ -33,7 +33,7 @@ func newSecondary(server string, o Options) *secondary {
 	return s
 }
 
-// changed has the secondary told of zones.
+// changed queues zones for the secondary.
 func (s *secondary) changed(zones []string) {
 	s.keep(zones...)
 	if len(zones) > 0 {
@@ -49,7 +49,7 @@ func (s *secondary) keep(zones ...string) {
 	}
 }
 
-// next takes a zone off those to be told of.
+// next takes a zone off the queue.
 func (s *secondary) next() (zone string, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

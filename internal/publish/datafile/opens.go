@@ -6,9 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opens tells whether anybody opened a file meanwhile (inotify(7)). It belongs
-// to one goroutine. Where the kernel has no more of these to give, it tells of
-// nobody.
+// opens notices whether anybody opened a file meanwhile (inotify(7)). It belongs to one
+// goroutine. If the kernel grants no inotify instance, it notices nobody.
 type opens struct {
 	fd    int // 0: none yet
 	watch int // -1: no file
@@ -39,8 +38,7 @@ func (o *opens) end() {
 	}
 }
 
-// seen reports whether somebody opened the file since begin, or since it was
-// asked last.
+// seen reports whether somebody opened the file since begin, or since the last call.
 func (o *opens) seen() bool {
 	seen := false
 	var events [4096]byte

@@ -25,12 +25,12 @@ type Options struct {
 	After   []string      // command and arguments, run when data.cdb was replaced; none: nothing
 	Notify  []string      // "HOST:PORT" of secondaries that are told of zones that changed
 
-	// Location, with Write "rewrite", is the one whose lines are dnsgate's;
-	// "-": lines without one; "": any, if those of a host do not differ by it.
+	// Location, with Write "rewrite", is the location whose lines are dnsgate's; "-":
+	// lines without one; "": any, if those of a host do not differ by it.
 	Location string
 
-	// Place is how an error begins that an option is to blame for, such as
-	// "root" or "sources[1]"; nil: with that.
+	// Place begins the errors that an option is to blame for, given its name, such as
+	// "root" or "sources[1]"; nil: the name itself.
 	Place func(option string) string
 
 	Logger *slog.Logger // nil: the default one
@@ -80,7 +80,7 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Write == "file" {
 		for _, pattern := range patterns {
-			// The file that dnsgate replaces would be the one that the operator writes.
+			// The file that dnsgate replaces would be the operator's own.
 			if path, literal := unpattern(pattern); literal && sameFile(filepath.Clean(path), o.Path) {
 				return o, fmt.Errorf("path is %s, which is among sources too; the write mode file replaces all of it: give path another name, or write section or rewrite", o.Path)
 			}

@@ -20,7 +20,7 @@ import (
 type rebuild struct {
 	command
 	sources *sources
-	own     func() string // a file that dnsgate writes; "" if there is none
+	own     func() string // a file that dnsgate writes; "" if it writes none
 
 	database databaseCuts
 
@@ -51,15 +51,15 @@ func (r *rebuild) build(ctx context.Context, written []string, begun []*durable.
 	}
 	r.ran = false
 	if own := r.own(); len(written) == 0 && own != "" {
-		// A source was edited perhaps in the tick in which make last ran, and
-		// is not newer than what it made; a file of dnsgate's own shall be.
+		// A source was perhaps edited in the tick in which make last ran, and is not
+		// newer than make's result. A file of dnsgate's own is made newer.
 		written = []string{own}
 	}
 	if err := r.refresh(ctx, written); err != nil {
 		return err
 	}
-	// Once more where a source changed during the run: somebody may have done
-	// it, too late for the command to see.
+	// It runs once more if a source changed during the run: the change may have come
+	// too late for the command to see.
 	for again, tries := true, 0; again && tries < 2; tries++ {
 		if before, err = r.sources.stamps(); err != nil {
 			return err
@@ -79,8 +79,8 @@ func (r *rebuild) build(ctx context.Context, written []string, begun []*durable.
 	return nil
 }
 
-// learn notes the sources that changed during a run: they are what the command
-// makes, as make does with data. It reports whether that is news.
+// learn notes the sources that changed during a run: the command itself makes them, as
+// make does with data. It reports whether that is news.
 func (r *rebuild) learn(before, after map[string]durable.Stamp) (news bool) {
 	if r.products == nil {
 		r.products = make(map[string]struct{})
@@ -90,7 +90,7 @@ func (r *rebuild) learn(before, after map[string]durable.Stamp) (news bool) {
 			continue
 		}
 		news = true
-		if path == r.sources.also { // ours and the operator's, never made
+		if path == r.sources.also { // dnsgate's and the operator's, which no command makes
 			after[path] = before[path]
 			continue
 		}
@@ -103,9 +103,9 @@ func (r *rebuild) learn(before, after map[string]durable.Stamp) (news bool) {
 // went back.
 const farFuture = 2 * time.Second
 
-// refresh makes each written file newer than all that the last run made, for
-// make, which compares times that are coarse: two changes within a tick of the
-// clock, or a clock that went back, would leave the second one unnoticed.
+// refresh makes each written file newer than all results of the last run, for make,
+// which compares coarse times: two changes within a tick of the clock, or a clock that
+// went back, would leave the second one unnoticed.
 func (r *rebuild) refresh(ctx context.Context, written []string) error {
 	newest := r.ended
 	for _, name := range []string{database, "data"} {
@@ -116,7 +116,7 @@ func (r *rebuild) refresh(ctx context.Context, written []string) error {
 		}
 		at, now := info.ModTime(), time.Now()
 		if name == database && at.After(now.Add(farFuture)) {
-			at = now.Add(-time.Second) // or it would be newer than all that is made of it
+			at = now.Add(-time.Second) // or it would be newer than everything made from it
 			if err := os.Chtimes(path, time.Time{}, at); err != nil {
 				return err
 			}

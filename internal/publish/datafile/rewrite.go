@@ -119,7 +119,7 @@ func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole b
 	return written, nil
 }
 
-// remember notes which types of hosts have had a value from dnsgate.
+// remember notes the types of hosts that have had a value from dnsgate.
 func (w *rewriteWriter) remember(hosts []records.Host) error {
 	var given []string
 	for _, h := range hosts {
@@ -171,8 +171,8 @@ func (w *rewriteWriter) change(data []byte) ([]byte, error) {
 	return out, nil
 }
 
-// keep finds the lines that have one of their host's values already: those of
-// other lines do not move there, and so no PTR record changes for it.
+// keep finds the lines that already have one of their host's values. The values of
+// other lines do not move there, so no PTR record changes for them.
 func (w *rewriteWriter) keep(data []byte) {
 	for i := range w.found {
 		l := &w.found[i]

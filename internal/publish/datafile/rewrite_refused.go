@@ -11,8 +11,8 @@ import (
 	"dnsgate/internal/tinydns"
 )
 
-// look brings refused up to date: after a change of dnsgate's own only the
-// hosts that were given, and those refused before, can have become others.
+// look brings refused up to date. After a change of dnsgate's own, only the given hosts
+// and those refused before can differ.
 func (w *rewriteWriter) look(hosts []records.Host, whole bool) {
 	before := w.refused
 	w.refused = make(publish.HostErrors)
@@ -38,8 +38,8 @@ func (w *rewriteWriter) look(hosts []records.Host, whole bool) {
 	}
 }
 
-// missing is an error if the file has no lines for h, or too few, or lines
-// that one address cannot be right for.
+// missing is an error if the file has no lines for h, or too few, or lines for which
+// one address cannot be right.
 func (w *rewriteWriter) missing(h *rewritten) error {
 	if h.pass == w.pass && h.views.Differ() {
 		return h.views.Error(w.file.path, string(h.host.Name))
@@ -61,8 +61,8 @@ func (w *rewriteWriter) missing(h *rewritten) error {
 	return nil
 }
 
-// differing tells which of names have lines in data that one address cannot be
-// right for.
+// differing reports which of names have lines in data for which one address cannot be
+// right.
 func (w *rewriteWriter) differing(data []byte, names []records.Name) (wrong []*tinydns.ViewsError) {
 	for _, name := range names {
 		w.hosts[name] = &rewritten{host: records.Host{Name: name}}

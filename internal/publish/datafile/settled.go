@@ -28,7 +28,7 @@ func openRegular(path string) (*os.File, error) {
 	return durable.OpenRegular(path, os.O_RDONLY, 0)
 }
 
-// openness is whether somebody has a file open for writing.
+// openness says whether somebody has a file open for writing.
 type openness int
 
 const (
@@ -52,8 +52,7 @@ func openForWriting(f *os.File) openness {
 	return unknown
 }
 
-// readSettled reads a file that nobody is writing to, and waits a while for
-// that.
+// readSettled reads a file once nobody is writing to it; it waits a while for that.
 func readSettled(ctx context.Context, path string) ([]byte, durable.Stamp, error) {
 	for deadline := time.Now().Add(editorPatience); ; pause.For(ctx, glance) {
 		if err := ctx.Err(); err != nil {
@@ -85,8 +84,8 @@ func readOnce(path string) ([]byte, durable.Stamp, error) {
 	case opened:
 		return nil, durable.Stamp{}, nil
 	case unknown:
-		// Only a version that has been left alone for a moment is told from
-		// the next one by its stamp.
+		// A stamp tells a version from the next one only if the version has been left
+		// alone for a moment.
 		if age := time.Since(info.ModTime()); age >= 0 && age < durable.StampStep {
 			return nil, durable.Stamp{}, nil
 		}
@@ -102,13 +101,13 @@ func readOnce(path string) ([]byte, durable.Stamp, error) {
 	return content, at, nil
 }
 
-// maxEdited is the size, in bytes, of the largest file that dnsgate edits: it is
-// held several times while that is done. A million hosts take half of it.
+// maxEdited is the size, in bytes, of the largest file that dnsgate edits: several
+// copies of it are in memory meanwhile. A million hosts take half of it.
 const maxEdited = 128 << 20
 
-// readAll reads f from its start to its end; the result is never nil without
-// an error. A file larger than maxEdited is one, and so is a line longer than
-// tinydns.MaxLine: then it is read no further, whatever size it says it has.
+// readAll reads f from its start to its end; without an error the result is never nil.
+// A file larger than maxEdited is an error, and so is a line longer than
+// tinydns.MaxLine: it then reads no further, whatever size the file claims.
 func readAll(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -21,10 +21,10 @@ import (
 // compiled until it changes.
 type sources struct {
 	patterns []string                 // absolute; the files of a pattern are in order of name
-	place    func(string) string      // how an error begins that "sources[i]" is to blame for
+	place    func(string) string      // begins the errors that "sources[i]" is to blame for
 	also     string                   // a path that comes last if no pattern matches it; "": none
-	except   func(path string) bool   // files that are none of them, though a pattern matches
-	wrote    func(durable.Stamp) bool // tells a version that dnsgate itself wrote; nil: there is none
+	except   func(path string) bool   // files that are no sources, though a pattern matches
+	wrote    func(durable.Stamp) bool // recognizes a version that dnsgate itself wrote; nil: it writes none
 	builds   bool                     // a command makes some of them: they may be missing
 	dialect  tinydns.Dialect
 
@@ -39,8 +39,8 @@ type compiledSource struct {
 	part  *tinydns.Part
 }
 
-// load compiles what changed, and returns all parts in order. A source that is
-// wrong, or named without a pattern and missing, is an error.
+// load compiles changed sources, and returns all parts in order. A faulty source is an
+// error, and so is a missing one that is named without a pattern.
 func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool, err error) {
 	if s.compiled == nil {
 		s.compiled = make(map[string]compiledSource)
@@ -65,9 +65,9 @@ func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool
 	return parts, changed, nil
 }
 
-// find lists the files that the patterns name, each once, and what is wrong with
-// those named without a pattern. As in a shell, a pattern does not match a
-// hidden file unless it begins with a dot.
+// find lists the files that match the patterns, each once, and the faults of those
+// named without a pattern. As in a shell, a pattern does not match a hidden file unless
+// it begins with a dot.
 func (s *sources) find() (paths []string, faults []error) {
 	seen := make(map[string]bool)
 	for i, pattern := range s.patterns {
@@ -133,8 +133,8 @@ func sameFile(path, other string) bool {
 	return errA == nil && errB == nil && os.SameFile(a, b)
 }
 
-// compile returns what is known of a source if that is still true, or else
-// reads it again.
+// compile returns the known part of a source if it is still true, or else reads the
+// source again.
 func (s *sources) compile(ctx context.Context, path string) (c compiledSource, anew bool, err error) {
 	known, ok := s.compiled[path]
 	now, err := durable.StampAt(path)

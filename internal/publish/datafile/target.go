@@ -1,6 +1,6 @@
 // Package datafile publishes to tinydns: it writes the store's hosts into the
-// operator's data files, in one of four ways, and has data.cdb built of them. It
-// trusts those files to be the operator's, never to be whole.
+// operator's data files, in one of four ways, and has data.cdb built from them. It
+// trusts those files to be the operator's, but never to be complete.
 package datafile
 
 import (
@@ -41,37 +41,37 @@ type Target struct {
 
 // writer brings dnsgate's lines into the operator's files.
 type writer interface {
-	// write is what publish.Target.Publish is to the files. It returns those that it
-	// wrote, also beside an error.
+	// write is the files' part of publish.Target.Publish. It returns the written files,
+	// also beside an error.
 	write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error)
 
-	// begun gives away those of the files that are still to be committed.
+	// begun hands over the files that are still to be committed.
 	begun() []*durable.File
 
-	// sweep removes what a run that was killed left behind.
+	// sweep removes leftovers of a run that was killed.
 	sweep()
 
-	// close removes what is kept beside the files for the next time.
+	// close removes the files that are kept beside others for the next time.
 	close()
 }
 
-// atOnce is of writers that commit what they write at once.
+// atOnce is part of writers that commit at once.
 type atOnce struct{}
 
 func (atOnce) begun() []*durable.File { return nil }
 func (atOnce) close()                 {}
 
-// builder makes data.cdb of the files.
+// builder makes data.cdb from the files.
 type builder interface {
-	// build commits the files that were begun, in any case, and brings
-	// data.cdb up to date. written are the files that were written since it
-	// last was; whole says to make it anew in any case.
+	// build commits the files that were begun, in any case, and brings data.cdb up to
+	// date. written are the files written since its last call; whole asks for a new
+	// database in any case.
 	build(ctx context.Context, written []string, begun []*durable.File, whole bool) error
 
-	// sweep removes what a run that was killed left behind.
+	// sweep removes leftovers of a run that was killed.
 	sweep()
 
-	// close removes what is kept beside the files for the next time.
+	// close removes the files that are kept beside others for the next time.
 	close()
 
 	// cuts are those of data.cdb as it was built last. Any goroutine may call it.
@@ -98,7 +98,7 @@ func New(o Options) (*Target, error) {
 	switch _, err := t.lock.hold(); {
 	case errors.Is(err, errAnotherDnsgate):
 		return nil, fmt.Errorf("tinydns: %w", err)
-	case err != nil: // of who may write to root; Publish tells, and tries again
+	case err != nil: // other users may write to root; Publish reports it, and tries again
 		o.Logger.Error("tinydns is not published to until this is mended", "error", err)
 	}
 	if o.Write == "hosts" {
@@ -122,9 +122,8 @@ func New(o Options) (*Target, error) {
 // glanceInterval is the time between two looks at the database.
 const glanceInterval = 500 * time.Millisecond
 
-// watch tells when the sources changed, or when somebody else took the database
-// away or put another in its place: then it is not published any more what
-// was.
+// watch reports when the sources changed, and when somebody else removed or replaced
+// the database: the published data is then no longer served.
 func (t *Target) watch() {
 	ticker := time.NewTicker(glanceInterval)
 	defer ticker.Stop()
@@ -145,8 +144,8 @@ func (t *Target) watch() {
 	}
 }
 
-// disturbed reports, once, that the database that dnsgate compiled is gone. A
-// command's is its own: it may change when it will.
+// disturbed reports, once, that the database that dnsgate compiled is gone. A command's
+// database may change at any time.
 func (t *Target) disturbed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -32,16 +32,16 @@ const (
 	maxValue = 64
 )
 
-// Verifier is a publish.Verifier that asks a name server over DNS. Each command
-// asks for itself, while it waits: a host that is not served holds nobody else up.
+// Verifier is a publish.Verifier that asks a name server over DNS. Each command asks
+// for itself while it waits: a host that is not served holds nobody else up.
 type Verifier struct {
 	server  string // host:port
 	timeout time.Duration
 	hosts   func(context.Context, []records.Name) ([]records.Host, error)
 }
 
-// NewVerifier makes a Verifier of server, HOST:PORT, which has timeout to serve
-// a host as it is stored then. hosts reads that.
+// NewVerifier makes a Verifier of server, HOST:PORT, which has timeout to serve a host
+// as stored. hosts reads the stored state.
 func NewVerifier(server string, timeout time.Duration, hosts func(context.Context, []records.Name) ([]records.Host, error)) (*Verifier, error) {
 	if _, _, err := net.SplitHostPort(server); err != nil {
 		return nil, fmt.Errorf("verify is %q, not an address and a port, such as 127.0.0.1:53", server)
@@ -117,8 +117,8 @@ func setOf(h records.Host, t records.Type) []string {
 	return values
 }
 
-// wildcard reports whether served is what the server says of any name beside
-// this one: then the name itself is gone.
+// wildcard reports whether served is also the server's answer for any sibling of this
+// name: then the name itself is gone.
 func (v *Verifier) wildcard(ctx context.Context, name records.Name, t records.Type, served []string) bool {
 	_, parent, _ := strings.Cut(string(name), ".")
 	other := "dnsgate-" + strings.ToLower(rand.Text()) + "." + parent
@@ -169,8 +169,8 @@ func (v *Verifier) ask(ctx context.Context, name records.Name, t records.Type) (
 	return answered(reply, query.Question[0].Name), nil
 }
 
-// answers is an error unless reply answers query, with authority. What anybody
-// else could have said proves nothing.
+// answers is an error unless reply answers query, with authority. An answer that
+// anybody else could have sent proves nothing.
 func answers(reply, query *dns.Msg) error {
 	asked := query.Question[0]
 	switch {

@@ -1,5 +1,5 @@
-// Package boltstore is the store on one disk. It trusts only the file that it wrote
-// itself, and that only after its checksums.
+// Package boltstore is the store on one disk. It trusts only a file that it wrote
+// itself, and only after checking the checksums.
 package boltstore
 
 import (
@@ -123,8 +123,8 @@ func options() *bbolt.Options {
 	}
 }
 
-// trapDamage makes the panics and memory faults that bbolt answers some
-// damaged files with into errors. To be called, and its result deferred.
+// trapDamage turns the panics and memory faults that bbolt has with some damaged files
+// into errors. Call it, and defer its result.
 func trapDamage(err *error) func() {
 	was := debug.SetPanicOnFault(true)
 	return func() {
@@ -228,8 +228,8 @@ func putForgotten(tx *bbolt.Tx, revision uint64) error {
 	return putMeta(tx, keyForgotten, binary.BigEndian.AppendUint64(nil, revision))
 }
 
-// getForgotten is the store's revision if the file does not tell: an earlier
-// dnsgate did not write it.
+// getForgotten is the store's revision if the file does not say: an earlier dnsgate did
+// not write it.
 func getForgotten(tx *bbolt.Tx, st state) (uint64, error) {
 	v, err := getMeta(tx, keyForgotten)
 	if len(v) != 8 {

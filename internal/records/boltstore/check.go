@@ -14,9 +14,9 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Check says why a gateway that runs as the owner of folder could not open the
-// store there. Nothing is changed or made: where there is no store yet, that is
-// no fault, and neither is one that a running gateway holds.
+// Check says why a gateway that runs as the owner of folder could not open the store
+// there. It changes and makes nothing: a missing store is no fault, and neither is one
+// that a running gateway holds.
 func Check(folder string) (err error) {
 	if err := CheckJournal(folder); err != nil {
 		return err

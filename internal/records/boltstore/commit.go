@@ -17,22 +17,22 @@ const maxGroup = 2048
 
 // commit is a transaction on its way to the committer and back.
 type commit struct {
-	ctx      context.Context // of who waits for it
+	ctx      context.Context // of the caller
 	txn      records.Txn
 	revision uint64
 	err      error
 	done     chan struct{}
 
-	instead func() (revision uint64, err error) // of applying txn
+	instead func() (revision uint64, err error) // instead of applying txn
 }
 
-// Commit implements Store. Once the transaction is queued its fate is waited
-// for; if ctx ends before it is known, the error is ErrUnknown.
+// Commit implements Store. Once the transaction is queued, Commit waits for its result;
+// if ctx ends first, the error is ErrUnknown.
 func (s *Store) Commit(ctx context.Context, t records.Txn) (uint64, error) {
 	return s.await(ctx, &commit{ctx: ctx, txn: t, done: make(chan struct{})})
 }
 
-// await hands c to the committer and waits for its fate.
+// await hands c to the committer and waits for the result.
 func (s *Store) await(ctx context.Context, c *commit) (uint64, error) {
 	select {
 	case s.queue <- c:
@@ -56,8 +56,8 @@ func (s *Store) await(ctx context.Context, c *commit) (uint64, error) {
 	}
 }
 
-// runCommits is the committer: it takes all that wait, and makes them durable
-// together. When the store closes it ends what was queued.
+// runCommits is the committer: it takes all waiting commits, and makes them durable
+// together. When the store closes it finishes the queued ones.
 func (s *Store) runCommits() {
 	defer close(s.ended)
 	for {
@@ -77,8 +77,8 @@ func (s *Store) runCommits() {
 	}
 }
 
-// group commits first, and whatever is queued behind it, or about to be: by
-// goroutines that can run already.
+// group commits first and the commits queued behind it, with those of goroutines that
+// can run already.
 func (s *Store) group(first *commit) {
 	group := []*commit{first}
 	runtime.Gosched()
@@ -127,10 +127,9 @@ func (s *Store) apply(group []*commit) {
 	}
 }
 
-// stage checks c against what is there and what the group did before it, and
-// adds its changes to d. An unchanged host costs no write; that it goes through
-// the committer still tells that it is durable, and that no change of it is on
-// its way.
+// stage checks c against the store and the group's earlier changes, and adds c's
+// changes to d. An unchanged host costs no write. It still goes through the committer,
+// which proves that it is durable and that no change of it is under way.
 func (s *Store) stage(d *draft, c *commit) error {
 	if c.ctx.Err() != nil { // its key may be gone by now, and nobody waits for it
 		return fmt.Errorf("the disk did not answer in time; %w", records.ErrNotApplied)
@@ -183,7 +182,7 @@ func (s *Store) current(d *draft, name records.Name) memory.Entry {
 	return s.Entry(name)
 }
 
-// usable says why the store can make nothing durable, nor say that it is.
+// usable says why the store can neither make anything durable nor say that it is.
 func (s *Store) usable() error {
 	s.mu.Lock()
 	failed := s.failed

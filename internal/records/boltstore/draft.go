@@ -5,7 +5,7 @@ import (
 	"dnsgate/internal/records/memory"
 )
 
-// draft collects what a group of transactions changes, before any of it counts.
+// draft collects the changes of a group of transactions before any of them counts.
 type draft struct {
 	revision uint64
 	hosts    map[records.Name]memory.Entry

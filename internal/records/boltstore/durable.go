@@ -11,11 +11,10 @@ import (
 	"dnsgate/internal/durable"
 )
 
-// What an earlier process left may be in the kernel's memory only: it was
-// killed before its fsync, or the fsync failed. It is made durable before
-// anything rests on it. Otherwise a power loss would bring back the state
-// before, whose pages may be in use again by then, and take with it what was
-// told a client on the strength of what was read.
+// Writes of an earlier process may be in the kernel's memory only: it was killed before
+// its fsync, or the fsync failed. They are made durable before anything depends on
+// them. Otherwise a power loss would bring back the state before, whose pages may be in
+// use again by then, and undo answers that clients were given since.
 
 // openSettled opens the store's file for bbolt, locked as bbolt itself will
 // lock it, verified and durable.
@@ -39,8 +38,8 @@ func makeDurable(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	// After an fsync that failed the kernel takes the page for written. So it
-	// is written again; the pages that it names were durable before it.
+	// After a failed fsync the kernel takes the page for written, so it is written
+	// again. The pages that it names were durable before it.
 	page := make([]byte, pageHeader+64)
 	if _, err := f.ReadAt(page, meta); err != nil {
 		return err
@@ -70,9 +69,8 @@ func lockFolder(folder string) (*os.File, error) {
 	return f, err
 }
 
-// syncNames makes the names of the store's file and of its folder durable. The
-// folder above it need not be readable; then it is its owner's who made the
-// folder.
+// syncNames makes the names of the store's file and of its folder durable. The folder
+// above it need not be readable; then its owner has made the folder.
 func syncNames(folder string) error {
 	if err := durable.SyncFolder(folder); err != nil {
 		return err

@@ -15,8 +15,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// History implements records.Store. What has left the log, oldest first after a
-// quarter of a million changes, is not found any more.
+// History implements records.Store. Changes that have left the log, oldest first after
+// a quarter of a million, are not found any more.
 func (s *Store) History(ctx context.Context, of records.Selection, limit int) (changes []records.Change, err error) {
 	defer trapDamage(&err)()
 	err = s.db.View(func(tx *bbolt.Tx) (err error) {
@@ -57,8 +57,8 @@ func (p *places) Pop() any {
 	return last
 }
 
-// hostLines follows the lines of hosts backwards, all together, so that no more of
-// them are read than are wanted.
+// hostLines follows the lines of hosts backwards, all together, so that it reads only
+// as many as are wanted.
 func hostLines(ctx context.Context, tx *bbolt.Tx, names []records.Name, limit int) (changes []records.Change, err error) {
 	var left places
 	for _, name := range names {

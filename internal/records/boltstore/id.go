@@ -8,8 +8,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// ID is the name of the store, which no other one has: a store that was made of its
-// backup has another. It is made when it is first asked for.
+// ID is the name of the store, which no other store has: a store made from its backup
+// gets another. It is made when it is first asked for.
 func (s *Store) ID(context.Context) (id string, err error) {
 	err = s.updateFile(func(tx *bbolt.Tx) error {
 		v, err := getMeta(tx, keyID)

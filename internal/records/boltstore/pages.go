@@ -11,11 +11,11 @@ import (
 	"dnsgate/internal/records/memory"
 )
 
-// checkPages walks the pages of a bbolt file before bbolt opens it, because
-// bbolt meets some damage with a panic in a goroutine of its own, which would
-// end the process. After it, every page that bbolt can reach lies inside the
-// file, is reached once, and has all its elements inside itself, with their
-// keys in order. What the elements say is checked by their own checksums.
+// checkPages walks the pages of a bbolt file before bbolt opens it, because bbolt meets
+// some damage with a panic in a goroutine of its own, which would end the process.
+// Afterwards, every page that bbolt can reach lies inside the file, is reached once,
+// and has all its elements inside itself, with their keys in order. The content of the
+// elements has checksums of its own.
 //
 // The layout is that of bbolt's file format, version 2: two meta pages, of
 // which the one with the higher transaction number counts, and a B+tree of

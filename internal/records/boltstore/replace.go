@@ -45,7 +45,7 @@ func (s *Store) Replace(ctx context.Context, p records.Picture, by records.Cause
 // leave nothing of the history before it.
 const maxReplaced = maxLog / 16
 
-// replacement is what a picture changes.
+// replacement collects the changes of a picture.
 type replacement struct {
 	store        *Store
 	by           records.Cause
@@ -54,7 +54,7 @@ type replacement struct {
 	logged       logSize
 	left         int            // lines of the log that may still be written
 	first        bool           // the store has no hosts: all of the picture is new
-	changed      []memory.Entry // else
+	changed      []memory.Entry // otherwise
 	added        int
 }
 

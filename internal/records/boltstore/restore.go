@@ -50,7 +50,7 @@ func Restore(folder string, backup io.Reader) error {
 	return durable.Rename(temp, path)
 }
 
-// giveTo gives the file, which root has made, to the owner of the folder.
+// giveTo gives a file made by root to the owner of the folder.
 func giveTo(file, folder string) error {
 	if os.Geteuid() != 0 {
 		return nil
@@ -98,7 +98,7 @@ type restorer struct {
 	lines  *bbolt.Bucket
 	logged logSize
 	hosts  *memory.Index
-	now    time.Time // no session can be later: it would win against all that come
+	now    time.Time // no session may be later: it would win against all new ones
 }
 
 // read returns the backup's revision.

@@ -22,7 +22,7 @@ const (
 	maxLogBytes = 256 << 20
 )
 
-// logSize is what the log holds.
+// logSize is the size of the log.
 type logSize struct{ lines, bytes uint64 }
 
 func (l *logSize) add(key, sealed []byte) {
@@ -56,16 +56,15 @@ func (s *Store) writeFailed(err error) error {
 	return s.storingFailed(err, !errors.As(err, &atPath) && !errors.Is(err, errBeforeWrite))
 }
 
-// updateFile is bbolt's Update; where that panics the error is none that tells
-// what stands in the file.
+// updateFile is bbolt's Update. After a panic there, the error does not say what stands
+// in the file.
 func (s *Store) updateFile(change func(tx *bbolt.Tx) error) (err error) {
 	defer trapDamage(&err)()
 	return s.db.Update(change)
 }
 
-// storingFailed logs err, and says what it means for what was to be stored.
-// After a failed fsync nobody can say what the disk holds, so the store takes
-// no further changes.
+// storingFailed logs err, and says what happened to the transactions. After a failed
+// fsync nobody can say what the disk holds, so the store takes no further changes.
 func (s *Store) storingFailed(err error, inDoubt bool) error {
 	s.log.Error("storing failed", "file", s.path, "error", err)
 	if !inDoubt {
@@ -89,8 +88,9 @@ func (s *Store) put(tx *bbolt.Tx, d *draft, logged *logSize) error {
 		}
 	}
 	lines := tx.Bucket(bucketLog)
-	// In the order of keys, and no more than stay: else each moves all the others of
-	// a page that is split only at the end, and a million hosts take minutes.
+	// Lines are written in the order of keys, and no more than stay in the log.
+	// Otherwise each moves all the others of a page that is split only at the end, and
+	// a million hosts take minutes.
 	slices.SortFunc(d.lines, func(a, b line) int {
 		return cmp.Or(cmp.Compare(a.Revision, b.Revision), cmp.Compare(a.Name, b.Name))
 	})

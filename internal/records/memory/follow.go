@@ -78,7 +78,7 @@ func (f *follower) Next(ctx context.Context) (records.Update, error) {
 	}
 }
 
-// take returns what is new, or a channel that closes once something is.
+// take returns the news, or a channel that closes once there is some.
 func (f *follower) take() (u records.Update, nothing <-chan struct{}) {
 	x := f.index
 	x.mu.RLock()

@@ -1,5 +1,5 @@
-// Package memory is the half of a store that is in memory, the same for every
-// store: all hosts, and what followers are told of them.
+// Package memory is the part of a store that is in memory, the same for every store:
+// all hosts, and the updates for followers.
 package memory
 
 import (
@@ -29,7 +29,7 @@ type Index struct {
 	changed   chan struct{} // closed and replaced at each change
 }
 
-// NewIndex makes an Index without hosts, with room for so many, of a store at
+// NewIndex makes an Index without hosts, with room for a number of them, of a store at
 // revision, which has forgotten hosts of revisions up to forgotten.
 func NewIndex(hosts int, revision, forgotten uint64) *Index {
 	return &Index{
@@ -42,7 +42,7 @@ func NewIndex(hosts int, revision, forgotten uint64) *Index {
 	}
 }
 
-// Load puts a host in that was there before any of the followers.
+// Load adds a host that was there before any of the followers.
 func (x *Index) Load(e Entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -59,9 +59,8 @@ func (x *Index) LoadSlot(s Slot) {
 	x.count(name, summary{}, s.summary)
 }
 
-// Begin says how far the store had come with the hosts that were loaded, where
-// NewIndex could not be told: its revision, and the latest one of a host that
-// was forgotten.
+// Begin sets how far the store had come with the loaded hosts, if NewIndex could not be
+// told: its revision, and the latest revision of a forgotten host.
 func (x *Index) Begin(revision, forgotten uint64) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -86,8 +85,8 @@ func (x *Index) advance(revision uint64) {
 	x.changed = make(chan struct{})
 }
 
-// put returns the name in the memory of the slot: with a million hosts it
-// counts that name and value share one allocation.
+// put returns the name in the memory of the slot: with a million hosts it matters that
+// name and value share one allocation.
 func (x *Index) put(e Entry) records.Name {
 	return x.putSlot(Slot{slot(e), summary{e.Revision, e.MadeBy, len(e.Records) > 0}})
 }
@@ -113,7 +112,7 @@ func (x *Index) putSlot(s Slot) records.Name {
 	return name
 }
 
-// count keeps what is asked of all hosts up to date: is takes the place of was.
+// count keeps the counters up to date: is takes the place of was.
 func (x *Index) count(name records.Name, was, is summary) {
 	if was.live {
 		x.live--
@@ -130,9 +129,8 @@ func (x *Index) count(name records.Name, was, is summary) {
 	}
 }
 
-// Forgettable returns up to most hosts that have had no records since a
-// revision not later than reached, and what NewIndex is to be told once they are
-// dropped.
+// Forgettable returns up to most hosts that have had no records since a revision not
+// later than reached, and the argument forgotten of NewIndex once they are dropped.
 func (x *Index) Forgettable(reached uint64, most int) (names []records.Name, forgotten uint64) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -146,7 +144,7 @@ func (x *Index) Forgettable(reached uint64, most int) (names []records.Name, for
 	return names, forgotten
 }
 
-// Drop takes hosts out that have no records.
+// Drop removes hosts that have no records.
 func (x *Index) Drop(names []records.Name) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

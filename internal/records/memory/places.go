@@ -17,7 +17,7 @@ type places struct {
 
 const leastPlaces = 16
 
-// newPlaces returns a table with room for so many names.
+// newPlaces returns a table with room for a number of names.
 func newPlaces(names int) places {
 	size := leastPlaces
 	for size*3/4 <= names {

@@ -34,7 +34,8 @@ func OpenHost(key, sealed []byte) (Entry, error) {
 	return e, nil
 }
 
-// OpenSlot reads and checks a host as SealHost made it, without what OpenHost allocates.
+// OpenSlot reads and checks a host as SealHost made it, with fewer allocations than
+// OpenHost.
 func OpenSlot(key, sealed []byte) (Slot, error) {
 	value, err := Unseal(key, sealed)
 	if err == nil && (len(key) == 0 || len(key) > 255) {
