@@ -11,14 +11,14 @@ import (
 	"dnsgate/internal/records"
 )
 
-// maxRefused is how many hosts an acknowledgement names. With more of them, nothing
-// is acknowledged: the name server does not serve what it should.
+// maxRefused is how many refused hosts an acknowledgement can name. With more of them
+// nothing is acknowledged: the name server does not do its work.
 const maxRefused = 200
 
 // maxQueue is how many revisions wait to be acknowledged.
 const maxQueue = 4096
 
-// acks tells the gateway what is served.
+// acks tells the gateway which revisions are served.
 type acks struct {
 	follower *Follower
 	out      io.Writer
@@ -29,18 +29,18 @@ type acks struct {
 	queue []stored
 }
 
-// stored is a revision of the gateway, and that of the store that has it.
+// stored is a revision of the gateway, and the revision of the own store that holds it.
 type stored struct {
 	theirs, ours uint64
 	names, gone  []records.Name // that have records, and that have none any more
-	whole        bool           // all that the store has changed
+	whole        bool           // any host of the store may have changed
 }
 
 func newAcks(f *Follower, out io.Writer) *acks {
 	return &acks{follower: f, out: out, wake: make(chan struct{}, 1), unserved: make(map[records.Name]bool)}
 }
 
-// stored notes that the store has the revisions of the gateway, by g.
+// stored notes that the store holds these revisions of the gateway, by g.
 func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
 	a.mu.Lock()
 	for i, theirs := range revisions {
@@ -54,7 +54,7 @@ func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
 				}
 			}
 		}
-		if n := len(a.queue); n >= maxQueue { // what publishes is stuck: the newest is what counts then
+		if n := len(a.queue); n >= maxQueue { // the publisher is stuck: only the newest matters then
 			s.names, s.whole = append(a.queue[n-1].names, s.names...), s.whole || a.queue[n-1].whole
 			a.queue = a.queue[:n-1]
 		}
@@ -82,7 +82,7 @@ func (a *acks) run(ctx context.Context) error {
 			}
 		}
 		for len(queue) > 0 {
-			n := 1 // those that one publication serves
+			n := 1 // the revisions that one publication serves
 			for n < len(queue) && queue[n].ours == queue[0].ours {
 				n++
 			}
@@ -94,7 +94,7 @@ func (a *acks) run(ctx context.Context) error {
 	}
 }
 
-// tell waits until the revisions are served, and says so.
+// tell waits until the revisions are served, and acknowledges them.
 func (a *acks) tell(ctx context.Context, some []stored) error {
 	refused, err := a.follower.o.Reach(ctx, some[0].ours)
 	if err != nil {
@@ -162,7 +162,7 @@ func (a *acks) all(ctx context.Context) (names []records.Name, err error) {
 	return names, nil
 }
 
-// check notes which of names are served here, and returns all that are not.
+// check notes which of names are not served here, and returns them.
 func (a *acks) check(ctx context.Context, names []records.Name) (unserved []records.Name) {
 	clear(a.unserved)
 	if len(names) == 0 || a.follower.o.Unserved == nil {

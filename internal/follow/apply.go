@@ -8,17 +8,17 @@ import (
 	"dnsgate/internal/records"
 )
 
-// changedBy stands in the history for what came with a whole.
+// changedBy is the author of a whole's changes in the history.
 const changedBy = "follow"
 
-// applier keeps groups in the store: those that wait, in one transaction, unless
-// they have a host in common, whose history would be lost.
+// applier keeps groups in the store. It stores all waiting groups in one transaction,
+// unless they share a host, whose history would be lost.
 type applier struct {
 	follower *Follower
 	acks     *acks
 	groups   chan *group
-	mark     string          // in the store
-	left     *group          // taken, and not merged
+	mark     string          // as it is in the store
+	left     *group          // taken from groups, and not merged
 	picture  records.Picture // the pieces of a whole so far
 }
 
@@ -45,7 +45,7 @@ func (a *applier) run(ctx context.Context) error {
 	}
 }
 
-// gather adds the groups that wait to g, and returns all their revisions.
+// gather adds the waiting groups to g, and returns the revisions of all.
 func (a *applier) gather(g *group) (revisions []uint64) {
 	revisions = []uint64{g.revision}
 	for {
@@ -62,7 +62,7 @@ func (a *applier) gather(g *group) (revisions []uint64) {
 	}
 }
 
-// add appends next, unless they have a host in common or one is a whole.
+// add appends next, unless they share a host or one of them is a whole.
 func (g *group) add(next *group) bool {
 	if g.whole || next.whole {
 		return false
@@ -80,7 +80,7 @@ func (g *group) add(next *group) bool {
 	return true
 }
 
-// apply stores g, and where the gateway was, in one transaction.
+// apply stores g and the gateway's revision in one transaction.
 func (a *applier) apply(ctx context.Context, g *group) error {
 	if g.whole {
 		if err := a.collect(g); err != nil || g.more {
@@ -121,7 +121,7 @@ func (a *applier) collect(g *group) error {
 	return room(a.picture.Len(), a.follower.o.MaxHosts)
 }
 
-// change stores the hosts of g, whatever they were.
+// change stores the hosts of g, whatever their state was.
 func (a *applier) change(ctx context.Context, g *group, by records.Cause, mark string) error {
 	names := make([]records.Name, len(g.hosts))
 	for i, h := range g.hosts {

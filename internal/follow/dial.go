@@ -15,13 +15,13 @@ import (
 
 const dialTimeout = 10 * time.Second
 
-// Dialer logs in to gateways, whose host keys it knows.
+// Dialer logs in to gateways whose host keys it knows.
 type Dialer struct {
 	Key        ssh.Signer
 	KnownHosts string // path of an OpenSSH known_hosts file, read at each login
 }
 
-// Run logs in at address and runs a command there. What it returns ends with ctx.
+// Run logs in at address and runs a command there. The result ends with ctx.
 func (d Dialer) Run(ctx context.Context, address, command string) (io.ReadWriteCloser, error) {
 	known, err := knownhosts.New(d.KnownHosts)
 	if err != nil {
@@ -80,8 +80,8 @@ type session struct {
 
 func (s *session) Close() error { s.stop(); return s.client.Close() }
 
-// algorithms are those of the keys that known_hosts has for the gateway: asked for
-// another, it would prove a key that nobody knows.
+// algorithms are those of the gateway's keys in known_hosts. If asked for others, the
+// gateway would prove a key that is not known.
 func algorithms(known ssh.HostKeyCallback, address string, remote net.Addr) (list []string) {
 	var unknown *knownhosts.KeyError
 	if errors.As(known(address, remote, noKey{}), &unknown) {
@@ -96,7 +96,7 @@ func algorithms(known ssh.HostKeyCallback, address string, remote net.Addr) (lis
 	return list
 }
 
-// noKey is no gateway's key.
+// noKey is a key that no gateway has.
 type noKey struct{}
 
 func (noKey) Type() string                        { return "none" }

@@ -1,11 +1,11 @@
-// Package follow keeps name servers on other machines up to the gateway: Server is
-// the gateway's end of a stream of changes, Follower is the end of the machine that
-// has the name server. Contract section 11 says what goes over the stream.
+// Package follow keeps name servers on other machines up to the gateway. Server is the
+// gateway's end of a stream of changes; Follower is the end of the machine with the
+// name server. Contract section 11 describes the stream.
 //
-// Server trusts a Grant, which it asks for again each round, and of what a follower
-// sends only what it was sent itself. Follower trusts the pinned host key for which
-// machine it talks to, and nothing that comes from there: what is not in form, not in
-// order or not among its names ends the connection, and what is served stays.
+// Server trusts a Grant, which it looks up again each round. It believes a follower
+// only what it has sent to it. Follower trusts the pinned host key for the identity of
+// the gateway, and nothing that the gateway sends: a line that is not in form, not in
+// order or not about its names ends the connection, and the served data stays.
 package follow
 
 import (
@@ -33,8 +33,8 @@ const (
 	maxLine   = 64 << 10 // bytes, of either end
 )
 
-// word is what a follower is told of the store, and gives back to go on: another
-// store, or other names, and it gets the whole.
+// word identifies the store and the names for a follower, which gives it back to go on.
+// With another store or other names, the follower gets the whole.
 func word(id string, patterns []string) string {
 	patterns = slices.Sorted(slices.Values(patterns))
 	sum := sha256.Sum256([]byte(id + "\n" + strings.Join(patterns, "\n")))
@@ -43,8 +43,8 @@ func word(id string, patterns []string) string {
 
 var errLongLine = fmt.Errorf("a line is longer than %d bytes", maxLine)
 
-// readLine returns a line without its end, as long as the next is not read. What
-// does not end in one is lost: the stream was cut.
+// readLine returns a line without its end; it is valid until the next call. A line
+// without an end is an error: the stream was cut.
 func readLine(r *bufio.Reader) ([]byte, error) {
 	line, err := r.ReadSlice('\n')
 	switch {

@@ -21,23 +21,23 @@ import (
 type Options struct {
 	Gateways []string // "HOST:PORT"; the first that answers
 	Names    Names
-	MaxHosts int              // more in one group are refused
+	MaxHosts int              // more in a whole are refused
 	Store    records.Replacer // nobody else changes it
 	Log      *slog.Logger
 
-	// Whole is called once the store has all that there is.
+	// Whole is called once the store holds a whole.
 	Whole func()
 	// Run runs a command on a gateway.
 	Run func(ctx context.Context, address, command string) (io.ReadWriteCloser, error)
-	// Reach returns once all up to a revision of Store is published, and which
-	// hosts are not.
+	// Reach returns once everything up to a revision of Store is published, with the
+	// hosts that were refused.
 	Reach func(ctx context.Context, revision uint64) (refused []records.Name, err error)
 	// Unserved returns those of names that no name server here serves.
 	Unserved func(ctx context.Context, names []records.Name) []records.Name
 }
 
-// A gateway that says nothing for so long is left. The waits between two tries
-// double, from the first to the longest.
+// After this silence a gateway is given up. The waits between two tries double, from
+// the first to the longest.
 const (
 	silence   = 10 * time.Second
 	firstWait = time.Second
@@ -55,15 +55,14 @@ type Follower struct {
 // New makes a Follower. Run starts it.
 func New(o Options) *Follower { return &Follower{o: o, up: Upstream{Since: time.Now()}} }
 
-// Upstream tells of the gateway.
+// Upstream describes the gateway.
 func (f *Follower) Upstream() Upstream {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.up
 }
 
-// Run follows until ctx ends. What ends a connection is logged, and another one
-// begun.
+// Run follows until ctx ends. It logs why a connection ended, and begins another one.
 func (f *Follower) Run(ctx context.Context) {
 	wait := firstWait
 	for ctx.Err() == nil {
@@ -102,8 +101,8 @@ func (f *Follower) connected(address string, whole bool) {
 	f.o.Log.Info("following", "gateway", address, "from_the_beginning", whole)
 }
 
-// converse follows one gateway until that ends, which is always an error. received
-// is whether it spoke as a gateway does.
+// converse follows one gateway until that ends, which is always an error. received says
+// whether the other end spoke as a gateway does.
 func (f *Follower) converse(ctx context.Context, address string) (received bool, err error) {
 	mark, err := f.o.Store.Mark(ctx)
 	if err != nil {
@@ -161,7 +160,7 @@ func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, 
 		if g == nil {
 			continue
 		}
-		timer.Stop() // it is this end that is slow
+		timer.Stop() // this end is the slow one
 		select {
 		case a.groups <- g:
 			timer.Reset(silence)

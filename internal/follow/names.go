@@ -6,11 +6,11 @@ import (
 	"dnsgate/internal/records"
 )
 
-// Names are those that a follower takes: each host with its wildcard and its
-// challenge, and everything below each suffix.
+// Names are the names of a follower: each host with its wildcard and its challenge, and
+// everything below each suffix.
 type Names struct{ hosts, suffixes map[records.Name]bool }
 
-// NewNames makes Names of the words of a line, or of a configuration.
+// NewNames makes Names from the words of a line, or of a configuration.
 func NewNames(hosts, suffixes []records.Name) Names {
 	n := Names{make(map[records.Name]bool, len(hosts)), make(map[records.Name]bool, len(suffixes))}
 	for _, name := range hosts {

@@ -15,17 +15,17 @@ type group struct {
 	store    string
 	revision uint64 // of the gateway
 	at       time.Time
-	whole    bool // all that there is; else what changed
+	whole    bool // everything there is; otherwise changes
 	first    bool // of the whole's pieces
-	more     bool // pieces are to come; the last has the revision
+	more     bool // pieces are to come; the last one has the revision
 	size     int  // bytes of text, of a piece
 	hosts    []records.Host
 	causes   []records.Cause
 	place    map[records.Name]int
 }
 
-// receiver reads a gateway's stream, and believes none of it that is not in form
-// and in order. It belongs to one goroutine.
+// receiver reads a gateway's stream, and rejects everything that is not in form and in
+// order. It belongs to one goroutine.
 type receiver struct {
 	in      *bufio.Reader
 	names   Names
@@ -34,16 +34,16 @@ type receiver struct {
 	begun   bool   // the first line has come
 	store   string
 	reached uint64 // by the last group
-	fresh   bool   // nothing of this store is there yet
+	fresh   bool   // no whole of this store has come yet
 	group   *group
 	highest uint64 // revision in group
 }
 
-// gatewaysWord is how a reply begins that is no stream.
+// gatewaysWord begins a reply that is no stream.
 var gatewaysWord = regexp.MustCompile(`^(911|nohost|abuse|badcmd|dnserr) `)
 
-// maxPiece is how many hosts a piece of a whole has at most. One whose lines have more
-// than maxPieceSize bytes ends earlier: some pieces wait to be stored.
+// maxPiece is how many hosts a piece of a whole has at most. A piece with more than
+// maxPieceSize bytes of text ends earlier, because several pieces wait to be stored.
 const (
 	maxPiece     = 4096
 	maxPieceSize = 1 << 20
@@ -135,7 +135,7 @@ func (r *receiver) add(text string) error {
 	session := max(c.Time.UnixMicro(), 0)
 	h := records.Host{Name: c.Name, Revision: c.Revision, Session: session, TTL: c.TTL, Records: c.New}
 	records.Sort(h.Records)
-	if g.whole { // where a host comes again, the later one counts
+	if g.whole { // if a host comes again, the later line counts
 		g.hosts, g.size = append(g.hosts, h), g.size+len(text)
 		return nil
 	}
@@ -152,7 +152,7 @@ func (r *receiver) add(text string) error {
 	return room(len(g.hosts), r.most)
 }
 
-// room refuses more hosts than may come.
+// room refuses more hosts than allowed.
 func room(hosts, most int) error {
 	if hosts > most {
 		return fmt.Errorf("the gateway sends more than %d hosts; max_hosts in [limits] is how many may come", most)
@@ -160,7 +160,7 @@ func room(hosts, most int) error {
 	return nil
 }
 
-// end reads what stands behind "# at".
+// end reads the words after "# at".
 func (r *receiver) end(text string) (*group, error) {
 	revision, at, err := parseAt(text)
 	if err != nil {

@@ -8,20 +8,19 @@ import (
 	"dnsgate/internal/records"
 )
 
-// TooFewError says that a change is served here, and by fewer followers than are
-// required.
+// TooFewError says that a change is served here, but by fewer followers than required.
 type TooFewError struct{ Have, Require int }
 
 func (e *TooFewError) Error() string {
 	return fmt.Sprintf("%d of %d followers have it", e.Have, e.Require)
 }
 
-// WholeAnswer is all that the holder of a key is told.
+// WholeAnswer is the whole explanation for the key's holder.
 func (e *TooFewError) WholeAnswer() string { return "stored, and published here; " + e.Error() }
 
-// Wait returns once require keys have followers that serve each of names as it is
-// at revision. It is a *TooFewError when ctx ends first, and at once when fewer of
-// them are live and could.
+// Wait returns once require keys have followers that serve each of names as of
+// revision. It is a *TooFewError when ctx ends first, and at once if fewer of them are
+// live.
 func (s *Server) Wait(ctx context.Context, names []records.Name, revision uint64, require int) error {
 	for {
 		s.mu.Lock()
@@ -37,15 +36,15 @@ func (s *Server) Wait(ctx context.Context, names []records.Name, revision uint64
 		}
 		select {
 		case <-acked:
-		case <-time.After(heartbeat / 2): // one may not be live any more
+		case <-time.After(heartbeat / 2): // one may have died
 		case <-ctx.Done():
 			return tooFew
 		}
 	}
 }
 
-// count is how many keys have a follower that serves each of the names, and how
-// many do or could, of the name that has the fewest.
+// count is how many keys have a follower that serves each of the names, and how many
+// have a live one, for the name with the fewest.
 func (s *Server) count(names []records.Name, revision uint64, now time.Time) (have, able int) {
 	for i, name := range names {
 		serving, living := make(map[string]bool), make(map[string]bool)

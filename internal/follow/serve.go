@@ -22,16 +22,16 @@ type Session struct {
 	Grant    authkeys.Grant // as of the beginning
 	Regrant  func() (authkeys.Grant, error)
 	Source   string // address
-	Store    string // that it knows, "": none
-	Revision uint64 // of that, as it was last told
+	Store    string // the store that it knows; "": none
+	Revision uint64 // of that store, as it was last told
 	In       io.Reader
 	Out      *bufio.Writer
 	Stopping <-chan struct{} // closed when the gateway stops
 	Patience time.Duration   // how long the door lets a write take; 0: for ever
 }
 
-// Serve serves one follower until it hangs up, which is no error, or may not go on.
-// A goroutine may still read f.In when it returns: the door ends that.
+// Serve serves one follower until it hangs up, which is no error, or may not go on. A
+// goroutine may still be reading f.In when it returns; the door ends that.
 func (s *Server) Serve(ctx context.Context, f Session) (err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -64,17 +64,17 @@ func (s *Server) Serve(ctx context.Context, f Session) (err error) {
 
 var errHungUp = errors.New("the follower hung up")
 
-// stream is what one follower is sent. It belongs to one goroutine.
+// stream is the output for one follower. It belongs to one goroutine.
 type stream struct {
 	Session
 	server  *Server
 	member  *member
 	word    string
-	reached uint64    // the last that it was told
+	reached uint64    // the last revision that it was told
 	beat    time.Time // when
 	placed  bool      // it has one of server.wholes
 	group   int       // lines since the last "# at"
-	partial bool      // a group was begun, and must be ended by what comes
+	partial bool      // a group has begun, and the next "# at" must end it
 	text    []byte
 }
 
@@ -87,7 +87,7 @@ func (st *stream) run(ctx context.Context) error {
 	source := st.server.store.Follow(st.reached)
 	for {
 		err := st.permitted()
-		if errors.Is(err, authkeys.ErrChanging) { // and will be read in a moment
+		if errors.Is(err, authkeys.ErrChanging) { // the file will be read in a moment
 			pause.For(ctx, round/5)
 			continue
 		}
@@ -109,14 +109,14 @@ func (st *stream) run(ctx context.Context) error {
 	}
 }
 
-// next waits for an update, but no longer than a round.
+// next waits for an update, for one round at most.
 func next(ctx context.Context, source records.Follower) (records.Update, error) {
 	ctx, cancel := context.WithTimeout(ctx, round)
 	defer cancel()
 	return source.Next(ctx)
 }
 
-// permitted asks again what the key may do. Other names are another stream.
+// permitted looks up the key's grant again. Other names are another stream.
 func (st *stream) permitted() error {
 	grant, err := st.Regrant()
 	if err != nil {
@@ -148,8 +148,7 @@ func (st *stream) at(revision uint64) error {
 	return st.flush()
 }
 
-// send sends a piece of what is new. Changes of nothing that it follows are told
-// by the next heartbeat.
+// send sends a piece of news. Changes of other names are covered by the next heartbeat.
 func (st *stream) send(ctx context.Context, u records.Update) error {
 	if u.Whole {
 		if err := st.takeWhole(ctx); err != nil {
@@ -185,8 +184,8 @@ func (st *stream) again(h records.Host, u records.Update) bool {
 	return h.Revision > u.Revision || u.Left == 0
 }
 
-// change sends the state of h as a change: with who made it, if the history still
-// tells. Of a whole it is not asked.
+// change sends the state of h as a change, with its author if the history still has it.
+// For a whole the history is not asked.
 func (st *stream) change(ctx context.Context, h records.Host) error {
 	line := records.StateLine(h)
 	if !st.placed {
@@ -205,8 +204,8 @@ func (st *stream) change(ctx context.Context, h records.Host) error {
 	return nil
 }
 
-// takeWhole waits in line for a place among those that get the whole. Meanwhile
-// the heartbeat tells nothing new.
+// takeWhole waits in line for one of the places of followers that receive the whole.
+// Meanwhile the heartbeat repeats the old revision.
 func (st *stream) takeWhole(ctx context.Context) error {
 	st.server.receiving(st.member, true)
 	for !st.placed {
@@ -248,7 +247,7 @@ func (st *stream) flush() error {
 	return nil
 }
 
-// unread is a failed write: the follower has gone, or the door has cut it off.
+// unread explains a failed write: the follower has gone, or the door has cut it off.
 func (st *stream) unread(err error) error {
 	if st.Patience > 0 && st.quiet() > st.Patience*9/10 {
 		return fmt.Errorf("%w for %s", ErrUnread, st.Patience)

@@ -16,18 +16,18 @@ import (
 // How many followers there may be.
 const (
 	maxFollowers    = 256 // in all
-	maxKeyFollowers = 4   // of one key; a further one takes the place of the oldest
-	maxWholes       = 2   // that are given the whole at once; others wait in line
+	maxKeyFollowers = 4   // of one key; another one takes the place of the oldest
+	maxWholes       = 2   // receiving the whole at once; others wait in line
 )
 
-// A follower is live that has acknowledged something so lately. One that is gone is
-// shown for a while.
+// A follower is live if its last acknowledgement is not older than this. One that is
+// gone is shown for a while.
 const (
 	liveFor  = 3 * time.Second
 	shownFor = 24 * time.Hour
 )
 
-// Why a stream ends, beside the follower's own end of it. Errors of Serve wrap one.
+// Why a stream ends, besides the follower hanging up. Errors of Serve wrap one.
 var (
 	ErrStopping = errors.New("the gateway is stopping")
 	ErrGrant    = errors.New("the key may not go on")
@@ -49,7 +49,7 @@ type Server struct {
 	mu      sync.Mutex
 	members []*member
 	gone    []Status      // newest last
-	acked   chan struct{} // closed and made anew when a follower tells of more, comes or goes
+	acked   chan struct{} // closed and replaced when a follower acknowledges, comes or goes
 }
 
 // NewServer makes a Server of store, which has the name id.
@@ -57,22 +57,22 @@ func NewServer(store records.Store, id string, log *slog.Logger) *Server {
 	return &Server{store: store, id: id, log: log, wholes: make(chan struct{}, maxWholes), acked: make(chan struct{})}
 }
 
-// Status is what is known of one follower.
+// Status describes one follower.
 type Status struct {
 	Key       string    // fingerprint
 	Comment   string    // of the key
 	Source    string    // address
 	Since     time.Time // when it came
-	Reached   uint64    // what it serves, but for Refused
-	Refused   int       // hosts that its name server does not take
+	Reached   uint64    // the revision that it serves, but for Refused
+	Refused   int       // hosts that its name server refuses
 	Lag       time.Duration
 	Gone      time.Time // zero: it is here
-	Why       string    // it is gone
-	Acked     time.Time // when it last told what it serves; zero: never
-	Receiving bool      // the whole, or it waits in line for that
+	Why       string    // why it is gone
+	Acked     time.Time // its last acknowledgement; zero: none yet
+	Receiving bool      // it receives the whole, or waits in line for it
 }
 
-// member is a follower that is here.
+// member is a connected follower.
 type member struct {
 	grant   authkeys.Grant // as of the beginning
 	names   Names          // of it
@@ -84,7 +84,7 @@ type member struct {
 	lastAck time.Time
 	unacked []sent // oldest first
 	last    uint64 // the revision that was sent last
-	whole   bool   // it gets that, or waits for it
+	whole   bool   // it receives the whole, or waits for it
 }
 
 // sent is a "# at" line.
@@ -93,7 +93,7 @@ type sent struct {
 	at       time.Time
 }
 
-// maxUnacked is how many lines are remembered to tell a lag.
+// maxUnacked is how many lines are remembered to compute a lag.
 const maxUnacked = 4096
 
 // enter takes a place for m.
@@ -119,7 +119,7 @@ func (s *Server) enter(m *member) error {
 	return nil
 }
 
-// leave gives the place back; err is why, nil that the follower hung up.
+// leave gives the place back; err is the reason, nil if the follower hung up.
 func (s *Server) leave(m *member, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,19 +142,19 @@ func (s *Server) remove(m *member) {
 	s.members = slices.DeleteFunc(s.members, func(other *member) bool { return other == m })
 }
 
-// forgotten is s.gone without those that are gone for too long.
+// forgotten is s.gone without the followers that have been gone for too long.
 func (s *Server) forgotten(now time.Time) []Status {
 	return slices.DeleteFunc(s.gone, func(g Status) bool { return now.Sub(g.Gone) > shownFor })
 }
 
-// tell wakes all who wait for followers.
+// tell wakes everybody who waits for followers.
 func (s *Server) tell() {
 	close(s.acked)
 	s.acked = make(chan struct{})
 }
 
-// Followers are those that are here, and those of the last day that are gone and
-// have not come back.
+// Followers are the connected followers, and those of the last day that have gone and
+// not come back.
 func (s *Server) Followers() []Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +199,7 @@ func (s *Server) note(m *member, revision uint64) {
 	}
 }
 
-// ack notes what a follower says that it serves.
+// ack notes a follower's acknowledgement.
 func (s *Server) ack(m *member, revision uint64, refused []records.Name) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,7 +1,7 @@
-// Package heard remembers when each host was last heard of: when a key that may
-// do so last sent an update of it, whatever became of that. It is no part of the
-// store. It is kept in a file of its own, to the minute, and without a sync for
-// each update: what a crash takes away is at most a minute of it.
+// Package heard remembers when each host was last heard of: the last authorized update
+// of it, whatever its result was. It is no part of the store. It is kept in a file of
+// its own, to the minute, and without a sync for each update: a crash loses at most a
+// minute of it.
 package heard
 
 import (
@@ -28,12 +28,12 @@ const File = "heard"
 // Interval is how often the file is brought up to date.
 const Interval = time.Minute
 
-// The file has a line that says its format, the second in which the book was
-// begun, and then a key and a second for each host, the numbers big-endian.
+// The file has a line with its format, the second in which the book was begun, and then
+// a key and a second for each host. Numbers are big-endian.
 const header = "dnsgate heard 1\n"
 
-// key stands for a name. Eight bytes of a digest are a quarter of a name with its
-// pointer and length, and nobody can choose a name that has the key of another.
+// key stands for a name. Eight bytes of a digest take a quarter of the memory of a
+// name, and nobody can choose a name that has the key of another.
 type key [8]byte
 
 func keyOf(name records.Name) key {
@@ -50,10 +50,10 @@ type Book struct {
 	mu      sync.Mutex
 	at      map[key]uint32 // seconds since 1970, until 2106
 	changed bool           // since it was written
-	kept    int            // hosts that were left when others were forgotten
+	kept    int            // hosts that were left after the last time some were forgotten
 }
 
-// Open reads the book at path, or begins one there. What cannot be read is an
+// Open reads the book at path, or begins one there. A book that cannot be read is an
 // error that names the file; the book returned with it is a new one.
 func Open(path string, now time.Time) (*Book, error) {
 	b := &Book{path: path, since: now, at: make(map[key]uint32)}
@@ -106,8 +106,8 @@ func (b *Book) Hear(names []records.Name, now time.Time) {
 	b.changed = true
 }
 
-// Seen is when h was last heard of. Of a host that was not since the book was
-// begun, only its last change is known: the later of both counts.
+// Seen is when h was last heard of. If it has not been since the book was begun, only
+// its last change is known: the later of both counts.
 func (b *Book) Seen(h records.Host) time.Time {
 	b.mu.Lock()
 	at, ok := b.at[keyOf(h.Name)]
@@ -169,7 +169,7 @@ func write(path string, content []byte) error {
 	return f.Commit()
 }
 
-// content is what the file is to hold; nil if it has that already.
+// content is the new content of the file; nil if the file has it already.
 func (b *Book) content() []byte {
 	b.mu.Lock()
 	defer b.mu.Unlock()
