@@ -13,10 +13,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// paced sends so many updates a second through one batch, each of another host and
-// with another address, and returns how long after each was sent it was received,
-// served (of every fiftieth), and answered.
-func paced(g *daemon, key ssh.Signer, zone string, hosts, rate int, duration time.Duration, reader *stream, f *daemon) (received, served, good []time.Duration, sent int) {
+// paced sends so many updates a second through one batch, of the zones in turn, each of
+// another host and with another address. It returns how long after each was sent it was
+// received by the reader of its zone, served (every fiftieth), and answered.
+func paced(g *daemon, key ssh.Signer, zones, hosts, rate int, duration time.Duration, readers []*stream, f *daemon) (received, served, good []time.Duration, sent int) {
 	client := awaitLogin(g, key)
 	defer client.Close()
 	session, err := client.NewSession()
@@ -51,7 +51,7 @@ func paced(g *daemon, key ssh.Signer, zone string, hosts, rate int, duration tim
 	for i := range count {
 		time.Sleep(time.Until(next))
 		next = next.Add(time.Second / time.Duration(rate))
-		host := fmt.Sprintf("h%d.%s", i%hosts, zone)
+		host := fmt.Sprintf("h%d.z%d.example.com", i/zones%hosts, i%zones)
 		at[i] = time.Now()
 		fmt.Fprintf(in, "%s %s\n", host, address(i))
 		if f != nil && i%50 == 0 {
@@ -70,8 +70,8 @@ func paced(g *daemon, key ssh.Signer, zone string, hosts, rate int, duration tim
 	probes.Wait()
 	for i := range at {
 		good = append(good, answered[i].Sub(at[i]))
-		if reader != nil {
-			received = append(received, reader.when(address(i).String()).Sub(at[i]))
+		if len(readers) > 0 {
+			received = append(received, readers[i%zones].when(address(i).String()).Sub(at[i]))
 		}
 	}
 	return received, served, good, count
