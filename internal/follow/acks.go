@@ -12,7 +12,7 @@ import (
 )
 
 // maxRefused is how many refused hosts an acknowledgement can name. With more of them
-// nothing is acknowledged: the name server does not do its work.
+// nothing is acknowledged: the name server hardly serves what it should.
 const maxRefused = 200
 
 // maxQueue is how many revisions wait to be acknowledged.
@@ -29,7 +29,8 @@ type acks struct {
 	queue []stored
 }
 
-// stored is a revision of the gateway, and the revision of the own store that holds it.
+// stored is a revision of the gateway, and the revision of the follower's store that
+// holds it.
 type stored struct {
 	theirs, ours uint64
 	names, gone  []records.Name // that have records, and that have none any more

@@ -9,7 +9,8 @@ import (
 	"dnsgate/internal/records"
 )
 
-// readAcks reads what the follower says, and ends the stream with it.
+// readAcks reads acknowledgements until the follower hangs up or sends something else,
+// and then ends the stream.
 func (st *stream) readAcks(end func(why error)) {
 	in := bufio.NewReaderSize(st.In, maxLine)
 	for {

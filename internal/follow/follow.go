@@ -2,10 +2,11 @@
 // gateway's end of a stream of changes; Follower is the end of the machine with the
 // name server. Contract section 11 describes the stream.
 //
-// Server trusts a Grant, which it looks up again each round. It believes a follower
-// only what it has sent to it. Follower trusts the pinned host key for the identity of
-// the gateway, and nothing that the gateway sends: a line that is not in form, not in
-// order or not about its names ends the connection, and the served data stays.
+// Server trusts a Grant, which it looks up again each round. It accepts no
+// acknowledgement of a revision that it has not sent. Follower trusts the pinned host
+// key for the identity of the gateway, and checks every line that the gateway sends: one
+// that is malformed, out of order or about other names ends the connection, and the
+// name server keeps serving what it has.
 package follow
 
 import (

@@ -10,7 +10,7 @@ import (
 	"dnsgate/internal/records"
 )
 
-// group is what stands between two "# at" lines, or a piece of a whole.
+// group is the changes between two "# at" lines, or a piece of a whole.
 type group struct {
 	store    string
 	revision uint64 // of the gateway
@@ -24,7 +24,7 @@ type group struct {
 	place    map[records.Name]int
 }
 
-// receiver reads a gateway's stream, and rejects everything that is not in form and in
+// receiver reads a gateway's stream, and rejects every line that is malformed or out of
 // order. It belongs to one goroutine.
 type receiver struct {
 	in      *bufio.Reader

@@ -19,8 +19,8 @@ func (e *TooFewError) Error() string {
 func (e *TooFewError) WholeAnswer() string { return "stored, and published here; " + e.Error() }
 
 // Wait returns once require keys have followers that serve each of names as of
-// revision. It is a *TooFewError when ctx ends first, and at once if fewer of them are
-// live.
+// revision. It returns a *TooFewError when ctx ends first, and at once if fewer of them
+// are live.
 func (s *Server) Wait(ctx context.Context, names []records.Name, revision uint64, require int) error {
 	for {
 		s.mu.Lock()
@@ -43,7 +43,7 @@ func (s *Server) Wait(ctx context.Context, names []records.Name, revision uint64
 	}
 }
 
-// count is how many keys have a follower that serves each of the names, and how many
+// count returns how many keys have a follower that serves each of the names, and how many
 // have a live one, for the name with the fewest.
 func (s *Server) count(names []records.Name, revision uint64, now time.Time) (have, able int) {
 	for i, name := range names {

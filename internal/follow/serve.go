@@ -148,7 +148,8 @@ func (st *stream) at(revision uint64) error {
 	return st.flush()
 }
 
-// send sends a piece of news. Changes of other names are covered by the next heartbeat.
+// send sends the hosts of u that the follower may have. If there are none, the next
+// heartbeat tells the revision.
 func (st *stream) send(ctx context.Context, u records.Update) error {
 	if u.Whole {
 		if err := st.takeWhole(ctx); err != nil {
