@@ -44,9 +44,9 @@ type ended struct {
 func firstHosts(names []records.Name) string {
 	const most = 3
 	if len(names) <= most {
-		return joinNames(names)
+		return join(names, nameText)
 	}
-	return joinNames(names[:most]) + " and " + strconv.Itoa(len(names)-most) + " more"
+	return join(names[:most], nameText) + " and " + strconv.Itoa(len(names)-most) + " more"
 }
 
 // second counts what ended in one.
@@ -88,8 +88,8 @@ func (a *activity) note(e ended, grant authkeys.Grant, update bool) {
 	if a.uses == nil {
 		a.uses = make(map[string]keyUse)
 	}
-	u, known := a.uses[key]
-	if !known && len(a.uses) >= maxRemembered {
+	u, remembered := a.uses[key]
+	if !remembered && len(a.uses) >= maxRemembered {
 		for old := range a.uses { // an account of sshd's may invent keys
 			delete(a.uses, old)
 			break

@@ -109,7 +109,7 @@ func (r *run) keys(words []string) error {
 	if err != nil {
 		return err
 	}
-	grants, faults := r.interp.Keys()
+	grants, problems := r.interp.Keys()
 	type key struct {
 		Fingerprint  string   `json:"fingerprint"`
 		Comment      string   `json:"comment"`
@@ -127,20 +127,11 @@ func (r *run) keys(words []string) error {
 	if asJSON {
 		return writeJSON(r.out, list)
 	}
-	for _, k := range list {
-		grants := strings.Join(k.Hosts, " ")
-		switch {
-		case k.Admin:
-			grants = "(admin)"
-		case k.Monitor:
-			grants = "(monitor)"
-		case k.Follow:
-			grants = "(follow) " + grants
-		}
-		fmt.Fprintf(r.out, "%s %q %s; restrictions: %s\n", k.Fingerprint, k.Comment, grants, k.Restrictions)
+	for _, g := range grants {
+		fmt.Fprintf(r.out, "%s %q %s; restrictions: %s\n", g.Fingerprint, g.Comment, mayText(g), g.Restrictions())
 	}
-	for _, f := range faults {
-		fmt.Fprintln(r.out, f)
+	for _, p := range problems {
+		fmt.Fprintln(r.out, p)
 	}
 	r.interp.keysFailure().write(r.out)
 	return nil
@@ -185,10 +176,7 @@ func (r *run) adminHistory(words []string) error {
 	return writeJSON(r.out, list)
 }
 
-func (r *run) reload(words []string) error {
-	if err := noWords("reload", words); err != nil {
-		return err
-	}
+func (r *run) reload([]string) error {
 	restart, err := r.interp.Reload(r.ctx)
 	if err != nil {
 		return refusal(Outage, "%v", err)
@@ -201,10 +189,7 @@ func (r *run) reload(words []string) error {
 	return nil
 }
 
-func (r *run) rebuild(words []string) error {
-	if err := noWords("rebuild", words); err != nil {
-		return err
-	}
+func (r *run) rebuild([]string) error {
 	if err := r.interp.Publishers.Rebuild(r.ctx); err != nil {
 		return refusal(DNSError, "%v; the gateway goes on trying", err)
 	}
@@ -212,10 +197,7 @@ func (r *run) rebuild(words []string) error {
 	return nil
 }
 
-func (r *run) backup(words []string) error {
-	if err := noWords("backup", words); err != nil {
-		return err
-	}
+func (r *run) backup([]string) error {
 	if err := r.interp.Store.Backup(r.ctx, r.out); err != nil {
 		return refusal(Outage, "the backup is not whole: %v", err)
 	}

@@ -52,16 +52,16 @@ func (b *batch) next(lines <-chan inputLine) (inputLine, error) {
 	all.waits(b.place, time.Now())
 	defer all.waits(b.place, time.Time{})
 	var late <-chan time.Time
-	patience := time.Duration(0)
+	idle := time.Duration(0)
 	if b.run.interp.IdleTimeout != nil {
-		patience = b.run.interp.IdleTimeout()
-		late = time.After(patience)
+		idle = b.run.interp.IdleTimeout()
+		late = time.After(idle)
 	}
 	select {
 	case l := <-lines:
 		return l, nil
 	case <-late:
-		return inputLine{}, refusal(Abuse, "no line came for %s, so the batch ends", patience)
+		return inputLine{}, refusal(Abuse, "no line came for %s, so the batch ends", idle)
 	case <-b.place.evicted:
 		return inputLine{}, errEvicted
 	case <-b.run.ctx.Done():

@@ -16,7 +16,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
@@ -212,6 +211,9 @@ func (r *run) dispatch(q Request) error {
 		if r.interp.Upstream != nil && v.name == "offline" {
 			return refusal(NoHost, "this machine follows a gateway, and takes its hosts from there; change them there")
 		}
+		if v.help[0].words == "" && len(q.words) > 1 {
+			return refusal(BadCommand, "%s takes no words", v.name)
+		}
 		return v.does(r, q.words[1:])
 	}
 	if is := roleOf(r.grant); is == followKey && q.words[0] == "update" {
@@ -251,7 +253,7 @@ func (r *run) log(err error, took time.Duration) {
 		attrs = append(attrs, "dry_run", true)
 	}
 	if len(r.record.hosts) > 0 {
-		attrs = append(attrs, "hosts", joinNames(r.record.hosts),
+		attrs = append(attrs, "hosts", join(r.record.hosts, nameText),
 			"old", values(r.record.old), "new", values(r.record.new))
 	}
 	if r.record.lines > 0 {
@@ -275,15 +277,4 @@ func (r *run) log(err error, took time.Duration) {
 		message = "update"
 	}
 	r.interp.Log.Info(message, attrs...)
-}
-
-func joinNames(names []records.Name) string {
-	var b strings.Builder
-	for i, n := range names {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(string(n))
-	}
-	return b.String()
 }

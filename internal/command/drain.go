@@ -88,20 +88,20 @@ func (d *drain) cancel() {
 // the door closes its connections and calls Wait.
 func (in *Interpreter) Drain(ctx context.Context) {
 	in.drain.begin()
-	ended := make(chan struct{})
+	finished := make(chan struct{})
 	go func() {
 		in.Wait()
-		close(ended)
+		close(finished)
 	}()
 	select {
-	case <-ended:
+	case <-finished:
 		return
 	case <-ctx.Done():
 	}
 	in.Log.Warn("commands are still running; ending them")
 	in.drain.cancel()
 	select {
-	case <-ended:
+	case <-finished:
 	case <-time.After(lastWords):
 	}
 }

@@ -1,13 +1,12 @@
 package command
 
 import (
-	"container/heap"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -70,45 +69,33 @@ type silentHost struct {
 }
 
 // longest are the hosts silent for the longest, those first.
-func (s *silence) longest(ctx context.Context, g *Interpreter) ([]silentHost, error) {
+func (s *silence) longest(ctx context.Context, in *Interpreter) ([]silentHost, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if time.Since(s.taken) < silenceAge {
 		return s.hosts, nil
 	}
-	var kept latestFirst
-	err := g.eachHost(ctx, records.All, func(h records.Host) {
-		if seen := g.seen(h); !seen.IsZero() && (len(kept) < maxSilent || seen.Before(kept[0].seen)) {
-			heap.Push(&kept, silentHost{h.Name, seen})
-			if len(kept) > maxSilent {
-				heap.Pop(&kept)
+	var hosts []silentHost
+	trim := func() {
+		slices.SortFunc(hosts, func(a, b silentHost) int {
+			return cmp.Or(a.seen.Compare(b.seen), cmp.Compare(a.name, b.name))
+		})
+		hosts = hosts[:min(len(hosts), maxSilent)]
+	}
+	err := in.eachHost(ctx, records.All, func(h records.Host) {
+		// Once there are enough, the host at maxSilent-1 bounds those to come.
+		if seen := in.seen(h); !seen.IsZero() && (len(hosts) < maxSilent || seen.Before(hosts[maxSilent-1].seen)) {
+			if hosts = append(hosts, silentHost{h.Name, seen}); len(hosts) == 2*maxSilent {
+				trim()
 			}
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(kept, func(a, b silentHost) int {
-		if c := a.seen.Compare(b.seen); c != 0 {
-			return c
-		}
-		return strings.Compare(string(a.name), string(b.name))
-	})
-	s.hosts, s.taken = kept, time.Now()
+	trim()
+	s.hosts, s.taken = slices.Clone(hosts), time.Now()
 	return s.hosts, nil
-}
-
-// latestFirst is a heap whose first host was heard of last.
-type latestFirst []silentHost
-
-func (l latestFirst) Len() int           { return len(l) }
-func (l latestFirst) Less(i, j int) bool { return l[i].seen.After(l[j].seen) }
-func (l latestFirst) Swap(i, j int)      { l[i], l[j] = l[j], l[i] }
-func (l *latestFirst) Push(x any)        { *l = append(*l, x.(silentHost)) }
-func (l *latestFirst) Pop() any {
-	last := (*l)[len(*l)-1]
-	*l = (*l)[:len(*l)-1]
-	return last
 }
 
 func (in *Interpreter) writeSilence(ctx context.Context, w io.Writer) error {

@@ -16,13 +16,13 @@ type counts struct {
 	by map[[2]string]uint64
 }
 
-func (c *counts) add(verb string, code Code) {
+func (c *counts) add(name string, code Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.by == nil {
 		c.by = make(map[[2]string]uint64)
 	}
-	c.by[[2]string{verb, string(code)}]++
+	c.by[[2]string{name, string(code)}]++
 }
 
 func (c *counts) copy() map[[2]string]uint64 {
@@ -32,10 +32,7 @@ func (c *counts) copy() map[[2]string]uint64 {
 }
 
 // metrics runs "metrics".
-func (r *run) metrics(words []string) error {
-	if err := noWords("metrics", words); err != nil {
-		return err
-	}
+func (r *run) metrics([]string) error {
 	if err := r.interp.WriteMetrics(r.ctx, r.out); err != nil {
 		return unreadable(err)
 	}

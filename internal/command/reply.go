@@ -1,10 +1,10 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"regexp"
 	"strings"
 
@@ -123,32 +123,19 @@ func explain(out, w io.Writer, err error) {
 	fmt.Fprintln(w, f)
 }
 
-// joinAddresses is ADDRESSES of a reply: "-" for none.
-func joinAddresses(addrs []netip.Addr) string {
-	if len(addrs) == 0 {
-		return "-"
-	}
-	var b []byte
-	for i, a := range addrs {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = a.AppendTo(b)
-	}
-	return string(b)
-}
-
-// values joins the values of records with commas: "-" for none.
-func values(rs []records.Record) string {
-	if len(rs) == 0 {
-		return "-"
-	}
-	parts := make([]string, len(rs))
-	for i, r := range rs {
-		parts[i] = r.Value()
+// join puts the texts of a list between commas.
+func join[T any](list []T, text func(T) string) string {
+	parts := make([]string, len(list))
+	for i, e := range list {
+		parts[i] = text(e)
 	}
 	return strings.Join(parts, ",")
 }
+
+func nameText(name records.Name) string { return string(name) }
+
+// values joins the values of records: "-" for none.
+func values(rs []records.Record) string { return cmp.Or(join(rs, records.Record.Value), "-") }
 
 // shown is a client's text, shortened for a message.
 func shown(s string) string { return plain.Short(s, 80) }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/authkeys"
 	"dnsgate/internal/records"
 )
 
@@ -131,36 +132,32 @@ func writeChanges(w io.Writer, changes []records.Change) {
 }
 
 // whoami runs "whoami".
-func (r *run) whoami(words []string) error {
-	if err := noWords("whoami", words); err != nil {
-		return err
-	}
-	grants := strings.Join(r.grant.Patterns(), " ")
-	switch {
-	case r.grant.Admin:
-		grants = "(admin)"
-	case r.grant.Monitor:
-		grants = "(monitor)"
-	case r.grant.Follow:
-		grants = "(follow) " + grants
-	}
+func (r *run) whoami([]string) error {
 	fmt.Fprintf(r.out, "key          %s\ncomment      %s\nhosts        %s\nrestrictions %s\naddress      %s\n",
-		r.grant.Fingerprint, r.grant.Comment, grants, r.grant.Restrictions(), r.session.place())
+		r.grant.Fingerprint, r.grant.Comment, mayText(r.grant), r.grant.Restrictions(), r.session.place())
 	return nil
 }
 
-func (r *run) help(words []string) error {
-	if err := noWords("help", words); err != nil {
-		return err
+// mayText shows a person what a grant is for.
+func mayText(g authkeys.Grant) string {
+	names := strings.Join(g.Patterns(), " ")
+	switch {
+	case g.Admin:
+		return "(admin)"
+	case g.Monitor:
+		return "(monitor)"
+	case g.Follow:
+		return "(follow) " + names
 	}
+	return names
+}
+
+func (r *run) help([]string) error {
 	r.out.WriteString(usage(roleOf(r.grant)))
 	return nil
 }
 
-func (r *run) version(words []string) error {
-	if err := noWords("version", words); err != nil {
-		return err
-	}
+func (r *run) version([]string) error {
 	fmt.Fprintf(r.out, "dnsgate %s\n", r.interp.Version)
 	return nil
 }

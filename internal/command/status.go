@@ -66,7 +66,7 @@ func publisher(p records.Progress) Publisher {
 }
 
 func (in *Interpreter) state() Status {
-	grants, faults := in.Keys()
+	grants, problems := in.Keys()
 	st := Status{
 		Version:     in.Version,
 		Started:     in.Started.UTC().Truncate(time.Second),
@@ -80,8 +80,8 @@ func (in *Interpreter) state() Status {
 	for _, p := range in.Publishers.Progress() {
 		st.Publishers = append(st.Publishers, publisher(p))
 	}
-	for _, f := range faults {
-		st.Refused = append(st.Refused, f.String())
+	for _, p := range problems {
+		st.Refused = append(st.Refused, p.String())
 	}
 	st.KeysFailure = in.keysFailure()
 	st.Followers, st.Gateway = in.followers(), in.upstream()

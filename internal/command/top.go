@@ -41,10 +41,7 @@ func (s *Session) MayHaveTerminal() bool {
 }
 
 // top runs "top": a live screen, or one snapshot as text if there is no terminal.
-func (r *run) top(words []string) error {
-	if err := noWords("top", words); err != nil {
-		return err
-	}
+func (r *run) top([]string) error {
 	from := source{r}
 	if r.std.Terminal == nil || !r.std.Terminal.Draws() {
 		now, err := from.Now(r.ctx)
@@ -134,21 +131,9 @@ func (s source) Keys(context.Context) ([]screen.Key, error) {
 	grants, _ := s.interp.Keys()
 	list := make([]screen.Key, 0, len(grants))
 	for _, g := range grants {
-		may := ""
-		switch {
-		case g.Admin:
-			may = "(admin)"
-		case g.Monitor:
-			may = "(monitor)"
-		default:
-			g.Hosts = g.Hosts[:min(len(g.Hosts), maxPatternsShown)]
-			may = strings.Join(g.Patterns(), " ")
-			if g.Follow {
-				may = "(follow) " + may
-			}
-		}
+		g.Hosts = g.Hosts[:min(len(g.Hosts), maxPatternsShown)]
 		used := s.interp.activity.used(g.Fingerprint)
-		list = append(list, screen.Key{Fingerprint: g.Fingerprint, Comment: g.Comment, May: may, Used: used.last, Count: used.count})
+		list = append(list, screen.Key{Fingerprint: g.Fingerprint, Comment: g.Comment, May: mayText(g), Used: used.last, Count: used.count})
 	}
 	return list, nil
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -62,16 +63,16 @@ type addressUpdate struct {
 
 // parseUpdate reads [HOST...] [ADDRESS...].
 func parseUpdate(words []string) (*addressUpdate, error) {
-	split := slices.IndexFunc(words, looksLikeAddress)
-	if split < 0 {
-		split = len(words)
+	first := slices.IndexFunc(words, looksLikeAddress)
+	if first < 0 {
+		first = len(words)
 	}
 	u := &addressUpdate{}
 	var err error
-	if u.hosts, err = parseHosts(words[:split]); err != nil {
+	if u.hosts, err = parseHosts(words[:first]); err != nil {
 		return nil, err
 	}
-	for _, w := range words[split:] {
+	for _, w := range words[first:] {
 		if !looksLikeAddress(w) {
 			return nil, refusal(BadCommand, "%q comes after an address; name the hosts first, then their addresses", shown(w))
 		}
@@ -267,7 +268,7 @@ func (u *addressUpdate) reply(d outcome) string {
 			addrs = append(addrs, a)
 		}
 	}
-	return fmt.Sprintf("%s %s %s\n", d.code, joinAddresses(addrs), d.new.Name)
+	return fmt.Sprintf("%s %s %s\n", d.code, cmp.Or(join(addrs, netip.Addr.String), "-"), d.new.Name)
 }
 
 // authorizedHosts returns the hosts named, or else the grant's own, after

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"slices"
 	"strings"
 
 	"dnsgate/internal/idn"
@@ -34,35 +35,18 @@ func split(line string) ([]string, error) {
 	return strings.FieldsFunc(line, func(c rune) bool { return c == ' ' || c == '\t' }), nil
 }
 
-// takeFlags splits words into the flags in front, which must be among known,
+// takeFlags splits words into the flags in front, which must be among allowed,
 // and the rest.
-func takeFlags(words []string, known ...string) (flags map[string]bool, rest []string, err error) {
+func takeFlags(words []string, allowed ...string) (flags map[string]bool, rest []string, err error) {
 	flags = make(map[string]bool)
 	for len(words) > 0 && len(words[0]) > 1 && words[0][0] == '-' {
-		if !contains(known, words[0]) {
+		if !slices.Contains(allowed, words[0]) {
 			return nil, nil, refusal(BadCommand, "there is no option %q here; try: help", shown(words[0]))
 		}
 		flags[words[0]] = true
 		words = words[1:]
 	}
 	return flags, words, nil
-}
-
-// noWords refuses words after a command without arguments.
-func noWords(verb string, words []string) error {
-	if len(words) > 0 {
-		return refusal(BadCommand, "%s takes no words", verb)
-	}
-	return nil
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // looksLikeAddress tells ADDRESS words from HOST words: a word with a colon or a slash,
