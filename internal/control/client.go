@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -115,17 +116,17 @@ func dial(ctx context.Context, path string) (*net.UnixConn, error) {
 // that made a socket there: it must run as root, or as the owner of both the socket and
 // its folder.
 func checkServer(c *net.UnixConn, path string, socket os.FileInfo) error {
-	server, err := peerOf(c)
+	server, err := peerUID(c)
 	if err != nil {
 		return err
 	}
-	folder, err := os.Stat(folderOf(path))
+	folder, err := os.Stat(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	owner := folder.Sys().(*syscall.Stat_t).Uid
-	if server.uid != 0 && (server.uid != owner || socket.Sys().(*syscall.Stat_t).Uid != owner) {
-		return fmt.Errorf("%s is served by user %d, and its folder belongs to user %d: %w", path, server.uid, owner, fs.ErrPermission)
+	if server != 0 && (server != owner || socket.Sys().(*syscall.Stat_t).Uid != owner) {
+		return fmt.Errorf("%s is served by user %d, and its folder belongs to user %d: %w", path, server, owner, fs.ErrPermission)
 	}
 	return nil
 }

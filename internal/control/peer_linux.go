@@ -11,16 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peer is the user at the other end of a connection.
-type peer struct {
-	uid uint32
-	pid int32
-}
-
-func peerOf(c *net.UnixConn) (peer, error) {
+// peerUID is the user at the other end of a connection.
+func peerUID(c *net.UnixConn) (uint32, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return peer{}, err
+		return 0, err
 	}
 	var cred *unix.Ucred
 	var failed error
@@ -31,9 +26,9 @@ func peerOf(c *net.UnixConn) (peer, error) {
 		err = failed
 	}
 	if err != nil {
-		return peer{}, fmt.Errorf("asking who connects: %w", err)
+		return 0, fmt.Errorf("asking who connects: %w", err)
 	}
-	return peer{cred.Uid, cred.Pid}, nil
+	return cred.Uid, nil
 }
 
 // overflowUID stands for users of another namespace that have no number here. The
@@ -58,11 +53,9 @@ func shorten(path string) (short string, done func(), err error) {
 	if len(path) <= maxSocketPath {
 		return path, func() {}, nil
 	}
-	folder, err := os.Open(folderOf(path))
+	folder, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return "", nil, err
 	}
 	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), filepath.Base(path)), func() { folder.Close() }, nil
 }
-
-func folderOf(path string) string { return filepath.Dir(path) }

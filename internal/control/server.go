@@ -74,21 +74,26 @@ type Server struct {
 // Listen makes the socket at path, which nobody may be serving yet. If open is set
 // everybody may connect, and the kernel tells who they are; otherwise only root and
 // this user may. A missing folder is made, if its parent exists.
-func Listen(path string, open bool, o Options) (*Server, error) {
+func Listen(path string, open bool, o Options) (_ *Server, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("control socket: %w", err)
+		}
+	}()
 	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err
 	}
 	if err := removeStale(path); err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err
 	}
 	short, done, err := shorten(path)
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err
 	}
 	defer done()
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: short, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err
 	}
 	listener.SetUnlinkOnClose(false) // under a temporary name
 	mode := fs.FileMode(0o600)
@@ -97,7 +102,7 @@ func Listen(path string, open bool, o Options) (*Server, error) {
 	}
 	if err := os.Chmod(path, mode); err != nil {
 		listener.Close()
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err
 	}
 	return &Server{
 		o: o, path: path, listener: listener, self: uint32(os.Geteuid()), overflow: overflowUID(),
@@ -222,20 +227,20 @@ func refuse(conn net.Conn, why error) {
 
 // admit identifies the client, or turns it away.
 func (s *Server) admit(conn *net.UnixConn) (who, error) {
-	p, err := peerOf(conn)
+	uid, err := peerUID(conn)
 	switch {
 	case err != nil:
 		return who{}, err
-	case p.uid == 0:
-		return who{uid: p.uid, Account: Account{"root", true}, operator: true}, nil
-	case p.uid == s.self:
-		return who{uid: p.uid, Account: Account{"dnsgate's user", true}, operator: true}, nil
+	case uid == 0:
+		return who{uid: uid, Account: Account{"root", true}, operator: true}, nil
+	case uid == s.self:
+		return who{uid: uid, Account: Account{"dnsgate's user", true}, operator: true}, nil
 	}
-	a, ok := s.o.Accounts[p.uid]
-	if !ok || p.uid == s.overflow {
-		return who{}, fmt.Errorf("user %d is neither root, nor dnsgate's user, nor in [sshd] users", p.uid)
+	a, ok := s.o.Accounts[uid]
+	if !ok || uid == s.overflow {
+		return who{}, fmt.Errorf("user %d is neither root, nor dnsgate's user, nor in [sshd] users", uid)
 	}
-	return who{uid: p.uid, Account: a}, nil
+	return who{uid: uid, Account: a}, nil
 }
 
 // who connects.

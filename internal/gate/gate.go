@@ -237,14 +237,14 @@ func (g *Gate) Shutdown(ctx context.Context) {
 
 // Connections says what is open now.
 func (g *Gate) Connections() command.Connections {
-	penalized, penalties := g.penalties.list(time.Now())
+	slowed, longest := g.penalties.list(time.Now())
 	return command.Connections{
 		Unauthenticated: g.startups.count(),
 		Authenticated:   int(g.authenticated.Load()),
 		Sessions:        int(g.sessions.Load()),
 		Accepted:        g.accepted.Load(),
 		Refused:         g.refused.Load(),
-		Penalized:       penalized,
-		Penalties:       penalties,
+		Penalized:       slowed,
+		Penalties:       longest,
 	}
 }

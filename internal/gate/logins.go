@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -63,17 +64,13 @@ func (l *logins) end(c *conn) {
 
 func (l *logins) remove(c *conn) {
 	conns := l.by[c.login]
-	for i, other := range conns {
-		if other != c {
-			continue
-		}
-		l.all--
-		if len(conns) == 1 {
-			delete(l.by, c.login)
-			return
-		}
-		l.by[c.login] = append(conns[:i:i], conns[i+1:]...)
+	i := slices.Index(conns, c)
+	if i < 0 {
 		return
+	}
+	l.all--
+	if l.by[c.login] = slices.Delete(conns, i, i+1); len(conns) == 1 {
+		delete(l.by, c.login)
 	}
 }
 
