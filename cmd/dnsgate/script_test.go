@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 //	tinydns FOLDER       start tinydns there, on an address of its own
 //	dig NAME [TYPE]      ask it
 //	json PATH VALUE      stdout is JSON with that VALUE at PATH, such as publishers.0.Name
-//	follow FOLDER        start dnsgate follow there, which follows gate; its log is $WORK/followlog
+//	follow FOLDER        start dnsgate follow there, which follows gate; its log is $WORK/followlog, its number $FOLLOWER
 //	unfollow [SIG]       send TERM, or SIG, to it; as shutdown
 //	promtool             stdout is what Prometheus reads
 //	nodeexporter FOLDER  what Prometheus's node_exporter says of the files there
@@ -456,6 +456,7 @@ func followScript(ts *testscript.TestScript, _ bool, args []string) {
 	c := exec.Command(words[0], words[1:]...)
 	c.Stderr = log
 	ts.Check(c.Start())
+	ts.Setenv("FOLLOWER", strconv.Itoa(c.Process.Pid))
 	s.follower, s.unfollowed = c, make(chan error, 1)
 	go func() { s.unfollowed <- c.Wait() }()
 }

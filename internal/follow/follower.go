@@ -102,7 +102,7 @@ func (f *Follower) connected(address string, whole bool) {
 }
 
 // converse follows one gateway until that ends, which is always an error. received says
-// whether the other end spoke as a gateway does.
+// whether a group came that could be taken.
 func (f *Follower) converse(ctx context.Context, address string) (received bool, err error) {
 	mark, err := f.o.Store.Mark(ctx)
 	if err != nil {
@@ -130,16 +130,16 @@ func (f *Follower) converse(ctx context.Context, address string) (received bool,
 		})
 	}
 	r := &receiver{in: bufio.NewReaderSize(conn, maxLine), names: f.o.Names, most: f.o.MaxHosts, mark: mark}
-	err = f.receive(ctx, address, conn, r, a)
+	received, err = f.receive(ctx, address, conn, r, a)
 	select {
 	case first := <-failed:
 		err = first
 	default:
 	}
-	return r.begun, err
+	return received, err
 }
 
-func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, r *receiver, a *applier) error {
+func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, r *receiver, a *applier) (received bool, err error) {
 	var quiet atomic.Bool
 	timer := time.AfterFunc(silence, func() { quiet.Store(true); conn.Close() })
 	defer timer.Stop()
@@ -148,11 +148,11 @@ func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, 
 		g, err := r.next(func() { timer.Reset(silence) })
 		switch {
 		case err != nil && quiet.Load():
-			return fmt.Errorf("no line came for %s", silence)
+			return received, fmt.Errorf("no line came for %s", silence)
 		case errors.Is(err, io.EOF):
-			return errors.New("the gateway ended the stream")
+			return received, errors.New("the gateway ended the stream")
 		case err != nil:
-			return err
+			return received, err
 		}
 		if !was && r.begun {
 			f.connected(address, r.reached == 0)
@@ -165,9 +165,10 @@ func (f *Follower) receive(ctx context.Context, address string, conn io.Closer, 
 		case a.groups <- g:
 			timer.Reset(silence)
 		case <-ctx.Done():
-			return ctx.Err()
+			return received, ctx.Err()
 		}
 		if !g.more {
+			received = true
 			f.mu.Lock()
 			f.up.Revision = g.revision
 			f.mu.Unlock()

@@ -53,7 +53,7 @@ func (s *Server) Serve(ctx context.Context, f Session) (err error) {
 		}
 	}()
 	err = st.run(ctx)
-	if cause := context.Cause(ctx); cause != nil && (err == nil || errors.Is(err, context.Canceled)) {
+	if cause := context.Cause(ctx); cause != nil && (err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errHungUp)) {
 		err = cause
 	}
 	if errors.Is(err, errHungUp) {
