@@ -55,7 +55,7 @@ func TestMain(m *testing.M) {
 //	nodeexporter FOLDER  what Prometheus's node_exporter says of the files there
 func TestScripts(t *testing.T) {
 	if os.Getenv("CI") != "" {
-		for _, program := range []string{"axfrdns", "named", "nsd", "tcpserver", "ssh", "ssh-keygen", "dig", "tinydns", "tinydns-data", "tinydns-get", "puttygen", "ip", "nsenter", "prometheus-node-exporter", "promtool", "systemd-socket-activate"} {
+		for _, program := range []string{"axfrdns", "named", "nsd", "tcpserver", "rsync", "rrsync", "ssh", "ssh-keygen", "dig", "tinydns", "tinydns-data", "tinydns-get", "puttygen", "ip", "nsenter", "prometheus-node-exporter", "promtool", "systemd-socket-activate"} {
 			if _, err := exec.LookPath(program); err != nil {
 				t.Errorf("%v; see testdata/debian-packages", err)
 			}

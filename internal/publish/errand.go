@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -9,9 +10,14 @@ import (
 	"dnsgate/internal/records"
 )
 
+// ErrRefused is the error of an errand that was done, with an answer that another try
+// would not change.
+var ErrRefused = errors.New("refused")
+
 // Errand is work that a target does after it has published, and that no client waits
 // for. Only one runs at a time. It runs once more if it is wanted meanwhile, and again
-// after a failure, later each time. Make one with NewErrand; Loop runs it.
+// after a failure, later each time; after ErrRefused only when it is wanted. Make one
+// with NewErrand; Loop runs it.
 type Errand struct {
 	run    func(ctx context.Context) error
 	log    *slog.Logger
@@ -58,7 +64,7 @@ func (e *Errand) Loop(ctx context.Context) {
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return
-		case err != nil:
+		case err != nil && !errors.Is(err, ErrRefused):
 			b.fail(time.Now())
 		default:
 			b.reset()
@@ -72,11 +78,14 @@ func (e *Errand) note(err error, again time.Time) {
 	defer e.mu.Unlock()
 	s := &e.state
 	s.NextTry = again
+	if again.IsZero() {
+		s.LastDone = time.Now()
+	}
 	if err == nil {
 		if s.LastError != "" {
 			e.log.Info("done again", "errand", s.Name)
 		}
-		s.LastError, s.LastDone = "", time.Now()
+		s.LastError = ""
 		return
 	}
 	if err.Error() != s.LastError {

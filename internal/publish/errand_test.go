@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
@@ -45,6 +46,33 @@ func TestErrand(t *testing.T) {
 	if n := runs.Load(); n != 3 {
 		t.Errorf("%d runs", n)
 	}
+	if s := e.State(); s.LastError != "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestErrandRefused: an answer that another try would not change stands in the status,
+// and nothing waits because of it.
+func TestErrandRefused(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	begun, goOn := make(chan struct{}), make(chan error)
+	e := NewErrand("notify x", slog.New(slog.DiscardHandler), func(context.Context) error {
+		begun <- struct{}{}
+		return <-goOn
+	})
+	done := make(chan struct{})
+	go func() { defer close(done); e.Loop(ctx) }()
+	e.Want()
+	<-begun
+	e.Want()
+	goOn <- fmt.Errorf("%w: no secondary of it", ErrRefused)
+	<-begun
+	if s := e.State(); s.LastError != "refused: no secondary of it" || s.LastDone.IsZero() || !s.NextTry.IsZero() {
+		t.Errorf("%+v", s)
+	}
+	goOn <- nil
+	stop()
+	<-done
 	if s := e.State(); s.LastError != "" {
 		t.Errorf("%+v", s)
 	}

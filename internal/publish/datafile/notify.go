@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,18 +19,20 @@ import (
 const notifyTimeout = 3 * time.Second
 
 // secondary is a name server that gets a NOTIFY (RFC 1996) for the zones whose data
-// changed. A server that does not answer is told again later. Any answer ends the
-// matter, because a later NOTIFY would say the same.
+// changed. A server that does not answer is told again later. One that refuses a zone
+// is told again when the zone has changed again, and until then its answer stands in
+// the status.
 type secondary struct {
 	*publish.Errand
-	server string // "HOST:PORT"
+	server  string            // "HOST:PORT"
+	refused map[string]string // zones, and the answer; of the errand alone
 
 	mu    sync.Mutex
 	zones map[string]struct{} // still to be notified of
 }
 
 func newSecondary(server string, o Options) *secondary {
-	s := &secondary{server: server, zones: make(map[string]struct{})}
+	s := &secondary{server: server, refused: make(map[string]string), zones: make(map[string]struct{})}
 	s.Errand = publish.NewErrand("notify "+server, o.Logger, s.tell)
 	return s
 }
@@ -60,22 +64,24 @@ func (s *secondary) next() (zone string, ok bool) {
 	return "", false
 }
 
+// tell notifies of all zones in the queue.
 func (s *secondary) tell(ctx context.Context) error {
-	var refused error
-	for {
-		zone, ok := s.next()
-		if !ok {
-			return refused
-		}
+	for zone, ok := s.next(); ok; zone, ok = s.next() {
 		rcode, err := s.notify(ctx, zone)
-		if err != nil {
+		switch {
+		case err != nil:
 			s.keep(zone)
 			return fmt.Errorf("%s: %w", zone, err)
-		}
-		if rcode != dns.RcodeSuccess && refused == nil {
-			refused = fmt.Errorf("%s: it answers %s; is it a secondary of that zone, with this server as its primary?", zone, dns.RcodeToString[rcode])
+		case rcode == dns.RcodeSuccess:
+			delete(s.refused, zone)
+		default:
+			s.refused[zone] = dns.RcodeToString[rcode]
 		}
 	}
+	for _, zone := range slices.Sorted(maps.Keys(s.refused)) {
+		return fmt.Errorf("%w: %s: it answers %s; is it a secondary of that zone, with this server as its primary?", publish.ErrRefused, zone, s.refused[zone])
+	}
+	return nil
 }
 
 func (s *secondary) notify(ctx context.Context, zone string) (rcode int, err error) {
