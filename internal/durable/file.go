@@ -1,7 +1,8 @@
 // Package durable replaces files so that a reader, a crash or a power loss
 // meets the old content or the new, whole, and nothing else.
 //
-// The system calls of one replacement, in order, for strace to check:
+// The system calls of one replacement, in order, for strace to check; all names are
+// those of the folder that was opened (openat(2), renameat(2)):
 //
 //	openat(folder, O_CREAT|O_EXCL|O_NOFOLLOW) of a unique name beside the file
 //	fchown, fchmod        the old file's owner and mode
@@ -13,7 +14,8 @@
 // A Pair, which replaces a file again and again, exchanges it with the version
 // before instead (renameat2, RENAME_EXCHANGE), and makes the next one of that.
 //
-// It trusts the folder: anybody who may write there may replace the file anyway.
+// It trusts the folder: anybody who may write there may replace the file anyway. It
+// does not trust the folders above: they may be exchanged at any time.
 package durable
 
 import (
@@ -47,11 +49,11 @@ const (
 // written like any os.File, then ends with Commit or Abort.
 type File struct {
 	*os.File
-	path   string
-	temp   string
-	pair   *Pair // nil: of none
+	folder *Folder
+	name   string
+	temp   string // "": it has its name, or is removed
+	pair   *Pair  // nil: of none
 	reused bool
-	done   bool
 }
 
 // Create begins the replacement of path, which need not exist. A symbolic
@@ -63,72 +65,29 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return create(path, mode)
+	return CreateHere(path, mode)
 }
 
 // CreateHere is Create for a folder in which links are not trusted: one at path
 // is an error.
 func CreateHere(path string, mode fs.FileMode) (*File, error) {
-	path, err := inFolder(path)
+	folder, err := enterFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	return create(path, mode)
-}
-
-func create(path string, mode fs.FileMode) (*File, error) {
-	temp := tempName(path)
-	flags := os.O_RDWR | os.O_CREATE | os.O_EXCL | syscall.O_NOFOLLOW
-	file, err := os.OpenFile(temp, flags, 0o600)
+	name := filepath.Base(path)
+	file, temp, err := folder.create(name, mode)
 	if err != nil {
-		return nil, fmt.Errorf("replacing %s: %w", path, err)
+		folder.Close()
+		return nil, err
 	}
-	f := &File{File: file, path: path, temp: temp}
-	if err := f.inherit(mode); err != nil {
-		f.Abort()
-		return nil, fmt.Errorf("replacing %s: %w", path, err)
-	}
+	f := &File{File: file, folder: folder, name: name, temp: temp}
 	f.step(Created)
 	return f, nil
 }
 
-// inherit gives f the owner and mode of the file that it will replace.
-func (f *File) inherit(mode fs.FileMode) error {
-	old, err := os.Lstat(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return f.Chmod(mode)
-	}
-	if err != nil {
-		return err
-	}
-	if !old.Mode().IsRegular() {
-		return errors.New("it is no regular file; remove it")
-	}
-	was := old.Sys().(*syscall.Stat_t)
-	return giveOwner(f.File, int(was.Uid), int(was.Gid), old.Mode().Perm())
-}
-
-// giveOwner gives a new file the owner, group and mode of the one that it will
-// replace.
-func giveOwner(f *os.File, uid, gid int, mode fs.FileMode) error {
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	is := info.Sys().(*syscall.Stat_t)
-	if int(is.Uid) != uid || int(is.Gid) != gid {
-		if err := f.Chown(uid, gid); err != nil {
-			return fmt.Errorf("keeping its owner: %w", err)
-		}
-	}
-	if info.Mode() == mode {
-		return nil
-	}
-	return f.Chmod(mode)
-}
-
 // Path is the file that Commit replaces, links resolved.
-func (f *File) Path() string { return f.path }
+func (f *File) Path() string { return f.folder.path(f.name) }
 
 // Reused reports whether f is not empty, but an earlier version; see Pair.
 func (f *File) Reused() bool { return f.reused }
@@ -168,22 +127,22 @@ func Commit(files ...*File) (err error) {
 	for _, f := range files {
 		f.step(Synced)
 		if err := f.Close(); err != nil {
-			return fmt.Errorf("replacing %s: %w", f.path, err)
+			return fmt.Errorf("replacing %s: %w", f.Path(), err)
 		}
 	}
-	var folders []string
+	var synced []string
 	for _, f := range files {
 		if err := f.replace(); err != nil {
-			return fmt.Errorf("replacing %s: %w", f.path, err)
+			return fmt.Errorf("replacing %s: %w", f.Path(), err)
 		}
 		f.step(Renamed)
-		if folder := filepath.Dir(f.path); !slices.Contains(folders, folder) {
-			folders = append(folders, folder)
-		}
 	}
-	for _, folder := range folders {
-		if err := SyncFolder(folder); err != nil {
-			return fmt.Errorf("replacing files in %s: %w", folder, err)
+	for _, f := range files {
+		if folder := f.folder.Name(); !slices.Contains(synced, folder) {
+			if err := f.folder.Sync(); err != nil {
+				return fmt.Errorf("replacing files in %s: %w", folder, err)
+			}
+			synced = append(synced, folder)
 		}
 	}
 	for _, f := range files {
@@ -200,7 +159,7 @@ func syncAll(files []*File) error {
 		f.step(Written)
 		do := func() {
 			if err := f.Sync(); err != nil {
-				errs[i] = fmt.Errorf("replacing %s: %w", f.path, err)
+				errs[i] = fmt.Errorf("replacing %s: %w", f.Path(), err)
 			}
 		}
 		if i < len(files)-1 {
@@ -218,25 +177,30 @@ func (f *File) replace() error {
 	if f.pair != nil {
 		return f.pair.replace(f)
 	}
-	if err := os.Rename(f.temp, f.path); err != nil {
+	return f.rename(f.name)
+}
+
+// rename gives f the name to in place of its temporary one.
+func (f *File) rename(to string) error {
+	if err := f.folder.rename(f.temp, to); err != nil {
 		return err
 	}
-	f.done = true
+	f.temp = ""
 	return nil
 }
 
 // Abort removes the temporary file. After Commit it does nothing, so it can
 // be deferred.
 func (f *File) Abort() {
-	if f.done {
-		return
-	}
-	f.done = true
 	f.Close()
-	os.Remove(f.temp)
+	if f.temp != "" {
+		f.folder.remove(f.temp)
+		f.temp = ""
+	}
+	f.folder.Close()
 }
 
-func (f *File) step(name string) { step(name, f.path) }
+func (f *File) step(name string) { step(name, f.Path()) }
 
 func step(name, path string) {
 	if Step != nil {
@@ -260,7 +224,7 @@ func WriteFile(path string, data []byte, mode fs.FileMode) error {
 	}
 	defer f.Abort()
 	if _, err := f.Write(data); err != nil {
-		return fmt.Errorf("replacing %s: %w", f.path, err)
+		return fmt.Errorf("replacing %s: %w", f.Path(), err)
 	}
 	return f.Commit()
 }

@@ -22,6 +22,19 @@ type Folder struct {
 // no link of others and to nothing that Forbid names. An exchange on the way meanwhile
 // is an error. It does not wait for a FIFO.
 func OpenFolder(path string) (*Folder, error) {
+	f, err := enterFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkForbidden(path, f.Name()); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// enterFolder is OpenFolder without regard to Forbid.
+func enterFolder(path string) (*Folder, error) {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
@@ -37,9 +50,6 @@ func OpenFolder(path string) (*Folder, error) {
 	real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 	if err == nil && real != resolved {
 		err = fmt.Errorf("%s: it was exchanged for %s just now", resolved, real)
-	}
-	if err == nil {
-		err = checkForbidden(path, real)
 	}
 	if err != nil {
 		f.Close()
@@ -99,24 +109,48 @@ func (f *Folder) path(name string) string { return filepath.Join(f.Name(), name)
 // create makes the new version of a file under a temporary name, with the owner
 // and mode of the old one, or else mode.
 func (f *Folder) create(name string, mode fs.FileMode) (file *os.File, temp string, err error) {
-	temp = filepath.Base(tempName(name))
+	temp = tempName(name)
 	if file, err = f.openat(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); err != nil {
 		return nil, "", fmt.Errorf("replacing %s: %w", f.path(name), err)
 	}
-	var old unix.Stat_t
-	switch err = unix.Fstatat(int(f.Fd()), name, &old, unix.AT_SYMLINK_NOFOLLOW); {
-	case errors.Is(err, syscall.ENOENT):
-		err = file.Chmod(mode)
-	case err != nil:
-	case old.Mode&unix.S_IFMT != unix.S_IFREG:
-		err = errors.New("it is no regular file; remove it")
-	default:
-		err = giveOwner(file, int(old.Uid), int(old.Gid), fs.FileMode(old.Mode).Perm())
-	}
-	if err != nil {
+	if err := f.inherit(file, name, mode); err != nil {
 		file.Close()
 		f.remove(temp)
 		return nil, "", fmt.Errorf("replacing %s: %w", f.path(name), err)
 	}
 	return file, temp, nil
+}
+
+// inherit gives the new version of a file the owner and mode of the old one, or else mode.
+func (f *Folder) inherit(file *os.File, name string, mode fs.FileMode) error {
+	var old unix.Stat_t
+	err := unix.Fstatat(int(f.Fd()), name, &old, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return file.Chmod(mode)
+	case err != nil:
+		return err
+	case old.Mode&unix.S_IFMT != unix.S_IFREG:
+		return errors.New("it is no regular file; remove it")
+	}
+	return giveOwner(file, int(old.Uid), int(old.Gid), fs.FileMode(old.Mode).Perm())
+}
+
+// giveOwner gives a new file the owner, group and mode of the one that it will
+// replace.
+func giveOwner(f *os.File, uid, gid int, mode fs.FileMode) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	is := info.Sys().(*syscall.Stat_t)
+	if int(is.Uid) != uid || int(is.Gid) != gid {
+		if err := f.Chown(uid, gid); err != nil {
+			return fmt.Errorf("keeping its owner: %w", err)
+		}
+	}
+	if info.Mode() == mode {
+		return nil
+	}
+	return f.Chmod(mode)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -69,13 +70,15 @@ func (p *Pair) Reuse() *File {
 	if err != nil {
 		return nil
 	}
-	file, err := os.OpenFile(old.path, os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	folder, err := enterFolder(filepath.Dir(path))
 	if err != nil {
 		return nil
 	}
-	f := &File{File: file, path: path, temp: old.path, pair: p, reused: true}
-	if !old.free(file) || f.inherit(p.mode) != nil {
-		file.Close()
+	f := &File{folder: folder, name: filepath.Base(path), temp: filepath.Base(old.path), pair: p, reused: true}
+	f.File, err = folder.openat(f.temp, os.O_RDWR, 0)
+	if err != nil || !old.free(f.File) || folder.inherit(f.File, f.name, p.mode) != nil {
+		f.Close()
+		folder.Close()
 		return nil
 	}
 	p.old = nil
@@ -104,28 +107,27 @@ func (v *version) free(file *os.File) bool {
 func (p *Pair) replace(f *File) error {
 	p.drop()
 	was := p.last
-	made, err := StampAt(f.temp)
+	temp := f.folder.path(f.temp)
+	made, err := StampAt(temp)
 	if err != nil {
 		return err
 	}
 	keep := p.ours && p.Intact()
 	err = errors.ErrUnsupported
 	if keep {
-		err = unix.Renameat2(unix.AT_FDCWD, f.temp, unix.AT_FDCWD, f.path, unix.RENAME_EXCHANGE)
+		folder := int(f.folder.Fd())
+		err = unix.Renameat2(folder, f.temp, folder, f.name, unix.RENAME_EXCHANGE)
 	}
 	if err != nil { // it cannot exchange; or rename tells, too, what is wrong
 		keep = false
-		if err := os.Rename(f.temp, f.path); err != nil {
+		if err := f.rename(f.name); err != nil {
 			return err
 		}
 	}
-	f.done = true
 	if keep {
-		now, err := StampAt(f.temp)
-		if err != nil || !now.SameWrite(was) { // another writer's, in that moment
-			os.Remove(f.temp)
-		} else {
-			p.old = &version{f.temp, now}
+		now, err := StampAt(temp)
+		if err == nil && now.SameWrite(was) { // else another writer's: Abort removes it
+			p.old, f.temp = &version{temp, now}, ""
 		}
 	}
 	err = p.Note()

@@ -91,8 +91,8 @@ func TestPairReusesWhatItHadBefore(t *testing.T) {
 		t.Fatal("nothing was reused")
 	}
 	defer f.Abort()
-	if !f.Reused() || content(t, f.temp) != "version 0" {
-		t.Errorf("it begins with %q", content(t, f.temp))
+	if !f.Reused() || content(t, f.Name()) != "version 0" {
+		t.Errorf("it begins with %q", content(t, f.Name()))
 	}
 	if _, err := f.WriteAt([]byte("2"), 8); err != nil {
 		t.Fatal(err)
@@ -212,23 +212,19 @@ func TestPairGivesUp(t *testing.T) {
 // A version that was not replaced durably is not written to.
 func TestPairAfterAFailure(t *testing.T) {
 	p := newPair(t)
-	folder := filepath.Dir(p.path)
-	Step = func(step, path string) {
-		if step == Renamed { // the folder cannot be synced
-			os.Rename(folder, folder+".away")
-		}
-	}
 	f, err := p.Create()
 	if err != nil {
 		t.Fatal(err)
+	}
+	Step = func(step, path string) {
+		if step == Renamed { // the folder cannot be synced
+			f.folder.Close()
+		}
 	}
 	err = f.Commit()
 	Step = nil
 	if err == nil {
 		t.Fatal("committed without a folder")
-	}
-	if err := os.Rename(folder+".away", folder); err != nil {
-		t.Fatal(err)
 	}
 	if put(t, p, "version 3") {
 		t.Error("it was reused")
@@ -256,7 +252,7 @@ func TestPairMeetsAnother(t *testing.T) {
 	defer func() { close(stop); <-stopped }()
 	for i := range 200 {
 		f := p.Reuse()
-		if f != nil && content(t, f.temp) == "theirs" {
+		if f != nil && content(t, f.Name()) == "theirs" {
 			t.Fatalf("round %d: the version before is theirs", i)
 		}
 		if f == nil {

@@ -17,9 +17,9 @@ const (
 	maxBase = 255 - len("..") - randomLength - len(tempSuffix)
 )
 
-// tempName is a new temporary name beside path.
-func tempName(path string) string {
-	return filepath.Join(filepath.Dir(path), "."+tempBase(path)+"."+rand.Text()[:randomLength]+tempSuffix)
+// tempName is a new temporary name for the file name.
+func tempName(name string) string {
+	return "." + tempBase(name) + "." + rand.Text()[:randomLength] + tempSuffix
 }
 
 func tempBase(path string) string {
@@ -37,11 +37,11 @@ func (f *File) Keep(suffix string) (kept string, err error) {
 	}
 	f.step(Synced)
 	kept = strings.TrimSuffix(f.temp, tempSuffix) + suffix
-	if err := os.Rename(f.temp, kept); err != nil {
+	if err := f.rename(kept); err != nil {
 		return "", err
 	}
-	f.done = true
-	return kept, f.Close()
+	defer f.folder.Close()
+	return f.folder.path(kept), f.Close()
 }
 
 // Sweep removes the temporary files that a killed process left beside path. The
