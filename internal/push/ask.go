@@ -10,10 +10,10 @@ import (
 	"dnsgate/internal/sysexits"
 )
 
-// ask sends a command and judges the answer, which must have a line for each of
-// hosts, in their order; with none, for any number of the gateway's choice, each
-// once. It returns nil when each of them is good or
-// nochg, what mayPass when it may go better later, and another *Failure for good.
+// ask sends a command and checks the answer. The answer must have a line for each of
+// hosts, in their order. If hosts is empty, the gateway chooses the hosts, each once.
+// ask returns nil if every line is good or nochg, a *Failure that mayPass if a later
+// try can help, and another *Failure otherwise.
 func (p *push) ask(ctx context.Context, way family, hosts []string, words ...string) error {
 	command := strings.Join(words, " ")
 	if len(command) > maxCommand {

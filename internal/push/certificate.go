@@ -11,8 +11,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// certify is key with the certificate that stands beside its file, where ssh(1)
-// looks for it too; nil if there is none.
+// certify adds to key the certificate beside its file, where ssh(1) looks for it
+// too. It returns nil if no certificate is there.
 func certify(key ssh.Signer, path string) (ssh.Signer, error) {
 	path += "-cert.pub"
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

@@ -100,6 +100,6 @@ func followAddresses(ctx context.Context, changed func()) error {
 		if err != nil && !errors.Is(err, unix.ENOBUFS) { // that is: there was more than fits
 			return fmt.Errorf("following addresses: %w", err)
 		}
-		changed() // what it was, the addresses themselves tell
+		changed() // the caller looks at the addresses to see what changed
 	}
 }

@@ -32,5 +32,5 @@ func interfaceAddresses(name string) ([]interfaceAddress, error) {
 	return all, nil
 }
 
-// followAddresses is not to be had here: who watches has to look.
+// followAddresses does not work here: a push --watch polls instead.
 func followAddresses(context.Context, func()) error { return errors.ErrUnsupported }

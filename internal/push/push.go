@@ -41,7 +41,7 @@ func failure(status int, format string, args ...any) *Failure {
 	return &Failure{status, fmt.Errorf(format, args...)}
 }
 
-// again is what may go better later, and was told.
+// again is a failure that may pass; the user has been told of it.
 func again() error { return &Failure{Status: sysexits.Temp} }
 
 // mayPass reports whether trying again can help.
@@ -120,12 +120,12 @@ func (p *push) work(ctx context.Context) error {
 		if !mayPass(err) || ctx.Err() != nil {
 			return err
 		}
-		pause := shortened(delay)
-		if time.Since(begun)+pause > p.conf.Retry {
+		wait := shortened(delay)
+		if time.Since(begun)+wait > p.conf.Retry {
 			return err
 		}
-		p.talk.step("trying again in %s", inWords(pause))
-		if !p.rest(ctx, pause) {
+		p.talk.step("trying again in %s", inWords(wait))
+		if !p.rest(ctx, wait) {
 			p.talk.step("a newer push has taken over")
 			return nil
 		}
@@ -200,9 +200,9 @@ func (p *push) offline(ctx context.Context) error {
 	return p.ask(ctx, anyFamily, p.conf.Hosts, append(words, p.conf.Hosts...)...)
 }
 
-// update sends what is new of the families that are left, and takes those that
-// are done off the list. Where both are wanted, one is enough if the other has
-// no address here, or no way to the gateway.
+// update sends the new addresses of the families that are left, and takes each
+// family that is done off the list. If both are wanted, one is enough when the
+// other has no address here, or no way to the gateway.
 func (p *push) update(ctx context.Context) error {
 	found, why, err := p.find(ctx)
 	if f := (*Failure)(nil); errors.As(err, &f) && f.Status == sysexits.Data {
@@ -251,8 +251,8 @@ func (p *push) acknowledgedLately(f family, what string) (at time.Time, fresh bo
 	return at, !p.force && !p.dryRun && what != "" && what == acked && age >= 0 && age < p.conf.Fresh
 }
 
-// send sends the addresses found for some families, in one command. It returns
-// nil also for what may go better later; the families stay then.
+// send sends the addresses found for some families, in one command. After a failure
+// that may pass it returns nil too, and the families stay on the list.
 func (p *push) send(ctx context.Context, way family, families []family, found addresses) error {
 	words := []string{"update"}
 	if p.dryRun {

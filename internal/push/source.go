@@ -22,7 +22,7 @@ const (
 	commandTimeout = 30 * time.Second
 )
 
-// find returns the addresses to send. Where there is none, why tells the
+// find returns the addresses to send. If it finds no address, why tells the
 // reason. The error is a *Failure.
 func (j *job) find(ctx context.Context) (found addresses, why string, err error) {
 	if found, why, err = j.collect(ctx, j.conf.Address); err != nil || j.conf.Address6.Kind == "" {
@@ -111,7 +111,7 @@ func (j *job) command(ctx context.Context, words []string) (addresses, string, e
 	out := &bounded{full: cancel}
 	cmd := exec.CommandContext(ctx, program, words[1:]...)
 	cmd.Stdout = out
-	cmd.WaitDelay = 2 * time.Second // for who keeps its output open behind its back
+	cmd.WaitDelay = 2 * time.Second // a child of the program may keep its output open
 	if err := cmd.Run(); err != nil {
 		why := fmt.Sprintf("%s failed: %v", program, err)
 		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) && exit.ExitCode() > 0 {

@@ -69,7 +69,7 @@ func (s *state) acknowledge(f family, what string) error {
 }
 
 // acknowledged returns the last addresses that the gateway acknowledged, and
-// when; "" is none, or none that can be trusted.
+// when; "" if the note is missing or cannot be trusted.
 func (s *state) acknowledged(f family) (at time.Time, what string) {
 	stamp, what, _ := strings.Cut(s.load("acked", f), " ")
 	seconds, ok := unixSeconds(stamp)
@@ -93,7 +93,7 @@ func (s *state) file(name string, f family) string {
 	return filepath.Join(s.target, name+strconv.Itoa(int(f)))
 }
 
-// load returns the first line of a file, at most 4 KiB; "" if there is none.
+// load returns the first line of a file, at most 4 KiB, or "".
 func (s *state) load(name string, f family) string {
 	text, _ := readSource(s.file(name, f))
 	line, _, _ := strings.Cut(text, "\n")

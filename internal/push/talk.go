@@ -10,11 +10,11 @@ import (
 	"dnsgate/internal/plain"
 )
 
-// Talk says who hears what.
+// Talk writes each message where it belongs.
 //
-//   - error: what a person must mend. To Err; from the background, to the
+//   - error: a person must mend something. To Err; from the background, to the
 //     system log.
-//   - outcome: what the gateway answered, and failures that may pass. To Err if
+//   - outcome: the gateway's answers, and failures that may pass. To Err if
 //     Verbose or Service, else to the system log.
 //   - step: to Err if Verbose.
 //
@@ -23,7 +23,7 @@ import (
 type Talk struct {
 	Out, Err io.Writer
 	Verbose  bool
-	Service  bool // what is said again and again, is said once
+	Service  bool // a message that repeats the last one is left out
 	Quiet    bool
 
 	detached bool
@@ -35,7 +35,7 @@ const prefix = "dnsgate push: "
 
 func (t *Talk) background() { t.detached, t.Verbose = true, false }
 
-// Error tells what a person must mend.
+// Error tells a person what to mend.
 func (t *Talk) Error(err error) { t.say(true, t.detached, err.Error()) }
 
 func (t *Talk) outcome(format string, args ...any) {

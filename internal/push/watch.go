@@ -22,9 +22,9 @@ const (
 	mendTime   = 10 * time.Minute // for a person to mend what does not pass
 )
 
-// watch pushes now, whenever the addresses change, and when what was
-// acknowledged is no longer fresh, until ctx ends. No failure is the end: what
-// may pass is tried again soon, anything else later, or after the next change.
+// watch pushes now, whenever the addresses change, and when the gateway's last
+// answer is no longer fresh, until ctx ends. No failure ends it: after one that may
+// pass it tries again soon, after any other later, or at the next change.
 func (p *push) watch(ctx context.Context) error {
 	w := &watch{push: p, changes: make(chan struct{}, 1)}
 	var followers sync.WaitGroup
@@ -81,7 +81,7 @@ func (w *watch) look(ctx context.Context) bool {
 	return changed
 }
 
-// machineAddresses tells the addresses that the gateway might see, or that a
+// machineAddresses lists the addresses that the gateway might see, or that a
 // router might translate.
 func machineAddresses() string {
 	all, err := interfaceAddresses("")
@@ -157,7 +157,7 @@ func (w *watch) pause(ctx context.Context) {
 func (w *watch) changed() {
 	select {
 	case w.changes <- struct{}{}:
-	default: // is known already
+	default: // a change is noted already
 	}
 }
 
