@@ -64,8 +64,8 @@ that [sshd] users names in dnsgate.toml; sshd_config needs "ExposeAuthInfo yes".
 }
 
 // forced runs what sshd's client sent, as the forced command allows.
-func forced(c *cobra.Command, configFile, command string) error {
-	req, err := control.FromSSHD(command, os.Getenv)
+func forced(c *cobra.Command, configFile, line string) error {
+	req, err := control.FromSSHD(line, os.Getenv)
 	if err != nil {
 		return &exit{sysexits.NoPerm, err}
 	}

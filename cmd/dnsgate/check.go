@@ -114,7 +114,7 @@ func check(configFile string, tell func(any), warn func(string)) (*config.Config
 	return cfg, tinydns
 }
 
-// fileFault says why the file at path cannot be read as a whole. An error that names
+// whyUnreadable says why the file at path cannot be read as a whole. An error that names
 // the path itself gets a line number, as every fault of a file has; a folder has none.
 func whyUnreadable(path string, err error) string {
 	text := err.Error()
@@ -181,15 +181,13 @@ func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) (
 // some lists names, or the first few of many.
 func some(names []records.Name) string {
 	const few = 5
-	var b strings.Builder
-	for i, n := range names[:min(few, len(names))] {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(string(n))
+	var first []string
+	for _, n := range names[:min(few, len(names))] {
+		first = append(first, string(n))
 	}
+	text := strings.Join(first, ", ")
 	if more := len(names) - few; more > 0 {
-		fmt.Fprintf(&b, " and %d more", more)
+		text += fmt.Sprintf(" and %d more", more)
 	}
-	return b.String()
+	return text
 }

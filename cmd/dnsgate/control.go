@@ -22,9 +22,7 @@ func (d *daemon) listenControl() (err error) {
 		Accounts: accounts,
 		Refuse:   d.guard.Refuse,
 		Limits: func() control.Limits {
-			d.mu.Lock()
-			defer d.mu.Unlock()
-			l := d.config.Limits
+			l := d.current().Limits
 			return control.Limits{IdleTimeout: l.IdleTimeout, MaxConnection: l.MaxConnection}
 		},
 		Log: d.log,

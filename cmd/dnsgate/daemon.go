@@ -88,7 +88,7 @@ func (d *daemon) open() error {
 	if d.store, err = openStore(context.Background(), d.config, func() string { return digest(d.keys.Set().Grants()) }, d.log); err != nil {
 		return &exit{sysexits.IO, fmt.Errorf("opening the store: %w", err)}
 	}
-	d.leases = running(func(ctx context.Context) { endLeases(ctx, d.store) })
+	d.leases = inBackground(func(ctx context.Context) { endLeases(ctx, d.store) })
 	d.forbid(d.config)
 	if d.publishers, err = newPublishers(d.config, d.store, d.log); err != nil {
 		return &exit{sysexits.Config, err}
@@ -116,11 +116,11 @@ func (d *daemon) remembers() {
 	}
 	names := func(ctx context.Context) ([]records.Name, error) { return d.store.Find(ctx, records.All) }
 	d.heard = book
-	d.remember = running(func(ctx context.Context) { book.Keep(ctx, names, d.log) })
+	d.remember = inBackground(func(ctx context.Context) { book.Keep(ctx, names, d.log) })
 }
 
-// running runs f, and returns what stops it and waits for its end.
-func running(f func(ctx context.Context)) (stop func()) {
+// inBackground runs f, and returns what stops it and waits for its end.
+func inBackground(f func(ctx context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { f(ctx) })
@@ -149,17 +149,17 @@ func (d *daemon) assemble(hostKeys []gossh.Signer, id string) (err error) {
 	d.commands = &command.Interpreter{
 		Followers:      followers,
 		Store:          d.store,
-		Shared:         shared(d.store),
-		Publishers:     requiring{d.publishers, followers, d.required},
+		Shared:         sharedBy(d.store),
+		Publishers:     requiring{d.publishers, followers, func() config.Followers { return d.current().Followers }},
 		Rates:          command.NewRates(d.config.Limits.UpdatesPerMinute),
 		Log:            d.log,
 		Version:        version(),
 		Started:        time.Now(),
-		TTL:            d.ttl,
-		MaxHosts:       d.maxHosts,
-		MaxKeyHosts:    d.maxHostsPerKey,
+		TTL:            func() uint32 { return d.current().TTL },
+		MaxHosts:       func() int { return d.current().Limits.MaxHosts },
+		MaxKeyHosts:    func() int { return d.current().Limits.MaxHostsPerKey },
 		Fits:           d.publishers.fits,
-		IdleTimeout:    d.idleTimeout,
+		IdleTimeout:    func() time.Duration { return d.current().Limits.IdleTimeout },
 		PublishTimeout: publishTimeout,
 		Reload:         d.reload,
 		Keys: func() ([]authkeys.Grant, []authkeys.Problem) {
@@ -199,28 +199,11 @@ func gateLimits(l config.Limits) gate.Limits {
 	}
 }
 
-func (d *daemon) ttl() uint32 {
+// current is the configuration that is in force now.
+func (d *daemon) current() *config.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.config.TTL
-}
-
-func (d *daemon) idleTimeout() time.Duration {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.config.Limits.IdleTimeout
-}
-
-func (d *daemon) maxHostsPerKey() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.config.Limits.MaxHostsPerKey
-}
-
-func (d *daemon) maxHosts() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.config.Limits.MaxHosts
+	return d.config
 }
 
 // serve serves listeners until ctx ends, then drains and returns.

@@ -71,7 +71,9 @@ func (d *followDaemon) open() error {
 	})
 	d.commands = &command.Interpreter{
 		Store: bolt, Publishers: d.publishers, Rates: command.NewRates(d.config.Limits.UpdatesPerMinute),
-		Log: d.log, Version: version(), Started: time.Now(), TTL: d.ttl, IdleTimeout: d.idleTimeout,
+		Log: d.log, Version: version(), Started: time.Now(),
+		TTL:            func() uint32 { return d.current().TTL },
+		IdleTimeout:    func() time.Duration { return d.current().Limits.IdleTimeout },
 		PublishTimeout: publishTimeout, Reload: d.reload, Upstream: d.follower.Upstream,
 		Keys:        func() ([]authkeys.Grant, []authkeys.Problem) { return nil, nil },
 		Connections: func() command.Connections { return command.Connections{} },

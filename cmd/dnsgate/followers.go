@@ -54,12 +54,6 @@ func (r requiring) Wait(ctx context.Context, names []records.Name, revision uint
 	return r.followers.Wait(longer, names, revision, required.Require)
 }
 
-func (d *daemon) required() config.Followers {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.config.Followers
-}
-
 // warnOfFewFollowers warns of names that too few lines cover.
 func warnOfFewFollowers(cfg *config.Config, grants []authkeys.Grant, warn func(string)) {
 	require := cfg.Followers.Require

@@ -53,7 +53,7 @@ standard output.`,
 		if err != nil {
 			return err
 		}
-		return tell(found, args[0], c.OutOrStdout(), c.ErrOrStderr())
+		return printSetup(found, args[0], c.OutOrStdout(), c.ErrOrStderr())
 	}
 	return c
 }
@@ -119,8 +119,8 @@ func parseNames(words []string) (names []records.Name, err error) {
 	return names, nil
 }
 
-// tell prints the machine's part to out, and the person's to about.
-func tell(found *migrate.Setup, kind string, out, about io.Writer) error {
+// printSetup prints the machine's part to out, and the person's to about.
+func printSetup(found *migrate.Setup, kind string, out, about io.Writer) error {
 	for _, remark := range found.Remarks {
 		fmt.Fprintln(about, remark)
 	}

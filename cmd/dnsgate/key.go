@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ func keyCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "key", Short: "Add, list, replace and remove authorized keys", Args: cobra.ArbitraryArgs, RunE: noCommand,
 	}
-	configFile := c.PersistentFlags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
+	configFile := c.PersistentFlags().String("config", defaultConfig, "configuration `FILE`")
 	c.AddCommand(keyAddCommand(configFile), keyListCommand(configFile),
 		keyReplaceCommand(configFile), keyRemoveCommand(configFile))
 	return c
@@ -141,16 +142,9 @@ func readKey(in io.Reader, name, usage string) (gossh.PublicKey, string, error) 
 // describe is a key's line of "key list".
 func describe(g authkeys.Grant) string {
 	if g.CA {
-		return fmt.Sprintf("%s %s cert-authority %s", g.Fingerprint, orDash(g.Comment), g.Command())
+		return fmt.Sprintf("%s %s cert-authority %s", g.Fingerprint, cmp.Or(g.Comment, "-"), g.Command())
 	}
-	return fmt.Sprintf("%s %s %s", g.Fingerprint, orDash(g.Comment), g.Command())
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
+	return fmt.Sprintf("%s %s %s", g.Fingerprint, cmp.Or(g.Comment, "-"), g.Command())
 }
 
 func keyListCommand(configFile *string) *cobra.Command {

@@ -52,7 +52,7 @@ const maxBatchFaults = 20
 
 // readBatch reads lines of HOST[,HOST...] TYPE BASE64 [COMMENT]; its error has the
 // exit status, and names every line that is wrong, or the first of many.
-func readBatch(in io.Reader, grantOf func(hosts []string) (authkeys.Grant, error)) (lines []authkeys.NewLine, err error) {
+func readBatch(in io.Reader, grantFor func(hosts []string) (authkeys.Grant, error)) (lines []authkeys.NewLine, err error) {
 	var faults []error
 	scanner, number := bufio.NewScanner(in), 0
 	scanner.Buffer(nil, authkeys.MaxLine)
@@ -63,7 +63,7 @@ func readBatch(in io.Reader, grantOf func(hosts []string) (authkeys.Grant, error
 			continue
 		}
 		at := fmt.Sprintf("%s:%d", stdin, number)
-		line, err := batchLine(text, grantOf)
+		line, err := batchLine(text, grantFor)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%s: %w", at, err))
 		}
@@ -84,7 +84,7 @@ func readBatch(in io.Reader, grantOf func(hosts []string) (authkeys.Grant, error
 	return lines, nil
 }
 
-func batchLine(text string, grantOf func(hosts []string) (authkeys.Grant, error)) (string, error) {
+func batchLine(text string, grantFor func(hosts []string) (authkeys.Grant, error)) (string, error) {
 	hosts, key := text, ""
 	if i := strings.IndexAny(text, " \t"); i >= 0 {
 		hosts, key = text[:i], text[i:]
@@ -97,7 +97,7 @@ func batchLine(text string, grantOf func(hosts []string) (authkeys.Grant, error)
 	if err != nil {
 		return "", err
 	}
-	grant, err := grantOf(words)
+	grant, err := grantFor(words)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -64,7 +65,7 @@ func keyRemoveCommand(configFile *string) *cobra.Command {
 				return cannotChange(err)
 			}
 			for _, g := range removed {
-				fmt.Fprintf(c.OutOrStdout(), "removed %s %s\n", g.Fingerprint, orDash(g.Comment))
+				fmt.Fprintf(c.OutOrStdout(), "removed %s %s\n", g.Fingerprint, cmp.Or(g.Comment, "-"))
 			}
 			return nil
 		},

@@ -20,11 +20,8 @@ const metricsInterval = 15 * time.Second
 func (d *daemon) keepMetricsFile(ctx context.Context) {
 	failure := ""
 	for {
-		d.mu.Lock()
-		path := d.config.MetricsFile
-		d.mu.Unlock()
 		why := ""
-		if path != "" {
+		if path := d.current().MetricsFile; path != "" {
 			if err := d.writeMetricsFile(ctx, path); err != nil {
 				why = err.Error()
 			}

@@ -92,9 +92,9 @@ func (p *pushCall) arguments(f *pflag.FlagSet, args []string) error {
 	switch {
 	case empty != "":
 		return fmt.Errorf("--%s needs a value", empty)
-	case several(f, "peer", "interface", "file"):
+	case moreThanOne(f, "peer", "interface", "file"):
 		return errors.New("only one of --peer, --interface and --file")
-	case several(f, "offline", "acme"):
+	case moreThanOne(f, "offline", "acme"):
 		return errors.New("only one of --offline and --acme")
 	case f.Changed("acme") && len(args) != 2:
 		return errors.New("--acme needs add or del, a name and a value")
@@ -111,8 +111,8 @@ func (p *pushCall) arguments(f *pflag.FlagSet, args []string) error {
 	return nil
 }
 
-// several reports whether more than one of the flags was given.
-func several(f *pflag.FlagSet, names ...string) bool {
+// moreThanOne reports whether more than one of the flags was given.
+func moreThanOne(f *pflag.FlagSet, names ...string) bool {
 	given := 0
 	for _, name := range names {
 		if f.Changed(name) {

@@ -76,7 +76,7 @@ func (q *quickstart) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listeners, err := listen(cfg.Listen)
+	listeners, err := openListeners(cfg.Listen)
 	if err != nil {
 		return cannotListen(err, q.path(configName))
 	}

@@ -54,7 +54,7 @@ func serve(ctx context.Context, configFile string, log *slog.Logger) error {
 		return &exit{sysexits.Config, fmt.Errorf("%s: it has a table [follow], so it is for dnsgate follow", configFile)}
 	}
 	allowance := limitMemory()
-	listeners, err := listen(cfg.Listen) // before anything is written
+	listeners, err := openListeners(cfg.Listen) // before anything is written
 	if err != nil {
 		return cannotListen(err, configFile)
 	}
@@ -122,8 +122,8 @@ func (d *daemon) reloadNotifying(ctx context.Context) {
 	sd.SdNotify(false, sd.SdNotifyReady)
 }
 
-// listen takes the sockets that systemd passed, or else opens addresses.
-func listen(addresses []string) (listeners []net.Listener, err error) {
+// openListeners takes the sockets that systemd passed, or else opens addresses.
+func openListeners(addresses []string) (listeners []net.Listener, err error) {
 	if listeners, err = activated(); err != nil || len(listeners) > 0 {
 		return listeners, err
 	}
@@ -138,7 +138,7 @@ func listen(addresses []string) (listeners []net.Listener, err error) {
 	return listeners, nil
 }
 
-// cannotListen says what to do about an error of listen.
+// cannotListen says what to do about an error of openListeners.
 func cannotListen(err error, configFile string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

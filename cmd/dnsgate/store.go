@@ -83,8 +83,8 @@ func endLeases(ctx context.Context, s store) {
 	records.EndLeases(ctx, s)
 }
 
-// shared describes the gateways that share s, or is nil if s is this gateway's own.
-func shared(s store) func() *command.Shared {
+// sharedBy describes the gateways that share s, or is nil if s is this gateway's own.
+func sharedBy(s store) func() *command.Shared {
 	etcd, ok := s.(*etcdstore.Store)
 	if !ok {
 		return nil
