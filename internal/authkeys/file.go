@@ -21,7 +21,7 @@ import (
 type File struct {
 	path     string
 	log      *slog.Logger
-	current  atomic.Pointer[content]
+	current  atomic.Pointer[loaded]
 	follower *follower
 
 	gone gone
@@ -30,9 +30,9 @@ type File struct {
 	failure failure    // of the last attempt
 }
 
-type content struct {
-	set    *Set
-	faults []Problem
+type loaded struct {
+	set      *Set
+	problems []Problem
 }
 
 // Open reads the file at path, logs each of its faults, and watches it. The
@@ -48,10 +48,10 @@ func Open(path string, log *slog.Logger) (*File, error) {
 		f.follower.watcher.Close()
 		return nil, err
 	}
-	read := func() { f.read() } // logs its error
+	again := func() { f.read() } // logs its error
 	go f.follower.run(following{
-		read:   read,
-		early:  read,
+		read:   again,
+		early:  again,
 		failed: f.failed,
 		seen:   f.gone.seen,
 		still:  f.gone.still,
@@ -90,7 +90,7 @@ func (f *File) Reload() error {
 func (f *File) read() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	set, faults, err := Load(f.path)
+	set, problems, err := Load(f.path)
 	if err != nil {
 		err = fmt.Errorf("reading authorized keys: %w", err)
 		if news := f.failure.note(err); news && f.current.Load() != nil {
@@ -99,17 +99,17 @@ func (f *File) read() error {
 		return err
 	}
 	f.failure = failure{}
-	if before := f.current.Swap(&content{set, faults}); before != nil {
+	if before := f.current.Swap(&loaded{set, problems}); before != nil {
 		f.gone.replace(before.set, set, time.Now())
 	}
-	for _, fault := range faults {
+	for _, fault := range problems {
 		if fault.Warning {
 			f.log.Warn("authorized key of no use", "fault", fault.String())
 		} else {
 			f.log.Warn("authorized key refused", "fault", fault.String())
 		}
 	}
-	f.log.Info("authorized keys loaded", "file", f.path, "keys", len(set.grants), "faults", len(faults))
+	f.log.Info("authorized keys loaded", "file", f.path, "keys", len(set.grants), "faults", len(problems))
 	return nil
 }
 
@@ -126,5 +126,5 @@ func (f *File) Lookup(key ssh.PublicKey, source netip.Addr, now time.Time) (Gran
 // Set returns the current keys.
 func (f *File) Set() *Set { return f.current.Load().set }
 
-// Faults returns the faults of the lines as of the last good read.
-func (f *File) Problems() []Problem { return f.current.Load().faults }
+// Problems returns what was wrong with the lines as of the last good read.
+func (f *File) Problems() []Problem { return f.current.Load().problems }

@@ -86,10 +86,7 @@ func ParseAllow(words []string) (Grant, error) {
 	if len(g.Hosts)+len(g.Suffixes) == 0 {
 		return Grant{}, errors.New(`"dnsgate allow" names no host`)
 	}
-	if err := checkTwice(g.Patterns()); err != nil {
-		return Grant{}, err
-	}
-	return g, nil
+	return g, checkTwice(g.Patterns())
 }
 
 func (g *Grant) addHost(word string) error {

@@ -11,13 +11,13 @@ import (
 // negated. As in sshd, an address is let in if a positive element matches it and no
 // negated one does.
 type sources struct {
-	elements []source
+	elements []fromEntry
 	broken   string // why no address can be let in; empty: some can
 }
 
-// source is one element of the list: a network, or a pattern on an address's
+// fromEntry is one element of the list: a network, or a pattern on an address's
 // text.
-type source struct {
+type fromEntry struct {
 	network netip.Prefix
 	pattern string // when network is invalid
 	negated bool
@@ -51,23 +51,23 @@ func parseSources(list string) (*sources, error) {
 	return s, nil
 }
 
-func parseSource(text string) (source, error) {
+func parseSource(text string) (fromEntry, error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		if addr.Zone() != "" || addr.Is4In6() {
-			return source{}, fmt.Errorf("from: write %s without a zone, and an IPv4 address as such", quote(text))
+			return fromEntry{}, fmt.Errorf("from: write %s without a zone, and an IPv4 address as such", quote(text))
 		}
-		return source{network: netip.PrefixFrom(addr, addr.BitLen())}, nil
+		return fromEntry{network: netip.PrefixFrom(addr, addr.BitLen())}, nil
 	}
 	if network, err := netip.ParsePrefix(text); err == nil {
 		if network.Addr().Is4In6() {
-			return source{}, fmt.Errorf("from: write the IPv4 network %s as such", quote(text))
+			return fromEntry{}, fmt.Errorf("from: write the IPv4 network %s as such", quote(text))
 		}
-		return source{network: network}, nil
+		return fromEntry{network: network}, nil
 	}
 	if err := checkPattern(text); err != nil {
-		return source{}, err
+		return fromEntry{}, err
 	}
-	return source{pattern: strings.ToLower(text)}, nil
+	return fromEntry{pattern: strings.ToLower(text)}, nil
 }
 
 // checkPattern refuses text that cannot be a pattern on addresses. Names are never
@@ -113,7 +113,7 @@ func (s *sources) admit(addr netip.Addr) bool {
 	return admitted
 }
 
-func (e source) matches(addr netip.Addr, text string) bool {
+func (e fromEntry) matches(addr netip.Addr, text string) bool {
 	if e.network.IsValid() {
 		return e.network.Contains(addr)
 	}
@@ -170,7 +170,7 @@ func (s *sources) impossible() string {
 
 // possible reports whether some address matches e and lies in none of denied. It judges
 // patterns only by their length and numbers.
-func (e source) possible(denied []netip.Prefix) bool {
+func (e fromEntry) possible(denied []netip.Prefix) bool {
 	if e.network.IsValid() {
 		return !covered(e.network, denied)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -64,12 +65,7 @@ func parseLine(line string) (Grant, ssh.PublicKey, error) {
 
 // startsWithKeyType recognizes a line without options, as in a public key file.
 func startsWithKeyType(line string) bool {
-	for _, prefix := range []string{"ssh-", "ecdsa-", "sk-"} {
-		if strings.HasPrefix(line, prefix) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{"ssh-", "ecdsa-", "sk-"}, func(prefix string) bool { return strings.HasPrefix(line, prefix) })
 }
 
 // ParseKey reads a public key in the form of a .pub file: type, base64 and comment. It

@@ -147,14 +147,14 @@ func checkOption(o option) error {
 var errNoCommand = errors.New(`no forced command; put command="dnsgate allow HOST..." before the key`)
 
 func applyOptions(options []option) (Grant, error) {
-	find := func(name string) (option, bool) {
+	get := func(name string) (option, bool) {
 		i := slices.IndexFunc(options, func(o option) bool { return o.name == name })
 		if i < 0 {
 			return option{}, false
 		}
 		return options[i], true
 	}
-	command, ok := find("command")
+	command, ok := get("command")
 	if !ok {
 		return Grant{}, errNoCommand
 	}
@@ -162,19 +162,19 @@ func applyOptions(options []option) (Grant, error) {
 	if err != nil {
 		return Grant{}, err
 	}
-	if from, ok := find("from"); ok {
+	if from, ok := get("from"); ok {
 		g.From = strings.Clone(from.value)
 		if g.sources, err = parseSources(g.From); err != nil {
 			return Grant{}, err
 		}
 	}
-	if expiry, ok := find("expiry-time"); ok {
+	if expiry, ok := get("expiry-time"); ok {
 		if g.Expires, err = parseExpiry(expiry.value); err != nil {
 			return Grant{}, err
 		}
 	}
-	_, g.NoTouchRequired = find("no-touch-required")
-	if _, g.CA = find("cert-authority"); g.CA && !g.allows() {
+	_, g.NoTouchRequired = get("no-touch-required")
+	if _, g.CA = get("cert-authority"); g.CA && !g.allows() {
 		return Grant{}, errors.New("cert-authority goes with dnsgate allow alone")
 	}
 	return g, nil

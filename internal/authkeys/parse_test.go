@@ -281,10 +281,10 @@ func TestWarnings(t *testing.T) {
 
 func TestManyFaults(t *testing.T) {
 	_, faults := Parse("keys", bytes.Repeat([]byte("x\n"), 5000), testNow)
-	if len(faults) != maxFaults+1 {
+	if len(faults) != maxProblems+1 {
 		t.Errorf("%d faults", len(faults))
 	}
-	if last := faults[maxFaults].String(); last != "keys:5000: and 4000 more lines with faults" {
+	if last := faults[maxProblems].String(); last != "keys:5000: and 4000 more lines with faults" {
 		t.Error(last)
 	}
 }

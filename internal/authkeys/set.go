@@ -19,9 +19,9 @@ var (
 
 // Bounds of the file.
 const (
-	MaxLine   = 64 << 10 // bytes; a longer line is refused
-	MaxFile   = 64 << 20 // bytes; a longer file is
-	maxFaults = 1000     // reported one by one
+	MaxLine     = 64 << 10 // bytes; a longer line is refused
+	MaxFile     = 64 << 20 // bytes; a longer file is
+	maxProblems = 1000     // reported one by one
 )
 
 // Set is the content of one authorized_keys file. It is never changed once
@@ -39,7 +39,7 @@ type Problem struct {
 	Warning bool // the line works, but will not do what it seems to
 }
 
-func (f Problem) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
+func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Msg) }
 
 // Parse reads the content of an authorized_keys file. A line that is not fully
 // understood is rejected and reported, with file as the file's name; the others work.
@@ -50,30 +50,30 @@ func Parse(file string, content []byte, now time.Time) (*Set, []Problem) {
 		p.number++
 		p.line(line)
 	}
-	if more := p.refused - maxFaults; more > 0 {
-		p.faults = append(p.faults, Problem{file, p.number, fmt.Sprintf("and %d more lines with faults", more), false})
+	if more := p.refused - maxProblems; more > 0 {
+		p.problems = append(p.problems, Problem{file, p.number, fmt.Sprintf("and %d more lines with faults", more), false})
 	}
-	return p.set, p.faults
+	return p.set, p.problems
 }
 
 type parser struct {
-	file    string
-	now     time.Time
-	number  int
-	set     *Set
-	faults  []Problem
-	refused int
+	file     string
+	now      time.Time
+	number   int
+	set      *Set
+	problems []Problem
+	refused  int
 }
 
-func (p *parser) fault(warning bool, format string, args ...any) {
-	if p.refused++; p.refused <= maxFaults {
-		p.faults = append(p.faults, Problem{p.file, p.number, fmt.Sprintf(format, args...), warning})
+func (p *parser) note(warning bool, format string, args ...any) {
+	if p.refused++; p.refused <= maxProblems {
+		p.problems = append(p.problems, Problem{p.file, p.number, fmt.Sprintf(format, args...), warning})
 	}
 }
 
 func (p *parser) line(line []byte) {
 	if len(line) > MaxLine {
-		p.fault(false, "longer than %d bytes", MaxLine)
+		p.note(false, "longer than %d bytes", MaxLine)
 		return
 	}
 	if !holdsKey(line) {
@@ -81,21 +81,21 @@ func (p *parser) line(line []byte) {
 	}
 	g, _, err := parseLine(string(bytes.TrimSuffix(line, []byte("\n"))))
 	if err != nil {
-		p.fault(false, "%s", err)
+		p.note(false, "%s", err)
 		return
 	}
 	if first, twice := p.set.index[g.Fingerprint]; twice {
-		p.fault(false, "the same key as in line %d", p.set.grants[first].Line)
+		p.note(false, "the same key as in line %d", p.set.grants[first].Line)
 		return
 	}
 	g.Line = p.number
 	p.set.index[g.Fingerprint] = int32(len(p.set.grants))
 	p.set.grants = append(p.set.grants, g)
 	if g.Expired(p.now) {
-		p.fault(true, "the key expired at %s", g.Expires.Format(time.RFC3339))
+		p.note(true, "the key expired at %s", g.Expires.Format(time.RFC3339))
 	}
 	if why := g.sources.impossible(); why != "" {
-		p.fault(true, "from can never match: %s", why)
+		p.note(true, "from can never match: %s", why)
 	}
 }
 

@@ -24,8 +24,8 @@ func Load(path string) (*Set, []Problem, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	set, faults := Parse(path, content, time.Now())
-	return set, faults, nil
+	set, problems := Parse(path, content, time.Now())
+	return set, problems, nil
 }
 
 // read returns the content of a file that only root and this process's user can have

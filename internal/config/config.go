@@ -148,14 +148,6 @@ func (c *Config) ControlSocket() string {
 	return filepath.Join(c.State, "control")
 }
 
-// Default is the configuration of the file that Template gives, in folder.
-func Default(folder string) *Config {
-	c := defaults()
-	c.TinyDNS = defaultTinyDNS()
-	c.resolve(folder)
-	return c
-}
-
 // defaults is the configuration of an empty file, its paths still relative.
 func defaults() *Config {
 	return &Config{

@@ -26,6 +26,14 @@ func load(t *testing.T, content string) (*Config, error) {
 	return c, err
 }
 
+// wholeDefault is the configuration of the file that Template gives, in folder.
+func wholeDefault(folder string) *Config {
+	c := defaults()
+	c.TinyDNS = defaultTinyDNS()
+	c.resolve(folder)
+	return c
+}
+
 func TestTemplateIsDefault(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "dnsgate.toml")
@@ -37,7 +45,7 @@ func TestTemplateIsDefault(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Places = Places{}
-	if want := Default(folder); !reflect.DeepEqual(c, want) {
+	if want := wholeDefault(folder); !reflect.DeepEqual(c, want) {
 		t.Errorf("the template reads as\n%+v %+v\nwant\n%+v %+v", c, c.TinyDNS, want, want.TinyDNS)
 	}
 }
@@ -133,7 +141,7 @@ tsig_secret_file = "secret"
 		t.Errorf("a default stands at %q, not %q", got, want)
 	}
 	c.Places = Places{}
-	want := Default(folder)
+	want := wholeDefault(folder)
 	want.Listen = []string{"127.0.0.1:0", "[::1]:2222", ":22"}
 	want.HostKeys = []string{"/etc/key", filepath.Join(folder, "keys/two")}
 	want.State = "/var/lib/dnsgate"

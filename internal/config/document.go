@@ -17,16 +17,16 @@ type Problem struct {
 	Msg  string
 }
 
-func (f Problem) String() string { return fmt.Sprintf("%s:%d: %s", f.File, f.Line, f.Msg) }
+func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Msg) }
 
-// Faults are all faults of a file, in the order of its lines. As an error it is one
+// Problems are all faults of a file, in the order of its lines. As an error it is one
 // line of text for each.
 type Problems []Problem
 
-func (f Problems) Error() string {
+func (list Problems) Error() string {
 	var lines []string
-	for _, fault := range f {
-		lines = append(lines, fault.String())
+	for _, p := range list {
+		lines = append(lines, p.String())
 	}
 	return strings.Join(lines, "\n")
 }

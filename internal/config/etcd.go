@@ -52,11 +52,11 @@ func (c *Config) readEtcd(t *table) {
 	if e.Name == "" {
 		e.Name, _ = os.Hostname()
 	}
-	secure := func(url string) bool { return strings.HasPrefix(url, "https:") }
+	secure := func(endpoint string) bool { return strings.HasPrefix(endpoint, "https:") }
 	switch {
 	case len(e.Endpoints) == 0:
 		etcd.fault("endpoints", "names no node of etcd")
-	case slices.ContainsFunc(e.Endpoints, func(url string) bool { return secure(url) != secure(e.Endpoints[0]) }):
+	case slices.ContainsFunc(e.Endpoints, func(endpoint string) bool { return secure(endpoint) != secure(e.Endpoints[0]) }):
 		etcd.fault("endpoints", "must be all https:// or all http://")
 	case (e.Cert == "") != (e.Key == ""):
 		etcd.fault("", "needs both cert and key, or neither")

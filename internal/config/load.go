@@ -17,7 +17,7 @@ import (
 const maxFile = 1 << 20
 
 // Load reads the configuration file at path. Relative paths in it are relative
-// to its folder. When something is wrong with its content, the error is Faults.
+// to its folder. When something is wrong with its content, the error is Problems.
 func Load(path string) (*Config, error) {
 	content, err := read(path)
 	if err != nil {
