@@ -67,7 +67,7 @@ func Open(path string, now time.Time) (*Book, error) {
 	defer f.Close()
 	since, at, err := read(bufio.NewReaderSize(f, 64<<10))
 	if err != nil {
-		return b, fmt.Errorf("%s: %w; it begins anew", path, err)
+		return b, fmt.Errorf("%s: %w; a new one begins", path, err)
 	}
 	b.since, b.at = since, at
 	return b, nil
