@@ -23,6 +23,7 @@ type Builder struct {
 	// these owners, all in their places if steady.
 	changed map[string]struct{}
 	steady  bool
+	last    []*Part // before and after, as they were then
 }
 
 // maxChanged is how many owners Changes tells; writing all is quicker then.
@@ -41,8 +42,10 @@ const nearby = 1 << 10
 
 // SetSources replaces the data files before and after the dynamic lines.
 func (b *Builder) SetSources(before, after []*Part) {
+	if !sameSources(b.before, before) || !sameSources(b.after, after) {
+		b.move()
+	}
 	b.before, b.after = before, after
-	b.move()
 }
 
 // Apply replaces the lines of the owners in changes. Of several changes to one
@@ -134,8 +137,14 @@ func (b *Builder) WriteDatabase(f *os.File, serial uint32) error {
 	if err := t.write(&pieceWriter{file: f, at: headerSize}, records); err != nil {
 		return err
 	}
-	b.steady, b.changed = true, nil
+	b.written()
 	return nil
+}
+
+// written notes that the database is that of now.
+func (b *Builder) written() {
+	b.steady, b.changed = true, nil
+	b.last = slices.Concat(b.before, b.after)
 }
 
 // Extent is bytes of a database, and where in its file they stand.
@@ -153,19 +162,22 @@ func (b *Builder) Changes(serial uint32) (changes []Extent, ok bool) {
 		return nil, false
 	}
 	at := int64(headerSize)
-	serials := func(parts []*Part) {
+	last := b.last
+	sources := func(parts []*Part) {
 		for _, p := range parts {
 			p.setSerial(max(serial, 1))
+			changes = append(changes, p.since(last[0], at)...)
+			last = last[1:]
 			for _, s := range p.serials {
 				changes = append(changes, Extent{at + s.at, slices.Clone(s.field)})
 			}
 			at += p.size
 		}
 	}
-	serials(b.before)
+	sources(b.before)
 	changes = append(changes, b.changedRecords(&at)...)
-	serials(b.after)
-	b.changed = nil
+	sources(b.after)
+	b.written()
 	return changes, true
 }
 

@@ -24,6 +24,7 @@ type Part struct {
 	size    int64
 	index   *index
 	serials []serial // those that the file leaves out
+	texts   []blockText
 }
 
 // serial is a place for the serial of an SOA record.
@@ -48,6 +49,7 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 		}
 		batches = append(batches, batch{slices.Clone(c.entries), uint32(p.size)})
 		p.pieces = append(p.pieces, piece)
+		p.texts = append(p.texts, blockTextOf(c.text, c.lines))
 		p.size += int64(len(piece))
 		return nil
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -145,7 +146,7 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 		return known, false, nil
 	}
 	for deadline := time.Now().Add(editorPatience); ; pause.For(ctx, glance) {
-		part, at, err := s.compileOnce(path)
+		part, at, err := s.compileOnce(path, known.part)
 		if err != nil {
 			return known, false, err
 		}
@@ -162,8 +163,9 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 	}
 }
 
-// compileOnce returns no part when the file is being written.
-func (s *sources) compileOnce(path string) (*tinydns.Part, durable.Stamp, error) {
+// compileOnce returns no part when the file is being written. known is the last version,
+// or nil.
+func (s *sources) compileOnce(path string, known *tinydns.Part) (*tinydns.Part, durable.Stamp, error) {
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
@@ -176,7 +178,10 @@ func (s *sources) compileOnce(path string) (*tinydns.Part, durable.Stamp, error)
 	if openForWriting(f) == opened {
 		return nil, durable.Stamp{}, nil
 	}
-	part, err := tinydns.Encode(path, f, s.dialect)
+	part, same := known.Edited(io.NewSectionReader(f, 0, info.Size()), s.dialect)
+	if !same {
+		part, err = tinydns.Encode(path, f, s.dialect)
+	}
 	if openForWriting(f) == opened {
 		return nil, durable.Stamp{}, nil
 	}
