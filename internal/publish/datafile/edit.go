@@ -48,7 +48,8 @@ type operatorFile struct {
 	log  *slog.Logger
 	last durable.Stamp // as it was when it was right; only dnsgate could have written it if ours
 	ours bool
-	kept bool // what a killed run left has been looked at
+	text []byte // of the version of last, if ours; nil: not known
+	kept bool   // what a killed run left has been looked at
 
 	readers opens // of a new version, while it may have to go again
 }
@@ -84,7 +85,7 @@ func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte
 	}
 	o.recover(ctx, path, change)
 	for range maxTries {
-		base, at, err := readSettled(ctx, path)
+		base, at, err := o.read(ctx, path)
 		if err != nil {
 			return nil, err
 		}
@@ -95,6 +96,9 @@ func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte
 		if bytes.Equal(next, base) {
 			o.ours = o.wrote(at)
 			o.last = at
+			if o.ours {
+				o.text = base
+			}
 			return nil, nil
 		}
 		written, done, err := o.replace(ctx, path, version{base, at}, next)
@@ -102,7 +106,7 @@ func (o *operatorFile) edit(ctx context.Context, change func(old []byte) ([]byte
 			return nil, err
 		}
 		if done {
-			o.last, o.ours = written, true
+			o.last, o.ours, o.text = written, true, next
 			return []string{o.path}, nil
 		}
 	}
@@ -264,8 +268,7 @@ func untouched(ctx context.Context, path string, base version) bool {
 	case unknown:
 		pause.For(ctx, durable.StampStep) // a program that opened it before the exchange may still write
 	}
-	now, err := readAll(f)
-	return err == nil && bytes.Equal(now, base.content)
+	return equals(f, base.content)
 }
 
 const conflict = "a change that somebody made to a file at the same moment could not be merged; that version is kept"

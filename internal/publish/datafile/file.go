@@ -111,6 +111,18 @@ func sameContent(path string, write func(io.Writer) error) (bool, error) {
 	return c.atEnd()
 }
 
+// equals reports whether f, from where it is read next, holds exactly content.
+func equals(f *os.File, content []byte) bool {
+	c := &comparer{file: f}
+	for piece := range slices.Chunk(content, 64<<10) {
+		if _, err := c.Write(piece); err != nil {
+			return false
+		}
+	}
+	same, err := c.atEnd()
+	return err == nil && same
+}
+
 var errDiffers = errors.New("the content differs")
 
 // comparer compares its input with a file.

@@ -11,9 +11,11 @@ import (
 type hostLine struct {
 	tinydns.HostLine
 	start, end int // in the file, without the newline
+	number     int // from 1
 	host       *rewritten
-	group      int // of host
-	keeps      int // which of the host's values; -1: none that it has
+	wildcard   bool // a line of "*.name" of the host name
+	group      int  // of host
+	keeps      int  // which of the host's values; -1: none that it has
 }
 
 // recordType is the type of the record that the line holds.

@@ -39,8 +39,10 @@ type rewriteWriter struct {
 	only  *[2]byte // the location whose lines are dnsgate's; nil: any
 	hosts map[records.Name]*rewritten
 	given ledger     // hosts and types that had a value
-	found []hostLine // scratch of change
-	pass  uint       // of change
+	found []hostLine // all lines of hosts in the file that sum is of, if known
+	known bool
+	due   []*rewritten // hosts that changed, if known
+	pass  uint         // of find
 
 	seed    maphash.Seed
 	sum     uint64             // of the file as the last change left it
@@ -52,6 +54,7 @@ type rewriteWriter struct {
 type rewritten struct {
 	host   records.Host
 	pass   uint
+	lines  []int // in found
 	groups []group
 	views  tinydns.Views
 }
@@ -100,16 +103,20 @@ func (w *rewriteWriter) sweep() { durable.Sweep(w.file.path) }
 func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
 	if whole {
 		clear(w.hosts)
+		w.known = false
 	}
 	for _, h := range hosts {
-		w.hosts[h.Name] = &rewritten{host: h}
+		w.put(h)
 	}
+	defer func() { w.due = w.due[:0] }()
 	if err := w.remember(hosts); err != nil {
+		w.known = false
 		return nil, err
 	}
 	if whole || len(hosts) > 0 || !w.file.unchanged() {
 		written, err = w.file.edit(ctx, w.change)
 		if err != nil {
+			w.known = false
 			return written, err
 		}
 	}
@@ -117,6 +124,19 @@ func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole b
 		return written, maps.Clone(w.refused)
 	}
 	return written, nil
+}
+
+// put takes the newest state of a host. The lines of a new one are not known yet.
+func (w *rewriteWriter) put(h records.Host) {
+	at := w.hosts[h.Name]
+	if at == nil {
+		at, w.known = new(rewritten), false
+		w.hosts[h.Name] = at
+	}
+	at.host = h
+	if w.known {
+		w.due = append(w.due, at)
+	}
 }
 
 // remember notes the types of hosts that have had a value from dnsgate.
@@ -134,112 +154,26 @@ func (w *rewriteWriter) remember(hosts []records.Host) error {
 
 func givenKey(name records.Name, t records.Type) string { return string(name) + " " + t.String() }
 
-// change puts the hosts' values into the lines of data.
-func (w *rewriteWriter) change(data []byte) ([]byte, error) {
-	if maphash.Bytes(w.seed, data) != w.sum {
-		w.recheck = true
-	}
-	w.find(data)
-	w.keep(data)
-	out := make([]byte, 0, len(data)+16*len(w.found))
-	done := 0
-	for _, l := range w.found {
-		if l.host.views.Differ() {
-			continue
-		}
-		line := data[l.start:l.end]
-		g := &l.host.groups[l.group]
-		values := valuesOf(l.host.host, l.recordType())
-		on := len(values) > 0 && (!l.Off || g.on == 0)
-		if !on && (l.Off || !w.ours(l.host.host, l.recordType())) {
-			continue
-		}
-		out = append(out, data[done:l.start]...)
-		done = l.end
-		if !on {
-			out = appendOff(out, &l.HostLine, line)
-			continue
-		}
-		value := l.keeps
-		if value < 0 {
-			value = g.nextValue(len(values))
-		}
-		out = appendOn(out, &l.HostLine, line, values[value])
-	}
-	out = append(out, data[done:]...)
-	w.sum = maphash.Bytes(w.seed, out)
-	return out, nil
-}
-
-// keep finds the lines that already have one of their host's values. The values of
-// other lines do not move there, so no PTR record changes for them.
-func (w *rewriteWriter) keep(data []byte) {
-	for i := range w.found {
-		l := &w.found[i]
-		l.keeps = -1
-		g := &l.host.groups[l.group]
-		if l.Off && g.on > 0 {
-			continue
-		}
-		for v, r := range valuesOf(l.host.host, l.recordType()) {
-			if v < 64 && g.kept>>v&1 == 0 && l.has(data, r) {
-				g.kept |= 1 << v
-				l.keeps = v
-				break
-			}
-		}
-	}
-}
-
 // ours reports whether lines of h without a value are to be turned off.
 func (w *rewriteWriter) ours(h records.Host, t records.Type) bool {
 	return len(h.Records) == 0 || w.given.has(givenKey(h.Name, t))
 }
 
-// find collects the lines of all hosts into w.found.
-func (w *rewriteWriter) find(data []byte) {
-	w.pass++
-	w.found = w.found[:0]
-	var name []byte
-	number := 0
-	for start := 0; start < len(data); {
-		end := len(data)
-		if i := bytes.IndexByte(data[start:], '\n'); i >= 0 {
-			end = start + i
-		}
-		l := hostLine{start: start, end: end}
-		start = end + 1
-		number++
-		var ok bool
-		if l.HostLine, ok = tinydns.ReadHostLine(data[l.start:l.end]); !ok || w.only != nil && l.Location != *w.only {
-			continue
-		}
-		name = l.AppendOwner(name[:0], data[l.start:l.end])
-		var wildcard bool
-		if l.host, wildcard = w.owner(name, l.recordType()); l.host != nil {
-			l.group = w.group(l.host, groupKey{wildcard, l.recordType()}, l.Off)
-			l.host.views.See(number, l.View)
-			w.found = append(w.found, l)
-		}
-	}
-}
-
-// group counts a line of a host, and returns the index of its group.
-func (w *rewriteWriter) group(h *rewritten, key groupKey, off bool) int {
-	if h.pass != w.pass {
-		h.pass, h.groups, h.views = w.pass, h.groups[:0], tinydns.Views{}
-	}
+// count puts line l into its group.
+func (h *rewritten) count(l *hostLine) {
+	h.views.See(l.number, l.View)
+	key := groupKey{l.wildcard, l.recordType()}
 	at := slices.IndexFunc(h.groups, func(g group) bool { return g.groupKey == key })
 	if at < 0 {
 		at = len(h.groups)
 		h.groups = append(h.groups, group{groupKey: key})
 	}
-	if off {
+	if l.Off {
 		h.groups[at].off++
 	} else {
 		h.groups[at].on++
 	}
-	return at
+	l.group = at
 }
 
 // owner returns the host that a line of a name belongs to, or nil.
