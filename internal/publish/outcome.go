@@ -65,17 +65,17 @@ func (r *runner) succeed(done round, refused HostErrors, now time.Time) {
 			given[h.Name] = h
 		}
 	}
-	anew := false
+	changed := false
 	for name, err := range refused {
 		host, ok := given[name]
 		was, known := r.failed[name]
 		if known && !ok {
 			host, ok = was.host, was.given
 		}
-		anew = anew || !known || was.host.Revision != host.Revision
+		changed = changed || !known || was.host.Revision != host.Revision
 		r.failed[name] = refusal{host, ok, err}
 	}
-	r.scheduleRefused(anew, now)
+	r.scheduleRefused(changed, now)
 }
 
 // forgive drops the refusals that the round has tried again.
@@ -96,11 +96,11 @@ func (r *runner) forgive(done round) {
 	}
 }
 
-func (r *runner) scheduleRefused(anew bool, now time.Time) {
+func (r *runner) scheduleRefused(changed bool, now time.Time) {
 	switch {
 	case len(r.failed) == 0:
 		r.some.reset()
-	case anew:
+	case changed:
 		r.some.restart()
 		r.some.fail(now)
 	case !r.some.waiting(now):

@@ -68,9 +68,9 @@ func isTimeout(err error) bool {
 		errors.As(err, &network) && network.Timeout()
 }
 
-func isAcknowledgement(reply, hosts []string) bool {
+func isAcknowledgement(answered, hosts []string) bool {
 	seen := make(map[string]bool)
-	for i, line := range reply {
+	for i, line := range answered {
 		if !isPrintable(line) || !strings.HasPrefix(line, "good ") && !strings.HasPrefix(line, "nochg ") {
 			return false
 		}
@@ -80,7 +80,7 @@ func isAcknowledgement(reply, hosts []string) bool {
 		}
 		seen[host] = true
 	}
-	return len(hosts) == 0 || len(hosts) == len(reply)
+	return len(hosts) == 0 || len(hosts) == len(answered)
 }
 
 // explain returns, fit to be shown, the reply's first line, or the last one

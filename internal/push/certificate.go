@@ -22,11 +22,11 @@ func certify(key ssh.Signer, path string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	public, _, _, _, err := ssh.ParseAuthorizedKey(text)
+	parsed, _, _, _, err := ssh.ParseAuthorizedKey(text)
 	if err != nil {
 		return nil, failure(sysexits.Config, "%s: not a certificate as ssh-keygen -s makes it", path)
 	}
-	cert, ok := public.(*ssh.Certificate)
+	cert, ok := parsed.(*ssh.Certificate)
 	if !ok {
 		return nil, failure(sysexits.Config, "%s: a plain key, not a certificate", path)
 	}

@@ -107,18 +107,18 @@ func (k *client) connect(ctx context.Context, way family) (*ssh.Client, error) {
 	}
 	context.AfterFunc(ctx, func() { conn.Close() })
 	conn.SetDeadline(end)
-	login := &login{pins: k.pins}
+	attempt := &login{pins: k.pins}
 	sshConn, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
 		Config:            ssh.Config{KeyExchanges: keyExchanges, Ciphers: ciphers, MACs: macs},
 		User:              k.conf.User,
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(signers...)},
-		HostKeyCallback:   login.checkHostKey,
+		HostKeyCallback:   attempt.checkHostKey,
 		HostKeyAlgorithms: k.pins.algorithms,
 		ClientVersion:     "SSH-2.0-dnsgate",
 	})
 	if err != nil {
 		conn.Close()
-		return nil, login.explain(err)
+		return nil, attempt.explain(err)
 	}
 	conn.SetDeadline(time.Now().Add(replyTimeout)) // for all that follows
 	return ssh.NewClient(sshConn, channels, requests), nil

@@ -31,7 +31,7 @@ type Talk struct {
 	last     string
 }
 
-const prefix = "dnsgate push: "
+const messagePrefix = "dnsgate push: "
 
 func (t *Talk) background() { t.detached, t.Verbose = true, false }
 
@@ -46,7 +46,7 @@ func (t *Talk) step(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.Verbose && !t.Quiet {
-		fmt.Fprintln(t.Err, prefix+plain.ASCII(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(t.Err, messagePrefix+plain.ASCII(fmt.Sprintf(format, args...)))
 	}
 }
 
@@ -59,7 +59,7 @@ func (t *Talk) say(urgent, toLog bool, text string) {
 	case toLog:
 		systemLog(urgent, text)
 	default:
-		fmt.Fprintln(t.Err, prefix+text)
+		fmt.Fprintln(t.Err, messagePrefix+text)
 	}
 	t.last = text
 }

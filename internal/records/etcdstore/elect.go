@@ -27,7 +27,7 @@ type lease struct {
 }
 
 // renew makes the lease last for a whole term from now.
-func (l *lease) renew(ctx context.Context, c *conn) error {
+func (l *lease) renew(ctx context.Context, c *connection) error {
 	began := time.Now()
 	if l.id != 0 {
 		_, err := c.client.KeepAliveOnce(ctx, l.id)
@@ -169,7 +169,7 @@ func (r *Role) set(holder string, until time.Time) {
 }
 
 // campaign takes the role if nobody has it.
-func (s *Store) campaign(ctx context.Context, c *conn, r *Role) error {
+func (s *Store) campaign(ctx context.Context, c *connection, r *Role) error {
 	key := s.o.Prefix + keyRole + r.name
 	got, err := c.client.Txn(ctx).If(absent(key)).
 		Then(clientv3.OpPut(key, s.o.Name, clientv3.WithLease(s.lease.id))).

@@ -34,7 +34,7 @@ type endpoints struct {
 	nodes    []*node
 
 	mu      sync.Mutex
-	current *conn         // nil: none answers
+	current *connection   // nil: none answers
 	moved   chan struct{} // closed and replaced when current changes
 	why     error         // of the last probe that failed
 }
@@ -42,14 +42,14 @@ type endpoints struct {
 // node is one endpoint. Its fields belong to its prober.
 type node struct {
 	config   clientv3.Config
-	conn     *conn
+	conn     *connection
 	answered bool // once at least
 }
 
-// conn is a client of one node. It is given up for ever, and everything on it
+// connection is a client of one node. It is given up for ever, and everything on it
 // cancelled, when the node does not answer: a new connection is the only sure
 // way back after a network that swallowed bytes.
-type conn struct {
+type connection struct {
 	url    string
 	client *clientv3.Client
 	ctx    context.Context
@@ -88,24 +88,24 @@ func clientConfig(url string, secure *tls.Config) clientv3.Config {
 	}
 }
 
-func (n *node) dial() (*conn, error) {
+func (n *node) dial() (*connection, error) {
 	client, err := clientv3.New(n.config)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{url: n.config.Endpoints[0], client: client}
+	c := &connection{url: n.config.Endpoints[0], client: client}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	return c, nil
 }
 
 // with returns a context that ends with ctx, or with c.
-func (c *conn) with(ctx context.Context) (context.Context, context.CancelFunc) {
+func (c *connection) with(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(c.ctx, cancel)
 	return ctx, func() { unhook(); cancel() }
 }
 
-func (c *conn) close() error {
+func (c *connection) close() error {
 	c.end()
 	return c.client.Close()
 }
@@ -146,7 +146,7 @@ func (e *endpoints) watchOver(n *node) {
 }
 
 // probe reads what only a majority can answer.
-func (e *endpoints) probe(c *conn) error {
+func (e *endpoints) probe(c *connection) error {
 	ctx, cancel := context.WithTimeout(e.ctx, probeLimit)
 	defer cancel()
 	_, err := c.client.Get(ctx, e.probeKey, clientv3.WithKeysOnly())
@@ -170,7 +170,7 @@ func (n *node) handshake(ctx context.Context) error {
 }
 
 // up says that c works. It is used if none is; nothing moves for its sake.
-func (e *endpoints) up(c *conn) {
+func (e *endpoints) up(c *connection) {
 	e.mu.Lock()
 	use := e.current == nil
 	if use {
@@ -183,7 +183,7 @@ func (e *endpoints) up(c *conn) {
 }
 
 // down says that c does not work.
-func (e *endpoints) down(c *conn, why error) {
+func (e *endpoints) down(c *connection, why error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.why = fmt.Errorf("%s: %w", c.url, why)
@@ -192,7 +192,7 @@ func (e *endpoints) down(c *conn, why error) {
 	}
 }
 
-func (e *endpoints) use(c *conn) {
+func (e *endpoints) use(c *connection) {
 	e.current = c
 	close(e.moved)
 	e.moved = make(chan struct{})
@@ -200,14 +200,14 @@ func (e *endpoints) use(c *conn) {
 
 // get returns the connection to use, nil if there is none, and what closes when
 // that changes.
-func (e *endpoints) get() (*conn, <-chan struct{}) {
+func (e *endpoints) get() (*connection, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.current, e.moved
 }
 
 // wait returns the connection to use once there is one.
-func (e *endpoints) wait(ctx context.Context) (*conn, error) {
+func (e *endpoints) wait(ctx context.Context) (*connection, error) {
 	for {
 		c, moved := e.get()
 		if c != nil {

@@ -55,7 +55,7 @@ func (s *Store) Forget(ctx context.Context, reached uint64) error {
 	return nil
 }
 
-func (s *Store) forget(ctx context.Context, conn *conn, names []records.Name, forgotten uint64) error {
+func (s *Store) forget(ctx context.Context, conn *connection, names []records.Name, forgotten uint64) error {
 	hosts, err := s.Index.Hosts(ctx, names)
 	if err != nil {
 		return err

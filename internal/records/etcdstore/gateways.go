@@ -65,7 +65,7 @@ func (s *Store) beSeen() {
 	s.leave()
 }
 
-func (s *Store) seen(ctx context.Context, c *conn) error {
+func (s *Store) seen(ctx context.Context, c *connection) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	if err := s.lease.renew(ctx, c); err != nil {
@@ -86,7 +86,7 @@ func (s *Store) seen(ctx context.Context, c *conn) error {
 }
 
 // tell writes this gateway's own key, unless another gateway has the name.
-func (s *Store) tell(ctx context.Context, c *conn) error {
+func (s *Store) tell(ctx context.Context, c *connection) error {
 	g := Gateway{Name: s.o.Name, Time: s.o.now(), Revision: s.Revision(), Version: s.o.Version}
 	if s.o.Keys != nil {
 		g.Keys = s.o.Keys()
@@ -112,7 +112,7 @@ func (s *Store) tell(ctx context.Context, c *conn) error {
 const maxGateways = 1000
 
 // look reads what the others tell.
-func (s *Store) look(ctx context.Context, c *conn) error {
+func (s *Store) look(ctx context.Context, c *connection) error {
 	r, err := c.client.Txn(ctx).Then(
 		clientv3.OpGet(s.o.Prefix+keyGateway, clientv3.WithPrefix(), clientv3.WithLimit(maxGateways)),
 		clientv3.OpGet(s.o.Prefix+keyRole, clientv3.WithPrefix(), clientv3.WithLimit(maxGateways)),

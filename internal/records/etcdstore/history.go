@@ -44,7 +44,7 @@ func newestFirst(changes []records.Change) {
 }
 
 // hostLines follows one host's lines backwards, as its entries name each other.
-func (s *Store) hostLines(ctx context.Context, conn *conn, name records.Name, limit int) (changes []records.Change, err error) {
+func (s *Store) hostLines(ctx context.Context, conn *connection, name records.Name, limit int) (changes []records.Change, err error) {
 	id, before := s.current(name).Logged, uint64(1<<63)
 	for id != 0 && len(changes) < limit {
 		r, err := conn.client.Get(ctx, s.logKey(id))
@@ -70,7 +70,7 @@ func (s *Store) hostLines(ctx context.Context, conn *conn, name records.Name, li
 
 // lastLines reads the log backwards, in pieces that are twice as long, in time,
 // each time: a limit would cost etcd as much as all of the log.
-func (s *Store) lastLines(ctx context.Context, conn *conn, of records.Selection, limit int) (changes []records.Change, err error) {
+func (s *Store) lastLines(ctx context.Context, conn *connection, of records.Selection, limit int) (changes []records.Change, err error) {
 	has := of.Matcher()
 	oldest, err := s.oldestEntry(ctx, conn)
 	if err != nil || oldest == 0 {
@@ -110,7 +110,7 @@ func (s *Store) addLines(changes *[]records.Change, kv *mvccpb.KeyValue, has fun
 }
 
 // oldestEntry is the id of the first entry of the log, or 0.
-func (s *Store) oldestEntry(ctx context.Context, conn *conn) (uint64, error) {
+func (s *Store) oldestEntry(ctx context.Context, conn *connection) (uint64, error) {
 	r, err := conn.client.Get(ctx, s.o.Prefix+keyLog, clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
 	if err != nil || len(r.Kvs) == 0 {
 		return 0, err

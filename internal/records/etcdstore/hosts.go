@@ -73,7 +73,7 @@ func (s *Store) awaitWatch(ctx context.Context, revision uint64) {
 
 // node returns the connection to use. Like a change, what is asked for waits for
 // one no longer than patience.
-func (s *Store) node(ctx context.Context) (*conn, error) {
+func (s *Store) node(ctx context.Context) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return s.nodes.wait(ctx)

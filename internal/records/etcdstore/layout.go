@@ -61,7 +61,7 @@ func sealedNumber(key string, n uint64) string {
 }
 
 // readMeta reads what the store at prefix is, if it is there.
-func readMeta(ctx context.Context, c *conn, prefix string) (m meta, there bool, err error) {
+func readMeta(ctx context.Context, c *connection, prefix string) (m meta, there bool, err error) {
 	r, err := c.client.Txn(ctx).Then(
 		clientv3.OpGet(prefix+keyMeta),
 		clientv3.OpGet(prefix+keyRestore),
@@ -85,7 +85,7 @@ func readMeta(ctx context.Context, c *conn, prefix string) (m meta, there bool, 
 
 // openMeta reads what the store at prefix is, and makes an empty one if nothing
 // is there.
-func openMeta(ctx context.Context, c *conn, prefix string) (meta, error) {
+func openMeta(ctx context.Context, c *connection, prefix string) (meta, error) {
 	for {
 		m, there, err := readMeta(ctx, c, prefix)
 		if err != nil || there {

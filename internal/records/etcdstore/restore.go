@@ -106,7 +106,7 @@ func (r *restorer) sealEntry() {
 }
 
 // write fills the prefix. It begins with a note that only its end removes.
-func (r *restorer) write(ctx context.Context, conn *conn, prefix string) error {
+func (r *restorer) write(ctx context.Context, conn *connection, prefix string) error {
 	there, err := conn.client.Get(ctx, prefix, clientv3.WithPrefix(), clientv3.WithLimit(1), clientv3.WithKeysOnly())
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (r *restorer) write(ctx context.Context, conn *conn, prefix string) error {
 	return nil
 }
 
-func (r *restorer) fill(ctx context.Context, conn *conn, prefix string) error {
+func (r *restorer) fill(ctx context.Context, conn *connection, prefix string) error {
 	b := batch{ctx: ctx, conn: conn}
 	for i, entry := range r.entries {
 		b.put(prefix+logName(uint64(i+1)), entry)
@@ -154,7 +154,7 @@ func (r *restorer) fill(ctx context.Context, conn *conn, prefix string) error {
 // batch puts many keys, a hundred at a time.
 type batch struct {
 	ctx      context.Context
-	conn     *conn
+	conn     *connection
 	ops      []clientv3.Op
 	size     int
 	revision int64

@@ -18,7 +18,7 @@ const dividers = "*-.0123456789_abcdefghijklmnopqrstuvwxyz{"
 
 // scan calls each for all keys that begin with prefix, in order, as they were
 // at revision; 0 is now. It returns the revision that it read at.
-func scan(ctx context.Context, c *conn, prefix string, revision int64, each func(*mvccpb.KeyValue) error) (int64, error) {
+func scan(ctx context.Context, c *connection, prefix string, revision int64, each func(*mvccpb.KeyValue) error) (int64, error) {
 	if revision == 0 {
 		now, err := c.client.Get(ctx, prefix, clientv3.WithCountOnly())
 		if err != nil {
@@ -32,7 +32,7 @@ func scan(ctx context.Context, c *conn, prefix string, revision int64, each func
 
 type scanner struct {
 	ctx      context.Context
-	conn     *conn
+	conn     *connection
 	revision int64
 	each     func(*mvccpb.KeyValue) error
 }

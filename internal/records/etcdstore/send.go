@@ -29,7 +29,7 @@ type staged struct {
 }
 
 // send asks conn for a group of transactions.
-func (s *Store) send(conn *conn, group []*commit) {
+func (s *Store) send(conn *connection, group []*commit) {
 	defer s.release(group)
 	ctx, cancel := conn.with(context.Background())
 	defer cancel()
@@ -67,7 +67,7 @@ type answer struct {
 }
 
 // request sends one transaction as it is, and several as parts of one.
-func request(ctx context.Context, conn *conn, group []*commit) (answers []answer, revision int64, err error) {
+func request(ctx context.Context, conn *connection, group []*commit) (answers []answer, revision int64, err error) {
 	if len(group) == 1 {
 		t := group[0].staged
 		r, err := conn.client.Txn(ctx).If(t.compare...).Then(t.thens...).Else(t.elses...).Commit()
@@ -93,7 +93,7 @@ func request(ctx context.Context, conn *conn, group []*commit) (answers []answer
 
 // failed ends a group that etcd certainly refused. Otherwise it is left to be
 // sent again: the log entries tell then what was applied.
-func (s *Store) failed(ctx context.Context, conn *conn, group []*commit, err error) {
+func (s *Store) failed(ctx context.Context, conn *connection, group []*commit, err error) {
 	if ctx.Err() != nil || !refused(err) {
 		pause.For(ctx, 20*time.Millisecond) // the same node may fail at once again
 		return
@@ -176,7 +176,7 @@ func (s *Store) applied(c *commit, revision uint64) {
 
 // stage makes a request of c, once. It reports whether there is something to
 // ask for.
-func (s *Store) stage(ctx context.Context, conn *conn, c *commit) bool {
+func (s *Store) stage(ctx context.Context, conn *connection, c *commit) bool {
 	if c.ctx.Err() != nil { // its key may be gone by now, and nobody waits for it
 		s.mu.Lock()
 		sent := c.sent
@@ -260,7 +260,7 @@ func sameValue(a, b records.Record) bool { return a.Addr == b.Addr && a.Text == 
 
 // modRevisions are etcd's revisions of hosts as they were read. Those out of a
 // backup have others than ours, which are read first.
-func (s *Store) modRevisions(ctx context.Context, conn *conn, hosts []records.Host) ([]int64, error) {
+func (s *Store) modRevisions(ctx context.Context, conn *connection, hosts []records.Host) ([]int64, error) {
 	modified := make([]int64, len(hosts))
 	for i, h := range hosts {
 		switch {

@@ -61,7 +61,7 @@ func (s *Store) Notes(ctx context.Context, role string) *Notes {
 }
 
 // follow reads both keys, then what changes them.
-func (n *Notes) follow(ctx context.Context, c *conn) error {
+func (n *Notes) follow(ctx context.Context, c *connection) error {
 	ctx, cancel := c.with(ctx)
 	defer cancel()
 	note, overrun := n.key(keyNote), n.key(keyOverrun)

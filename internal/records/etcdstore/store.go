@@ -133,7 +133,7 @@ func (s *Store) load(ctx context.Context) error {
 	}
 }
 
-func (s *Store) loadFrom(ctx context.Context, conn *conn) (err error) {
+func (s *Store) loadFrom(ctx context.Context, conn *connection) (err error) {
 	ctx, cancel := conn.with(ctx)
 	defer cancel()
 	if s.meta, err = openMeta(ctx, conn, s.o.Prefix); err != nil {
@@ -143,7 +143,7 @@ func (s *Store) loadFrom(ctx context.Context, conn *conn) (err error) {
 }
 
 // firstNode waits for a node, but not for ever.
-func (s *Store) firstNode(ctx context.Context) (*conn, error) {
+func (s *Store) firstNode(ctx context.Context) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	return s.nodes.wait(ctx)

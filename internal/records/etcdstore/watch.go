@@ -16,7 +16,7 @@ import (
 
 // loadHosts fills memory from etcd at the start, and says where the watch goes
 // on.
-func (s *Store) loadHosts(ctx context.Context, c *conn) error {
+func (s *Store) loadHosts(ctx context.Context, c *connection) error {
 	var newest uint64
 	read, err := scan(ctx, c, s.o.Prefix+keyHost, 0, func(kv *mvccpb.KeyValue) error {
 		e, err := s.openHost(kv)
@@ -44,7 +44,7 @@ func (s *Store) loadHosts(ctx context.Context, c *conn) error {
 	return nil
 }
 
-func (s *Store) readForgotten(ctx context.Context, c *conn) (uint64, error) {
+func (s *Store) readForgotten(ctx context.Context, c *connection) (uint64, error) {
 	r, err := c.client.Get(ctx, s.o.Prefix+keyForgot)
 	if err != nil || len(r.Kvs) == 0 {
 		return s.meta.restored, err // a backup does not tell of hosts that were forgotten before it
@@ -74,7 +74,7 @@ func (s *Store) keepWatching() {
 
 // watch goes on from s.watching: the revision after the last event, never that
 // of a header, which may be ahead of events to come.
-func (s *Store) watch(c *conn) error {
+func (s *Store) watch(c *connection) error {
 	ctx, cancel := c.with(s.ctx)
 	defer cancel()
 	s.mu.Lock()
@@ -160,7 +160,7 @@ func (s *Store) forgotten(key string, revision uint64) {
 }
 
 // loadAgain compares memory with all of etcd.
-func (s *Store) loadAgain(ctx context.Context, c *conn) error {
+func (s *Store) loadAgain(ctx context.Context, c *connection) error {
 	began := time.Now()
 	there := make(map[records.Name]bool)
 	var changed []memory.Entry
