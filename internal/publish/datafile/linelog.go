@@ -51,6 +51,6 @@ func (l *lineLog) end() {
 	case l.lines <= maxOutputLines:
 		l.log.Info(l.what, "command", l.command, "output", line)
 	case l.lines == maxOutputLines+1:
-		l.log.Warn("rebuild prints too much; the rest is left out", "command", l.command)
+		l.log.Warn("a command prints too much; the rest is left out", "for", l.what, "command", l.command)
 	}
 }
