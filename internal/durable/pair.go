@@ -23,7 +23,7 @@ import (
 type Pair struct {
 	path string
 	mode fs.FileMode
-	last Stamp    // of the file as it is to be
+	last Stamp    // of the file as it should be
 	ours bool     // Commit left it so
 	old  *version // nil: none is kept
 }

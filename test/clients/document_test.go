@@ -58,7 +58,7 @@ func finish(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	cmd.WaitDelay = 5 * time.Second // for who keeps stdout open behind its caller's back
+	cmd.WaitDelay = 5 * time.Second // a child may keep stdout open
 	rig.Must(t, cmd.Start())
 	limit := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	defer limit.Stop()

@@ -42,7 +42,7 @@ type update struct {
 //
 // A server ignores new records at a name that has a CNAME, and answers NOERROR
 // (RFC 2136 section 3.4.2.2). So that NOERROR means served, a prerequisite for
-// each host with records says that there is none.
+// each host with records says that it has no CNAME.
 func newUpdate(zone string, hosts []records.Host) (*update, error) {
 	msg := new(dns.Msg).SetUpdate(dns.Fqdn(zone))
 	msg.Compress = true
@@ -65,7 +65,7 @@ func newUpdate(zone string, hosts []records.Host) (*update, error) {
 }
 
 // emptyRecord has no data: with class ANY it deletes a record set (RFC 2136
-// section 2.5.2), with class NONE it requires that there is none (2.4.3).
+// section 2.5.2), with class NONE it requires that the set does not exist (2.4.3).
 func emptyRecord(owner string, rrtype, class uint16) dns.RR {
 	return &dns.ANY{Hdr: dns.RR_Header{Name: owner, Rrtype: rrtype, Class: class}}
 }

@@ -198,8 +198,8 @@ func (e *endpoints) use(c *connection) {
 	e.moved = make(chan struct{})
 }
 
-// get returns the connection to use, nil if there is none, and what closes when
-// that changes.
+// get returns the connection to use, or nil, and a channel that closes when that
+// changes.
 func (e *endpoints) get() (*connection, <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 
 // tlsConfig reads the files that o names. The gateway's certificate is read
 // again for each connection, so that a renewed one needs no restart. With plain
-// http there is none.
+// http it returns nil.
 func tlsConfig(o Options) (*tls.Config, error) {
 	if !strings.HasPrefix(o.Endpoints[0], "https:") {
 		return nil, nil
