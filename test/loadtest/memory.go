@@ -158,6 +158,11 @@ func (b *bench) startLarge(s *scene, folder, hosts string, first bool, t *table)
 		return err
 	}
 	t.add(hosts+"RSS", mib(rss))
+	peak, err := srv.peak()
+	if err != nil {
+		return err
+	}
+	t.add(hosts+"RSS, the most of that start", mib(peak))
 	var times []time.Duration
 	for range 5 {
 		began := time.Now()
