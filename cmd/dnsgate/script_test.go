@@ -68,7 +68,9 @@ func TestScripts(t *testing.T) {
 			s := &script{work: env.WorkDir}
 			env.Values[scriptKey{}] = s
 			env.Defer(s.end)
-			return nil
+			docs, err := filepath.Abs("../../docs")
+			env.Setenv("DOCS", docs)
+			return err
 		},
 		Condition: func(name string) (bool, error) {
 			if name == "root" {
