@@ -13,7 +13,7 @@ import (
 func shownPublisher(p records.Progress, revision uint64, now time.Time) screen.Publisher {
 	shown := screen.Publisher{
 		Name: p.Name, Revision: p.Revision, Behind: revision - min(revision, p.Revision), Pending: p.Pending,
-		Error: oneLine(plain.Short(p.LastError, 500)), NextTry: p.NextTry,
+		Error: oneLine(plain.Short(p.LastError, 500)),
 	}
 	if !p.PendingSince.IsZero() {
 		shown.Lag = now.Sub(p.PendingSince)
@@ -44,12 +44,16 @@ func (in *Interpreter) shownFollowers(revision uint64) (list []screen.Publisher)
 		list = append(list, shown)
 	}
 	if g := in.upstream(); g != nil {
-		list = append(list, screen.Publisher{Name: "gateway " + g.Address, Revision: g.Revision, Error: oneLine(g.LastError)})
+		why := oneLine(g.LastError)
+		if !g.Connected {
+			why = cmp.Or(why, "not connected")
+		}
+		list = append(list, screen.Publisher{Name: "gateway " + g.Address, Revision: g.Revision, Lag: -1, Error: why})
 	}
 	return list
 }
 
-// shownGateways are the others that share the store.
+// shownGateways are the other gateways that share the store, and etcd if no node answers.
 func (in *Interpreter) shownGateways(revision uint64) (list []screen.Publisher) {
 	if in.Shared == nil {
 		return nil
@@ -57,6 +61,9 @@ func (in *Interpreter) shownGateways(revision uint64) (list []screen.Publisher) 
 	shared := in.Shared()
 	if shared == nil {
 		return nil
+	}
+	if shared.Node == "" {
+		list = append(list, screen.Publisher{Name: "etcd", Revision: revision, Lag: -1, Error: "no node answers; updates are 911"})
 	}
 	keys := ""
 	for _, p := range shared.Gateways {
@@ -68,7 +75,7 @@ func (in *Interpreter) shownGateways(revision uint64) (list []screen.Publisher) 
 		if p.Here {
 			continue
 		}
-		shown := screen.Publisher{Name: "gateway " + p.Name, Revision: p.Revision, Behind: revision - min(revision, p.Revision)}
+		shown := screen.Publisher{Name: "gateway " + p.Name, Revision: p.Revision, Behind: revision - min(revision, p.Revision), Lag: -1}
 		switch {
 		case p.Keys != keys:
 			shown.Error = "has other authorized keys"

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/follow"
 	"dnsgate/internal/records"
 )
 
@@ -99,21 +100,39 @@ func TestWhatAScreenShows(t *testing.T) {
 func TestScreenOfGateways(t *testing.T) {
 	g, _ := newGateway(t)
 	g.Shared = func() *Shared {
-		return &Shared{Gateways: []Peer{
+		return &Shared{Node: "http://192.0.2.1:2379", Gateways: []Peer{
 			{Name: "a", Here: true, Keys: "x"}, {Name: "b", Keys: "x"}, {Name: "c", Keys: "y"}, {Name: "d", Keys: "x", Clock: -3.25},
 		}}
 	}
-	now, err := source{&run{interp: g, ctx: t.Context()}}.Now(t.Context())
+	g.expectOthers(t, "gateway b: ; gateway c: has other authorized keys; gateway d: its clock differs by -3.2 s")
+	g.Shared = func() *Shared { return &Shared{} }
+	g.expectOthers(t, "etcd: no node answers; updates are 911")
+}
+
+// On a follower, its gateway stands there.
+func TestScreenOfAFollower(t *testing.T) {
+	g, _ := newGateway(t)
+	up := follow.Upstream{Address: "192.0.2.1:2222", Connected: true, Revision: 7}
+	g.Upstream = func() follow.Upstream { return up }
+	g.expectOthers(t, "gateway 192.0.2.1:2222: ")
+	up.Connected = false
+	g.expectOthers(t, "gateway 192.0.2.1:2222: not connected")
+	up.LastError = "connection\nrefused"
+	g.expectOthers(t, "gateway 192.0.2.1:2222: connection refused")
+}
+
+// expectOthers expects these rows with their errors behind the publishers.
+func (in *Interpreter) expectOthers(t *testing.T, want string) {
+	t.Helper()
+	now, err := source{&run{interp: in, ctx: t.Context()}}.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, p := range now.Publishers {
-		if strings.HasPrefix(p.Name, "gateway ") {
-			got = append(got, p.Name+": "+p.Error)
-		}
+	for _, p := range now.Publishers[1:] {
+		got = append(got, p.Name+": "+p.Error)
 	}
-	if text := strings.Join(got, "; "); text != "gateway b: ; gateway c: has other authorized keys; gateway d: its clock differs by -3.2 s" {
-		t.Error(text)
+	if text := strings.Join(got, "; "); text != want {
+		t.Errorf("%q, want %q", text, want)
 	}
 }

@@ -63,10 +63,10 @@ func example() *fixed {
 			Updates: updates, Failures: make([]int, 300),
 			Publishers: []Publisher{
 				{Name: "tinydns", Revision: 4711},
-				{Name: "rfc2136 dyn.example.com", Revision: 4700, Behind: 11, Pending: 2, Lag: 95 * time.Second, Error: "connection refused", NextTry: noon.Add(time.Minute)},
+				{Name: "rfc2136 dyn.example.com", Revision: 4700, Behind: 11, Pending: 2, Lag: 95 * time.Second, Error: "connection refused"},
 				{Name: "follower ns2", Revision: 4709, Behind: 2, Lag: 300 * time.Millisecond},
 				{Name: "follower evil \x1b[2J", Revision: 4000, Behind: 711, Lag: 5 * time.Minute, Error: "gone since 11:55:00: the follower did not read for 30s"},
-				{Name: "gateway b.example.com", Revision: 4711, Error: "has other authorized keys"},
+				{Name: "gateway b.example.com", Revision: 4711, Lag: -1, Error: "has other authorized keys"},
 			},
 			Commands: []Command{
 				{noon.Add(-3 * time.Second), "update", "good", "home.example.com", "router", "198.51.100.1", 2300 * time.Microsecond},

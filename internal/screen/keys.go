@@ -1,10 +1,10 @@
 package screen
 
-// key is one that was typed: a name, or a character of printable ASCII.
+// key is one key: its name, and its character if that is printable ASCII.
 type key struct {
 	name   string
 	char   byte
-	pasted bool // it is part of a pasted text
+	pasted bool // it is part of a paste
 }
 
 func (k key) is(names ...string) bool {
@@ -16,21 +16,21 @@ func (k key) is(names ...string) bool {
 	return false
 }
 
-// keys are some that were typed at about the same time.
+// keys were typed at about the same time.
 type keys []key
 
-// decoder reads keys from what a terminal sends, ECMA-48 and as xterm does it. What
-// it does not know it passes over. A client that draws on a terminal of its own
-// says a new size as xterm does: CSI 8 ; HEIGHT ; WIDTH t.
+// decoder reads keys from what a terminal sends: ECMA-48, as xterm does it. It skips what
+// it does not know. `dnsgate admin top` sends a new size in the same stream, as xterm
+// reports one: CSI 8 ; HEIGHT ; WIDTH t.
 type decoder struct {
-	held    []byte // the beginning of a sequence
+	held    []byte // the beginning of a sequence; at most maxSequence and one byte more
 	pasting bool
 }
 
-// maxSequence is the length of the longest sequence that is understood.
+// maxSequence is the length of the longest sequence that it knows.
 const maxSequence = 32
 
-// decode reads keys. size is the last that was told, or nil.
+// decode reads keys. size is the last size in b, or nil.
 func (d *decoder) decode(b []byte) (read keys, size *Size) {
 	b = append(d.held, b...)
 	d.held = nil
@@ -38,7 +38,7 @@ func (d *decoder) decode(b []byte) (read keys, size *Size) {
 		if b[0] == esc && len(b) > 1 && (b[1] == '[' || b[1] == 'O') {
 			n := sequence(b)
 			if n == 0 {
-				d.held = append(d.held, b...) // at most maxSequence
+				d.held = append(d.held, b...)
 				break
 			}
 			switch {
@@ -69,8 +69,8 @@ func (d *decoder) decode(b []byte) (read keys, size *Size) {
 
 const esc = 0x1b
 
-// sequence is the length of the control sequence at the beginning of b; 0: its end
-// is still to come.
+// sequence is the length of the control sequence at the beginning of b; 0: its end is
+// missing.
 func sequence(b []byte) int {
 	if b[1] == 'O' {
 		if len(b) < 3 {
@@ -83,7 +83,7 @@ func sequence(b []byte) int {
 		case c >= 0x40 && c <= 0x7e:
 			return i + 1
 		case c < 0x20 || c > 0x7e || i >= maxSequence:
-			return i // it is none
+			return i // not a sequence
 		}
 	}
 	return 0

@@ -16,23 +16,23 @@ type column[T any] struct {
 	compare func(a, b *T) int
 }
 
-// list is rows in columns that can be sorted, filtered and walked through. It holds
-// the order of rows, not the rows: 100,000 cost 800 kB.
+// list is rows in columns, which can be sorted, filtered and walked through. Beside the
+// rows, which screens share, it holds their order: 800 kB for 100,000 rows.
 type list[T any] struct {
 	columns []column[T]
-	name    func(row *T) string // by which a row is known again
-	text    func(row *T) string // in which the filter is searched
+	name    func(row *T) string // the same after a reload
+	text    func(row *T) string // that the filter searches
 
 	rows    []T
-	order   []int32 // of all
-	shown   []int32 // of these, what the filter lets through
-	sort    int     // column; -1: as they come
+	order   []int32 // all rows, sorted
+	shown   []int32 // those that pass the filter
+	sort    int     // by this column; -1: as they come
 	reverse bool
 	filter  string
-	at, top int // in shown: the chosen row, and the first on the screen
+	at, top int // indexes in shown: the chosen row, and the first on the screen
 }
 
-// pane is a list of any rows.
+// pane is a list of rows of any type.
 type pane interface {
 	draw(size Size, now time.Time, style styles) []string
 	move(by int)
@@ -44,10 +44,10 @@ type pane interface {
 	count() (shown, all int)
 }
 
-// set gives the list new rows. The chosen one stays chosen, if it is there still.
+// set gives the list new rows. The chosen row stays chosen if it is still there.
 func (l *list[T]) set(rows []T) {
 	if len(rows) > 0 && len(rows) == len(l.rows) && &rows[0] == &l.rows[0] {
-		return // they are the same
+		return // the same rows
 	}
 	chosen := l.chosen()
 	l.rows = rows
@@ -64,15 +64,22 @@ func (l *list[T]) set(rows []T) {
 	}
 }
 
-// arrange sorts all rows.
+// arrange sorts all rows. The order before is a good start after a reload.
 func (l *list[T]) arrange() {
-	l.order = slices.Grow(l.order[:0], len(l.rows))
-	for i := range l.rows {
-		l.order = append(l.order, int32(i))
+	if l.sort < 0 || len(l.order) != len(l.rows) {
+		l.order = slices.Grow(l.order[:0], len(l.rows))
+		for i := range l.rows {
+			l.order = append(l.order, int32(i))
+		}
 	}
 	if l.sort >= 0 {
 		compare := l.columns[l.sort].compare
-		slices.SortStableFunc(l.order, func(a, b int32) int { return compare(&l.rows[a], &l.rows[b]) })
+		slices.SortFunc(l.order, func(a, b int32) int { // faster than SortStableFunc
+			if n := compare(&l.rows[a], &l.rows[b]); n != 0 {
+				return n
+			}
+			return int(a - b)
+		})
 	}
 	if l.reverse {
 		slices.Reverse(l.order)
@@ -80,7 +87,7 @@ func (l *list[T]) arrange() {
 	l.choose()
 }
 
-// choose selects the rows that the filter lets through.
+// choose selects the rows that pass the filter.
 func (l *list[T]) choose() {
 	l.shown = l.shown[:0]
 	if l.filter == "" {
@@ -122,7 +129,7 @@ func (l *list[T]) setFilter(text string) {
 
 func (l *list[T]) filtered() string { return l.filter }
 
-// chosen is the name of the chosen row, or "".
+// chosen is the name of the chosen row; "": there is none.
 func (l *list[T]) chosen() string {
 	if l.at >= len(l.shown) || int(l.shown[l.at]) >= len(l.rows) {
 		return ""
@@ -132,7 +139,7 @@ func (l *list[T]) chosen() string {
 
 func (l *list[T]) count() (shown, all int) { return len(l.shown), len(l.rows) }
 
-// draw is the titles and as many rows as there is room for.
+// draw returns the titles, and as many rows as there is room for.
 func (l *list[T]) draw(size Size, now time.Time, style styles) []string {
 	widths := l.widths(size.Width - 2)
 	lines := []string{style.title(fit("  "+l.titles(widths), size.Width))}
@@ -178,7 +185,7 @@ func (l *list[T]) align(c int) func(string, int) string {
 	return fit
 }
 
-// widths are those of the columns that fit into width; the last ones may not.
+// widths are those of the columns that fit into width. The last columns may not.
 func (l *list[T]) widths(width int) []int {
 	var widths []int
 	left, grows := width, 0

@@ -11,22 +11,22 @@ func byText[T any](of func(*T) string) func(a, b *T) int {
 	return func(a, b *T) int { return strings.Compare(of(a), of(b)) }
 }
 
-// byTime has the newest first.
+// byTime puts the newest first.
 func byTime[T any](of func(*T) time.Time) func(a, b *T) int {
 	return func(a, b *T) int { return of(b).Compare(of(a)) }
 }
 
-// text is a column of what of tells.
+// text is a column of text.
 func text[T any](title string, width, grows int, of func(*T) string) column[T] {
 	return column[T]{title, width, grows, false, func(row *T, _ time.Time) string { return of(row) }, byText(of)}
 }
 
-// age is a column of how long ago of tells.
+// age is a column of times, as how long ago they were.
 func age[T any](title string, of func(*T) time.Time) column[T] {
 	return column[T]{title, 8, 0, true, func(row *T, now time.Time) string { return ago(of(row), now) }, byTime(of)}
 }
 
-// number is a column of what of counts, the most first.
+// number is a column of numbers, the largest first.
 func number[T any](title string, width int, of func(*T) uint64) column[T] {
 	return column[T]{title, width, 0, true,
 		func(row *T, _ time.Time) string { return strconv.FormatUint(of(row), 10) },
@@ -58,11 +58,17 @@ func publisherList() *list[Publisher] {
 			number("revision", 10, func(p *Publisher) uint64 { return p.Revision }),
 			number("behind", 7, func(p *Publisher) uint64 { return p.Behind }),
 			number("pending", 8, func(p *Publisher) uint64 { return uint64(p.Pending) }),
-			{"lag", 5, 0, true, func(p *Publisher, _ time.Time) string { return span(p.Lag) },
-				func(a, b *Publisher) int { return cmp.Compare(b.Lag, a.Lag) }},
+			{"lag", 5, 0, true, lagText, func(a, b *Publisher) int { return cmp.Compare(b.Lag, a.Lag) }},
 			text("last error", 20, 2, func(p *Publisher) string { return p.Error }),
 		},
 	}
+}
+
+func lagText(p *Publisher, _ time.Time) string {
+	if p.Lag < 0 {
+		return "-"
+	}
+	return span(p.Lag)
 }
 
 func keyList() *list[Key] {

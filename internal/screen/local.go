@@ -13,13 +13,13 @@ import (
 // Local is this process's own terminal, in raw mode.
 type Local struct {
 	Terminal
-	In io.Reader // what is typed, and each new size: see decoder
+	In io.Reader // the keys, and each new size: see decoder
 
 	restore func()
 }
 
-// OpenLocal makes the terminal that in and out are raw. It is nil if they are not
-// one that can be drawn on. Close must be called.
+// OpenLocal puts the terminal of in and out into raw mode. It returns nil if they are not
+// a terminal that can draw. Close must be called.
 func OpenLocal(in io.Reader, out io.Writer) (*Local, error) {
 	from, ok := in.(*os.File)
 	to, also := out.(*os.File)
@@ -39,7 +39,7 @@ func OpenLocal(in io.Reader, out io.Writer) (*Local, error) {
 	signal.Notify(changed, syscall.SIGWINCH)
 	r, w := io.Pipe()
 	l.In = r
-	go func() { // ends with the process, or its input
+	go func() { // it ends with its input, or the process
 		io.Copy(w, from)
 		w.Close()
 	}()
@@ -56,7 +56,7 @@ func OpenLocal(in io.Reader, out io.Writer) (*Local, error) {
 	return l, nil
 }
 
-// Close makes the terminal what it was.
+// Close gives the terminal the mode that it had.
 func (l *Local) Close() { l.restore() }
 
 func sizeOf(f *os.File) Size {

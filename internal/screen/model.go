@@ -8,7 +8,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
-// model is a screen's state; bubbletea calls its methods one at a time.
+// model is the state of a screen. bubbletea calls its methods one at a time.
 type model struct {
 	ctx    context.Context
 	source Source
@@ -24,18 +24,19 @@ type model struct {
 	commands   *list[Command]
 	penalties  *list[Penalty]
 	tab        int
-	loading    bool
-	loadAgain  map[int]time.Time // by tab; the first time is zero
+	loading    bool              // rows are being read, or wait in news
+	loadAgain  map[int]time.Time // by tab: not before
+	news       *loaded
 
 	typing  bool    // the filter
-	confirm string  // the host that is to go offline, if the answer is yes
-	opened  *Detail // that is shown; nil: none
-	scroll  int     // of it
+	confirm string  // the host that a "yes" takes offline
+	opened  *Detail // the host that is shown; nil: a list is
+	scroll  int     // lines of it that are above the screen
 	help    bool
-	message string // what became of the last request
+	message string // the result of the last request
 }
 
-// tabs are what the lists show.
+// tabs are the names of the lists.
 var tabs = []string{"hosts", "publishers", "keys", "commands", "penalties"}
 
 const (
@@ -62,16 +63,12 @@ func (m *model) pane() pane {
 	return []pane{m.hosts, m.publishers, m.keys, m.commands, m.penalties}[m.tab]
 }
 
-// What commands of the screen bring back.
+// Messages with the results of commands.
 type (
-	hostsLoaded struct {
-		hosts []Host
-		took  time.Duration
-		err   error
-	}
-	keysLoaded struct {
-		keys []Key
+	loaded struct {
+		tab  int
 		took time.Duration
+		show func() // puts the rows into their list
 		err  error
 	}
 	opened struct {
@@ -95,18 +92,11 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case Now:
 		m.take(msg)
 		return m, m.load()
-	case hostsLoaded:
-		m.loaded(tabHosts, msg.took, msg.err)
-		if msg.err == nil {
-			m.hosts.set(msg.hosts)
+	case loaded:
+		if m.news = &msg; m.loadAgain[msg.tab].IsZero() {
+			m.showNews()
 		}
-		return m, m.load() // of another tab, perhaps
-	case keysLoaded:
-		m.loaded(tabKeys, msg.took, msg.err)
-		if msg.err == nil {
-			m.keys.set(msg.keys)
-		}
-		return m, m.load()
+		return m, m.load() // another tab may wait
 	case opened:
 		if m.message = ""; msg.err != nil {
 			m.message = msg.err.Error()
@@ -126,10 +116,10 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 // sparkSeconds is how long a sparkline looks back.
 const sparkSeconds = 300
 
-// take shows what is now.
+// take shows a newer state of the gateway.
 func (m *model) take(now Now) {
 	if now.Time.Before(m.now.Time) {
-		return // it was overtaken
+		return // a newer one came first
 	}
 	if !m.now.Time.IsZero() {
 		m.accepted = latest(append(m.accepted, int(now.Accepted-m.now.Accepted)))
@@ -139,50 +129,62 @@ func (m *model) take(now Now) {
 	m.publishers.set(now.Publishers)
 	m.commands.set(now.Commands)
 	m.penalties.set(now.Penalties)
+	m.showNews()
 }
 
 func latest(values []int) []int { return values[max(len(values)-sparkSeconds, 0):] }
 
-// A list that is long to load is loaded again so seldom that it costs a fiftieth
-// of the time.
+// The rows of a list are read every two seconds. If that takes long, they are read less
+// often, so that it costs at most a fiftieth of the time.
 const (
-	loadSeldom = 50
-	loadOften  = 2 * time.Second
+	loadInterval = 2 * time.Second
+	loadShare    = 50
 )
 
-// load has the rows of the tab read, if it is time.
+// showNews shows the rows that were read. The first rows of a list are shown at once.
+// Later ones wait for a key or the next second, so that a screen that nobody touches is
+// drawn once a second.
+func (m *model) showNews() {
+	l := m.news
+	if l == nil {
+		return
+	}
+	began := time.Now()
+	if l.err == nil {
+		l.show()
+	} else {
+		m.message = l.err.Error()
+	}
+	m.loadAgain[l.tab] = m.now.Time.Add(max(loadInterval, loadShare*(l.took+time.Since(began))))
+	m.loading, m.news = false, nil
+}
+
+// load reads the rows of the tab, if it is time.
 func (m *model) load() tea.Cmd {
 	if m.loading || m.now.Time.Before(m.loadAgain[m.tab]) {
 		return nil
 	}
 	switch m.tab {
 	case tabHosts:
-		m.loading = true
-		return func() tea.Msg {
-			began := time.Now()
-			hosts, err := m.source.Hosts(m.ctx)
-			return hostsLoaded{hosts, time.Since(began), err}
-		}
+		return reading(m, m.hosts, m.source.Hosts)
 	case tabKeys:
-		m.loading = true
-		return func() tea.Msg {
-			began := time.Now()
-			keys, err := m.source.Keys(m.ctx)
-			return keysLoaded{keys, time.Since(began), err}
-		}
+		return reading(m, m.keys, m.source.Keys)
 	}
 	return nil
 }
 
-func (m *model) loaded(tab int, took time.Duration, err error) {
-	m.loading = false
-	m.loadAgain[tab] = m.now.Time.Add(max(loadOften, loadSeldom*took))
-	if err != nil {
-		m.message = err.Error()
+// reading reads the rows of the tab's list l.
+func reading[T any](m *model, l *list[T], read func(context.Context) ([]T, error)) tea.Cmd {
+	m.loading = true
+	tab := m.tab
+	return func() tea.Msg {
+		began := time.Now()
+		rows, err := read(m.ctx)
+		return loaded{tab, time.Since(began), func() { l.set(rows) }, err}
 	}
 }
 
-// open has a host's details read.
+// open reads the details of a host.
 func (m *model) open(name string) tea.Cmd {
 	if m.tab != tabHosts || name == "" {
 		return nil
@@ -205,6 +207,6 @@ func (m *model) rebuild() tea.Cmd {
 		m.message = "this key may look, and no more"
 		return nil
 	}
-	m.message = "publishing everything anew..."
+	m.message = "publishing everything again..."
 	return func() tea.Msg { return done{"rebuilt", m.source.Rebuild(m.ctx)} }
 }

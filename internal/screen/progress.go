@@ -12,10 +12,9 @@ import (
 	"github.com/charmbracelet/x/term"
 )
 
-// Progress draws how far long work has come, on a terminal: after a second, and
-// from then on in place until end. It is told of the work by what is written to
-// work; size is all of that, in bytes, or 0 if it is not known. Where out is no
-// terminal that can draw, nothing is drawn.
+// Progress draws a bar on out, from a second after the call until end, if out is a
+// terminal that can draw. Each byte that is written to work counts as done. size is how
+// many there will be; 0: not known.
 func Progress(out io.Writer, size int64) (work io.Writer, end func()) {
 	f, ok := out.(*os.File)
 	if !ok || !term.IsTerminal(f.Fd()) || !(Terminal{Type: os.Getenv("TERM")}).Draws() {
@@ -42,7 +41,7 @@ func (p *progress) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// The bar waits, because most work is done before one could be read.
+// Most work ends before anybody could read a bar.
 const (
 	progressWait  = time.Second
 	progressEvery = 200 * time.Millisecond
@@ -69,7 +68,7 @@ func (p *progress) draw(out *os.File, stop <-chan struct{}) {
 	}
 }
 
-// progressLine is a bar with the rate and the time that is left.
+// progressLine is a bar with the rate and the time left.
 func progressLine(done, size int64, took time.Duration, width int) string {
 	rate := float64(done) / took.Seconds() / 1e6
 	if size <= 0 {

@@ -1,11 +1,10 @@
-// Package screen is "top": it draws what a gateway does on a terminal that it is
-// handed, and tells the gateway what the person at it asks for. It knows neither
-// SSH nor the store: a Source is all that it sees, and an io.Reader and an
-// io.Writer are the terminal.
+// Package screen is "top": it draws what a gateway does on a terminal, and passes on
+// what the person there asks for. It knows neither SSH nor the store: it sees the gateway
+// through a Source, and the terminal as an io.Reader and an io.Writer.
 //
-// It trusts nobody. Whatever it shows is made printable first, at most MaxSize is
-// allocated for, and what is typed is read into a bounded buffer by a decoder of
-// its own: the library's keeps a paste whole.
+// It trusts nobody. All text is made printable before it is drawn. A terminal is never
+// larger than MaxSize, whatever it claims. Keys are read into a bounded buffer by a
+// decoder of this package, because the library's decoder holds a whole paste.
 package screen
 
 import (
@@ -22,30 +21,30 @@ import (
 	"github.com/charmbracelet/colorprofile"
 )
 
-// refresh is how often a screen looks, and so draws while nobody types.
-const refresh = time.Second
-
-// framesPerSecond is how often it draws at most.
-const framesPerSecond = 10
+const (
+	refresh         = time.Second // between two looks at the Source, and so between two frames while nobody types
+	framesPerSecond = 10          // at most
+	checkInterval   = refresh / 10
+)
 
 // ErrIdle ends a screen that nobody has touched for long.
 var ErrIdle = errors.New("nobody touched the screen for long")
 
-// Options are what a screen is made of.
+// Options make a screen.
 type Options struct {
 	Terminal Terminal
-	In       io.Reader // what is typed; its end ends the screen
-	Out      io.Writer // a CRLF, if nobody else ends lines so
+	In       io.Reader // the keys; its end ends the screen
+	Out      io.Writer // a CRLF, unless the terminal adds CR itself
 	Source   Source
-	Idle     time.Duration // without a key, after which ErrIdle ends it
+	Idle     time.Duration // without a key; then ErrIdle ends the screen
 
-	// Check says once a second whether the screen may go on.
+	// Check is called several times a second. Its error ends the screen.
 	Check func() error
 }
 
-// Run shows the screen until the person leaves it, which is no error, or until
-// ctx or what Check allowed ends; then the error is theirs. It returns before its
-// last Read of In does.
+// Run shows the screen until the person leaves it, which is no error, or until ctx ends,
+// Check fails or nobody touched it for Idle. It may return while a Read of In is still
+// running.
 func Run(ctx context.Context, o Options) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
@@ -68,7 +67,7 @@ func Run(ctx context.Context, o Options) error {
 	)
 	var touched atomic.Int64
 	touched.Store(time.Now().UnixNano())
-	guard := func(f func()) { // a bug ends the screen, not the gateway
+	guard := func(f func()) { // a panic ends the screen, not the gateway
 		defer func() {
 			if v := recover(); v != nil {
 				end(Bug{v, string(debug.Stack())})
@@ -97,10 +96,10 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// errLeft ends a screen whose person has gone.
+// errLeft ends a screen whose input has ended.
 var errLeft = errors.New("the terminal is gone")
 
-// keyboard hands on what is typed until it ends.
+// keyboard passes on the keys until in ends.
 func keyboard(in io.Reader, p *tea.Program, touched *atomic.Int64, end func(error)) {
 	var d decoder
 	b := make([]byte, 4096)
@@ -123,7 +122,7 @@ func keyboard(in io.Reader, p *tea.Program, touched *atomic.Int64, end func(erro
 	}
 }
 
-// followSize tells the program of each new size, but of a flood of them only some.
+// followSize passes on new sizes, but only some of a flood.
 func followSize(ctx context.Context, sizes <-chan Size, p *tea.Program) {
 	for {
 		select {
@@ -143,11 +142,11 @@ func resize(p *tea.Program, size Size) {
 	p.Send(tea.WindowSizeMsg{Width: size.Width, Height: size.Height})
 }
 
-// watch looks once in a while, and ends the screen when it may not go on.
+// watch looks at the Source every refresh, and ends the screen when it may not go on.
 func watch(ctx context.Context, o Options, p *tea.Program, idle func() bool, end func(error)) {
-	tick := time.NewTicker(refresh)
+	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
-	for {
+	for n := 1; ; n++ {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -161,16 +160,19 @@ func watch(ctx context.Context, o Options, p *tea.Program, idle func() bool, end
 			end(ErrIdle)
 			return
 		}
+		if n%int(refresh/checkInterval) != 0 {
+			continue
+		}
 		now, err := o.Source.Now(ctx)
 		if err != nil {
 			end(err)
 			return
 		}
-		go p.Send(now) // not waited for: Check goes on while the terminal takes nothing
+		go p.Send(now) // the checks go on while the terminal takes no output
 	}
 }
 
-// colors are those of the terminal's TERM.
+// colors are those that TERM promises.
 func (t Terminal) colors() colorprofile.Profile {
 	env := []string{"TERM=" + t.Type}
 	if t.NoColor {
@@ -187,10 +189,10 @@ type Bug struct {
 
 func (b Bug) Error() string { return fmt.Sprintf("panic: %v", b.Panic) }
 
-// lines writes to a terminal that nobody told to end lines by CR LF.
+// lines is a CRLF.
 type lines struct {
 	to io.Writer
-	cr bool // the last byte was one
+	cr bool // the last byte was CR
 }
 
 func (l *lines) Write(b []byte) (int, error) {
@@ -208,6 +210,5 @@ func (l *lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// CRLF is w for what is written in lines: each ends by CR LF, as a terminal in raw
-// mode wants.
+// CRLF writes to w, and ends each line by CR LF, which a terminal in raw mode needs.
 func CRLF(w io.Writer) io.Writer { return &lines{to: w} }

@@ -5,21 +5,21 @@ import (
 	"time"
 )
 
-// Source is a gateway as a screen sees it. Its methods may be called concurrently;
-// what they return is not changed after.
+// Source is a gateway as a screen sees it. Its methods may be called concurrently. What
+// they return is never changed.
 type Source interface {
 	Now(ctx context.Context) (Now, error)
-	Hosts(ctx context.Context) ([]Host, error) // by name; they may be some seconds old
+	Hosts(ctx context.Context) ([]Host, error) // by name; it may be some seconds old
 	Keys(ctx context.Context) ([]Key, error)
 	Host(ctx context.Context, name string) (Detail, error)
 
-	// MayChange reports whether who looks may use the two below; they check it.
+	// MayChange reports whether Offline and Rebuild are allowed. They check it too.
 	MayChange() bool
 	Offline(ctx context.Context, name string) error
 	Rebuild(ctx context.Context) error
 }
 
-// Now is what a gateway does.
+// Now is the state of a gateway.
 type Now struct {
 	Time, Started time.Time
 	Version       string
@@ -30,48 +30,47 @@ type Now struct {
 	Accepted, Refused                uint64
 	Penalized                        int // sources
 
-	// By the second, the newest last; a second is whole.
+	// Counts of whole seconds, the newest last.
 	Updates, Failures []int
 
 	Publishers []Publisher
-	Commands   []Command // the last ones, the newest first
+	Commands   []Command // the newest first
 	Penalties  []Penalty
 }
 
-// MaxHosts is how many hosts a Source has: of more, the first by name.
+// MaxHosts is how many hosts a Source shows: the first ones by name.
 const MaxHosts = 100_000
 
 // Host is a name that has records.
 type Host struct {
 	Name      string
-	Addresses string    // joined by commas
+	Addresses string    // separated by commas
 	Changed   time.Time // zero: not known
-	Seen      time.Time // last heard of; zero: not known
-	Who       string    // the key that changed it last; "": not known
-	From      string    // the source of that
+	Seen      time.Time // when it was last heard of; zero: not known
+	Who       string    // the key of the last change; "": not known
+	From      string    // the source of the last change
 }
 
 // Key is a line of authorized_keys.
 type Key struct {
 	Fingerprint string
 	Comment     string
-	May         string    // its hosts
+	May         string    // what it may do
 	Used        time.Time // last; zero: not since the gateway started
-	Count       uint64    // of its commands since then
+	Count       uint64    // commands since the gateway started
 }
 
-// Publisher is one target, or a follower, or another gateway.
+// Publisher is a target, a follower, or another gateway.
 type Publisher struct {
 	Name     string
 	Revision uint64
-	Behind   uint64        // revisions
+	Behind   uint64        // in revisions
 	Pending  int           // hosts
-	Lag      time.Duration // age of the oldest of them
-	Error    string        // last; "": all is published
-	NextTry  time.Time
+	Lag      time.Duration // age of the oldest change that it lacks; negative: not known
+	Error    string        // the last one; "": all is well
 }
 
-// Command is one that has ended.
+// Command is a command that has ended.
 type Command struct {
 	Time   time.Time
 	Name   string
@@ -89,10 +88,10 @@ type Penalty struct {
 	Why    string
 }
 
-// Detail is all that there is to say of one host, in lines.
+// Detail is all about one host, in lines of text.
 type Detail struct {
 	Name    string
 	Records []string
-	Keys    []string // that may update it
+	Keys    []string // those that may update it
 	History []string // the newest first
 }

@@ -2,22 +2,22 @@ package screen
 
 import "strings"
 
-// Terminal is what a screen is drawn on.
+// Terminal describes where a screen is drawn.
 type Terminal struct {
-	Type    string // as TERM has it
-	NoColor bool   // as NO_COLOR asks: https://no-color.org
+	Type    string // TERM
+	NoColor bool   // NO_COLOR is set: https://no-color.org
 	Size    Size
-	Resized <-chan Size // nil: it stays, unless it says so itself; see decoder
+	Resized <-chan Size // new sizes; nil: those come with the keys, see decoder
 }
 
-// Size is that of a terminal, in characters.
+// Size is the size of a terminal, in characters.
 type Size struct{ Width, Height int }
 
-// MaxSize is the largest that is drawn; of a larger terminal its upper left corner
-// is used. The largest takes 4.4 MiB.
+// MaxSize is the largest screen; it takes 4.4 MiB. In a larger terminal the upper left
+// corner is used.
 var MaxSize = Size{240, 80}
 
-// Clamp makes what a client says its size is one that may be allocated for.
+// Clamp bounds the size that a client claims by MaxSize. Without one it is 80x24.
 func Clamp(width, height uint32) Size {
 	s := Size{80, 24}
 	if width > 0 && height > 0 {
@@ -26,10 +26,10 @@ func Clamp(width, height uint32) Size {
 	return s
 }
 
-// maxType is the length of the longest TERM, as terminfo has it.
+// maxType is the length of the longest TERM.
 const maxType = 64
 
-// CleanType is what a client says its TERM is, or "dumb" if that is no word.
+// CleanType is the TERM that a client claims, or "dumb" if that is not a word.
 func CleanType(name string) string {
 	if name == "" || len(name) > maxType || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "dumb"

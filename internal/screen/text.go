@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// clean is s with nothing in it that a terminal would obey, or would not draw one
-// column wide from left to right: that is shown as Go would write it.
+// clean replaces whatever a terminal would obey, or would not draw from left to right and
+// one column wide, by the way Go writes it.
 func clean(s string) string {
 	if !strings.ContainsFunc(s, odd) {
 		return s
@@ -21,9 +21,9 @@ func clean(s string) string {
 		switch {
 		case !odd(r):
 			b.WriteRune(r)
-		case r == utf8.RuneError && length == 1: // a byte that is no UTF-8
+		case r == utf8.RuneError && length == 1: // a byte that is not UTF-8
 			fmt.Fprintf(&b, `\x%02x`, s[i])
-		case r == utf8.RuneError: // somebody has replaced what was there already
+		case r == utf8.RuneError: // what was there is replaced already
 			b.WriteByte('?')
 		default:
 			q := strconv.QuoteRuneToASCII(r)
@@ -33,12 +33,13 @@ func clean(s string) string {
 	return b.String()
 }
 
-// odd reports whether r is not a letter or sign of Latin, Greek or Cyrillic.
+// odd reports whether r is anything but a printable character of Latin, Greek or
+// Cyrillic.
 func odd(r rune) bool {
 	return r >= 0x0530 || !unicode.IsPrint(r) || unicode.Is(unicode.Mn, r)
 }
 
-// fit is s, made clean, in exactly width columns.
+// fit is the clean s in exactly width columns.
 func fit(s string, width int) string {
 	s = clean(s)
 	n := 0
@@ -54,13 +55,13 @@ func fit(s string, width int) string {
 	return s + strings.Repeat(" ", width-n)
 }
 
-// fitRight is fit, with what is short at the right.
+// fitRight is fit, but a short s stands at the right.
 func fitRight(s string, width int) string {
 	s = strings.TrimRight(fit(s, width), " ")
 	return strings.Repeat(" ", width-len([]rune(s))) + s
 }
 
-// ago says how long before now t was; "-" if that is not known.
+// ago is how long before now t was; "-" if t is zero.
 func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return "-"
@@ -81,7 +82,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%dd", d/(24*time.Hour))
 }
 
-// short is a duration of a command.
+// short is the duration of a command.
 func short(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -97,8 +98,8 @@ const (
 	ascii  = " .:-=+*#@"
 )
 
-// sparkline draws what came by the second, width columns of it, each the mean of
-// its seconds; the newest is at the right.
+// sparkline draws counts by the second in at most width columns. Each column stands for
+// the same number of seconds; the newest is at the right.
 func sparkline(values []int, width int, ramp string) string {
 	if width <= 0 || len(values) == 0 {
 		return ""

@@ -9,18 +9,18 @@ import (
 // maxFilter is the length of the longest filter.
 const maxFilter = 100
 
-// maxCommands is how many of the commands are run that are typed at once: each is a
-// goroutine until the screen has taken its result.
+// maxCommands is how many commands of keys that are typed at once are run. Each is a
+// goroutine until the screen has its result.
 const maxCommands = 16
 
-// typed does what some keys ask for. However often a redraw is asked for at once,
-// it is one.
+// typed does what keys ask for. Several redraws at once are one.
 func (m *model) typed(ks keys) tea.Cmd {
+	m.showNews()
 	var cmds []tea.Cmd
 	redraw := false
 	filter := m.pane().filtered()
 	for _, k := range ks {
-		if m.typing { // all of what is typed at once is searched for once
+		if m.typing { // the list is searched once, for all of them
 			filter = m.typeFilter(k, filter)
 			continue
 		}
@@ -139,7 +139,7 @@ func (m *model) show(tab int) tea.Cmd {
 	return m.load()
 }
 
-// ask asks whether a host is to go offline.
+// ask asks whether to take a host offline.
 func (m *model) ask(name string) {
 	switch {
 	case name == "":
@@ -153,7 +153,7 @@ func (m *model) ask(name string) {
 // far is further than any list goes.
 const far = 1 << 30
 
-// steps is how many lines a key goes down; a page has as many as room.
+// steps is how many lines a key goes down. A page has room lines.
 func steps(k key, room int) int {
 	switch {
 	case k.is("down", "j"):

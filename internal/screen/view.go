@@ -9,8 +9,8 @@ import (
 	"charm.land/lipgloss/v2"
 )
 
-// styles are how parts of a screen are set off. Each takes text that is fit
-// already; without colours the text says the same.
+// styles set off parts of a screen. They take text that is fit already. Without colours
+// the text says the same.
 type styles struct{ title, chosen, tab, bad, dim func(...string) string }
 
 var style = styles{
@@ -21,16 +21,16 @@ var style = styles{
 	dim:    lipgloss.NewStyle().Foreground(lipgloss.Green).Render,
 }
 
-// headLines and footLines are what stands around a list.
+// headLines and footLines stand above and below a list.
 const (
 	headLines = 5
 	footLines = 1
 )
 
-// room is how many rows a list can show.
+// room is how many rows a list has room for.
 func (m *model) room() int { return max(m.size.Height-headLines-footLines-1, 1) }
 
-// View draws the screen: each line is as wide as it is.
+// View draws the screen. Each line is as wide as the screen.
 func (m *model) View() tea.View {
 	lines := m.head()
 	body := Size{m.size.Width, m.room() + 1}
@@ -70,7 +70,7 @@ func (m *model) head() []string {
 	}
 }
 
-// spark is a label and a sparkline, width columns wide.
+// spark is a label and a sparkline in width columns.
 func (m *model) spark(label string, values []int, width int) string {
 	room := width - len(label) - 3
 	if room < 1 {
@@ -108,7 +108,7 @@ func (m *model) tabLine() string {
 	return b.String() + fitRight(count, left)
 }
 
-// foot is the line at the bottom: a question, what became of something, or the keys.
+// foot is the line at the bottom: a question, the result of a request, or the keys.
 func (m *model) foot() string {
 	w := m.size.Width
 	switch filter := m.pane().filtered(); {
@@ -124,7 +124,7 @@ func (m *model) foot() string {
 	return style.dim(fit("? keys  / filter  s sort  S reverse  enter open  o offline  r rebuild  q quit", w))
 }
 
-// page is lines from one on, as many as there is room for.
+// page is the lines of text that there is room for, the first of them from.
 func (m *model) page(text []string, from int) []string {
 	var lines []string
 	for i := from; i < len(text) && len(lines) <= m.room(); i++ {
@@ -137,7 +137,7 @@ func (m *model) page(text []string, from int) []string {
 	return lines
 }
 
-// detail is the host that is open.
+// detail is the text about the opened host.
 func (m *model) detail() []string {
 	d := m.opened
 	text := []string{d.Name}
@@ -164,7 +164,7 @@ var helpText = []string{
 	"  s, S                   sort by the next column; turn the order round",
 	"  enter                  a host's records, keys and history; esc: the list again",
 	"  o                      take the host offline, if you say yes (admin keys)",
-	"  r                      publish everything anew (admin keys)",
+	"  r                      publish everything again (admin keys)",
 	"  ^L                     draw the screen again",
 	"  q, ^C                  leave",
 	"",
@@ -174,7 +174,7 @@ var helpText = []string{
 	"  used, commands         since the gateway started",
 }
 
-// Snapshot is the same as plain text, for a terminal that cannot draw or none.
+// Snapshot is n as plain text, for callers without a terminal that can draw.
 func (n Now) Snapshot() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "dnsgate %s, up %s, %s\n", clean(n.Version), ago(n.Started, n.Time), n.Time.UTC().Format(time.RFC3339))
@@ -188,7 +188,7 @@ func (n Now) Snapshot() string {
 	return b.String()
 }
 
-// plainWidth is that of a snapshot's lines.
+// plainWidth is the width of a snapshot.
 const plainWidth = 120
 
 func plainList[T any](b *strings.Builder, l *list[T], rows []T, now time.Time) {
@@ -197,7 +197,7 @@ func plainList[T any](b *strings.Builder, l *list[T], rows []T, now time.Time) {
 	}
 	plain := func(s ...string) string { return s[0] }
 	l.set(rows)
-	l.at = -1 // none is chosen
+	l.at = -1 // no row is chosen
 	b.WriteByte('\n')
 	for _, line := range l.draw(Size{plainWidth, len(rows) + 1}, now, styles{title: plain}) {
 		b.WriteString(strings.TrimRight(line[2:], " ") + "\n")
