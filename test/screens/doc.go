@@ -1,3 +1,3 @@
-// Package screens holds no Go code but tests: of "top" as people see it, with
-// OpenSSH's client in a terminal of tmux.
+// Package screens tests "top" as people see it: OpenSSH's client in a terminal of tmux.
+// It has no other code.
 package screens

@@ -1,0 +1,66 @@
+package screens
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"dnsgate/internal/records"
+	"dnsgate/test/rig"
+)
+
+// slowly has strace hold each read of a program back, so that little work takes long.
+const slowly = "strace -f -qq -o /dev/null -e trace=read -e inject=read:delay_enter=100ms "
+
+var bar = regexp.MustCompile(`\[#+-+\] +\d+%  \d+\.\d MB/s  \d+s left`)
+
+// Long work on this machine shows on a terminal how far it has come, and nothing
+// elsewhere.
+func TestProgress(t *testing.T) {
+	rig.Needs(t, "tmux", "strace")
+	g := rig.NewGateway(t, "example.com")
+	rig.Must(t, writeBackup(g.Path("backup"), 8_000))
+	var data strings.Builder
+	for i := range 60_000 {
+		fmt.Fprintf(&data, "+host%d.example.com:203.0.113.7:300\n", i)
+	}
+	rig.Write(t, g.Path("root", "data"), data.String(), 0o644)
+	compile := slowly + g.Program + " compile -C " + g.Path("root")
+	restore := slowly + g.Program + " restore " + g.Config() + " <" + g.Path("backup")
+	for command, result := range map[string]string{compile: filepath.Join("root", "data.cdb"), restore: "state"} {
+		s := sit(t, 80, 24, command)
+		s.shows("a bar with the rate and the time left", bar.MatchString)
+		if screen := s.sees("ended with 0"); strings.Contains(screen, "MB/s") {
+			t.Errorf("the bar stays:\n%s", screen)
+		}
+		rig.Must(t, os.RemoveAll(g.Path(result)))
+		if out := rig.Command(t, "sh", "-c", command); strings.Contains(out, "MB") {
+			t.Errorf("without a terminal: %q", out)
+		}
+	}
+}
+
+// writeBackup writes a backup of so many hosts.
+func writeBackup(file string, hosts int) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	b := records.NewBackupWriter(f)
+	for i := range hosts {
+		h := records.Host{
+			Name: records.Name(fmt.Sprintf("host%d.example.com", i)), Revision: uint64(i + 1), Session: time.Now().UnixMicro(),
+			Records: []records.Record{{Addr: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})}}, TTL: 300,
+		}
+		if err := b.Write(records.StateLine(h)); err != nil {
+			return err
+		}
+	}
+	return b.Close(uint64(hosts))
+}
