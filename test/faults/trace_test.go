@@ -25,7 +25,7 @@ type call struct {
 	at     time.Time // when it was seen to return, or to begin if nothing came between
 	name   string
 	fd     string   // the path behind its first argument, a descriptor
-	texts  []string // its string arguments
+	texts  []string // its string arguments; of a name in an open folder, the path
 	args   string
 	result int64
 }
@@ -34,8 +34,9 @@ var (
 	traceLine = regexp.MustCompile(`^(\d+) +(\d+)\.(\d{6}) (.*)$`)
 	resumed   = regexp.MustCompile(`^<\.\.\. \w+ resumed>(.*)$`)
 	traceCall = regexp.MustCompile(`^(\w+)\((.*)\) += (-?\d+)(?:<|$| )`)
+	atCall    = regexp.MustCompile(`at2?$`)
 	firstFD   = regexp.MustCompile(`^\d+<((?:\\x[0-9a-f]{2})*)>`)
-	quoted    = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"`)
+	quoted    = regexp.MustCompile(`(?:\w+<((?:\\x[0-9a-f]{2})*)>, )?"((?:\\x[0-9a-f]{2})*)"`)
 )
 
 // readTrace waits for the traced process's end, then reads its calls in order.
@@ -68,7 +69,11 @@ func readTrace(t *testing.T, file string) []call {
 			c.fd = unhex(fd[1])
 		}
 		for _, q := range quoted.FindAllStringSubmatch(c.args, -1) {
-			c.texts = append(c.texts, unhex(q[1]))
+			text := unhex(q[2])
+			if atCall.MatchString(c.name) && q[1] != "" && !filepath.IsAbs(text) { // openat and the like
+				text = filepath.Join(unhex(q[1]), text)
+			}
+			c.texts = append(c.texts, text)
 		}
 		calls = append(calls, c)
 	}
