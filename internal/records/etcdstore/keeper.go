@@ -8,6 +8,7 @@ import (
 
 	"dnsgate/internal/pause"
 	"dnsgate/internal/records"
+	"dnsgate/internal/records/memory"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -57,7 +58,8 @@ type entrySize struct {
 }
 
 func (l *logSize) add(kv *mvccpb.KeyValue) {
-	e := entrySize{string(kv.Key), bytes.Count(kv.Value, []byte("\n")) + 1, len(kv.Key) + len(kv.Value)}
+	text := kv.Value[min(memory.SealSize, len(kv.Value)):]
+	e := entrySize{string(kv.Key), bytes.Count(text, []byte("\n")) + 1, len(kv.Key) + len(kv.Value)}
 	l.entries = append(l.entries, e)
 	l.lines, l.bytes = l.lines+e.lines, l.bytes+e.bytes
 }

@@ -7,6 +7,8 @@ import (
 	"dnsgate/internal/records"
 	"dnsgate/test/etcd"
 	"dnsgate/test/storetest"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
 )
 
 // TestPruneLeavesTheNewestChanges, counted by changes, not by entries.
@@ -40,5 +42,15 @@ func TestPruneLeavesTheNewestChanges(t *testing.T) {
 	}
 	if n := fmt.Sprint(len(l.entries), l.lines); n != "4 12" {
 		t.Errorf("the keeper counts %s", n)
+	}
+}
+
+// TestLogSizeCountsLines alone: the seal in front of them may have a line end too.
+func TestLogSizeCountsLines(t *testing.T) {
+	var l logSize
+	l.add(&mvccpb.KeyValue{Key: []byte("l/1"), Value: []byte("\x03\n\n\n\nfirst\nsecond")})
+	l.add(&mvccpb.KeyValue{Key: []byte("l/2"), Value: []byte("\n")}) // none of dnsgate's
+	if l.lines != 3 {
+		t.Errorf("%d lines are counted, not 3", l.lines)
 	}
 }

@@ -56,6 +56,9 @@ func OpenSlot(key, sealed []byte) (Slot, error) {
 	return Slot{text, s}, nil
 }
 
+// SealSize is how many bytes Seal puts in front of a value: any bytes, line ends too.
+const SealSize = 5
+
 // Seal puts a format version and a CRC-32C over key and value in front of a
 // value, because not every store has checksums of its own (bbolt's data pages).
 func Seal(key, value []byte) []byte {
