@@ -1,7 +1,9 @@
 package command
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,18 +13,32 @@ import (
 )
 
 // hostTable is the table of all hosts that open screens share. It exists only while a
-// screen is open. Refreshing it takes at most a fiftieth of the time.
+// screen is open. Hosts that change are replaced in a copy of it, which takes a tenth of
+// the time of reading all hosts. Those are read again for the times when they were heard
+// of.
 type hostTable struct {
 	mu      sync.Mutex
 	hosts   []screen.Host
-	changed map[records.Name]lastChange
-	known   uint64 // revision up to which changed is
-	made    time.Time
-	took    time.Duration
+	authors map[records.Name]author
+	known   uint64 // the revision that it shows
+	changed turn
+	whole   turn
 }
 
-// lastChange is the last change of a host, if it was among those that were read.
-type lastChange struct {
+// turn is when the table was made last, and how long that took.
+type turn struct {
+	at   time.Time
+	took time.Duration
+}
+
+func turnSince(began time.Time) turn { return turn{time.Now(), time.Since(began)} }
+
+// due reports whether it is time for the next turn, if turns come once an interval and
+// take a hundredth of the time at most.
+func (t turn) due(interval time.Duration) bool { return time.Since(t.at) >= max(interval, 100*t.took) }
+
+// author is who changed a host last, if that change was among those that were read.
+type author struct {
 	at          time.Time
 	key, source string
 }
@@ -32,15 +48,14 @@ type lastChange struct {
 const maxChanges = 10_000
 
 const (
-	tableAge     = time.Second
-	unchangedAge = 10 * time.Second
-	tableSeldom  = 25
+	changedInterval = time.Second
+	wholeInterval   = 20 * time.Second
 )
 
 func (t *hostTable) drop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.hosts, t.changed, t.known, t.made, t.took = nil, nil, 0, time.Time{}, 0
+	t.hosts, t.authors, t.known, t.changed, t.whole = nil, nil, 0, turn{}, turn{}
 }
 
 // rows are the hosts that have records, in the order of their names. They are not
@@ -48,54 +63,101 @@ func (t *hostTable) drop() {
 func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	began := time.Now()
-	least := max(tableAge, tableSeldom*t.took)
-	if in.Store.Revision() == t.known {
-		least = max(least, unchangedAge) // only the times when hosts were heard of may be new
-	}
-	if began.Sub(t.made) < least {
+	began, revision := time.Now(), in.Store.Revision()
+	whole := t.whole.due(wholeInterval)
+	if !whole && (revision == t.known || !t.changed.due(changedInterval)) {
 		return t.hosts, nil
 	}
-	if err := t.learn(ctx, in); err != nil {
+	names, all, err := t.learn(ctx, in, revision)
+	if err != nil {
 		return nil, unreadable(err)
 	}
+	hosts := t.hosts
+	if whole || !all {
+		hosts, err = t.read(ctx, in)
+	} else {
+		hosts, err = t.replace(ctx, in, names)
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	t.hosts, t.known, t.changed = hosts, revision, turnSince(began)
+	if whole {
+		t.whole = t.changed
+	}
+	return hosts, nil
+}
+
+// learn reads the changes up to a revision that the table does not show yet. It returns
+// the names of their hosts, in order, and whether these are all.
+func (t *hostTable) learn(ctx context.Context, in *Interpreter, revision uint64) (names []records.Name, all bool, err error) {
+	limit := int(min(8*(revision-min(t.known, revision)), maxChanges)) // most transactions are of a few hosts
+	changes, err := in.Store.History(ctx, records.All, limit)
+	if all = reach(changes, t.known); !all && err == nil && limit < maxChanges {
+		changes, err = in.Store.History(ctx, records.All, maxChanges)
+		all = reach(changes, t.known)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if t.authors == nil || len(t.authors) > 8*maxChanges {
+		t.authors = make(map[records.Name]author)
+	}
+	for _, c := range slices.Backward(changes) {
+		if c.Revision > t.known {
+			t.authors[c.Name] = author{c.Time, c.Key, c.Source}
+			names = append(names, c.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), all, nil
+}
+
+// reach reports whether changes, the newest first, are all since a revision.
+func reach(changes []records.Change, revision uint64) bool {
+	return len(changes) > 0 && changes[len(changes)-1].Revision <= revision
+}
+
+// read makes the table of all hosts.
+func (t *hostTable) read(ctx context.Context, in *Interpreter) ([]screen.Host, error) {
+	hosts := make([]screen.Host, 0, min(in.Store.Len(), screen.MaxHosts))
+	comments := in.comments()
+	err := in.eachHost(ctx, records.All, func(h records.Host) {
+		if len(hosts) < screen.MaxHosts && shownHost(h) {
+			hosts = append(hosts, t.row(h, in.seen(h), comments))
+		}
+	})
+	return hosts, err
+}
+
+// replace makes the table from the one before and the hosts that changed.
+func (t *hostTable) replace(ctx context.Context, in *Interpreter, names []records.Name) ([]screen.Host, error) {
+	before, hosts := t.hosts, make([]screen.Host, 0, len(t.hosts)+len(names))
+	comments := in.comments()
+	err := in.eachOf(ctx, names, func(h records.Host) {
+		i, found := slices.BinarySearchFunc(before, string(h.Name), func(row screen.Host, name string) int { return cmp.Compare(row.Name, name) })
+		hosts, before = append(hosts, before[:i]...), before[i:]
+		if found {
+			before = before[1:]
+		}
+		if shownHost(h) {
+			hosts = append(hosts, t.row(h, in.seen(h), comments))
+		}
+	})
+	hosts = append(hosts, before...)
+	return hosts[:min(len(hosts), screen.MaxHosts)], err
+}
+
+func shownHost(h records.Host) bool { return len(h.Records) > 0 && !h.Name.IsChallenge() }
+
+// comments are those of the keys, by fingerprint.
+func (in *Interpreter) comments() map[string]string {
 	comments := make(map[string]string)
 	grants, _ := in.Keys()
 	for _, g := range grants {
 		comments[g.Fingerprint] = g.Comment
 	}
-	hosts := make([]screen.Host, 0, min(in.Store.Len(), screen.MaxHosts))
-	err := in.eachHost(ctx, records.All, func(h records.Host) {
-		if len(hosts) < screen.MaxHosts && len(h.Records) > 0 && !h.Name.IsChallenge() {
-			hosts = append(hosts, t.row(h, in.seen(h), comments))
-		}
-	})
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	t.hosts, t.made, t.took = hosts, time.Now(), time.Since(began)
-	return hosts, nil
-}
-
-// learn asks for the changes since it last did.
-func (t *hostTable) learn(ctx context.Context, in *Interpreter) error {
-	revision := in.Store.Revision()
-	if revision == t.known {
-		return nil
-	}
-	changes, err := in.Store.History(ctx, records.All, int(min(8*(revision-min(t.known, revision)), maxChanges)))
-	if err != nil {
-		return err
-	}
-	if t.changed == nil || len(t.changed) > 8*maxChanges {
-		t.changed = make(map[records.Name]lastChange)
-	}
-	for i := len(changes) - 1; i >= 0; i-- {
-		c := changes[i]
-		t.changed[c.Name] = lastChange{c.Time, c.Key, c.Source}
-	}
-	t.known = revision
-	return nil
+	return comments
 }
 
 func (t *hostTable) row(h records.Host, seen time.Time, comments map[string]string) screen.Host {
@@ -103,7 +165,7 @@ func (t *hostTable) row(h records.Host, seen time.Time, comments map[string]stri
 	if h.Session > 0 {
 		row.Changed = time.UnixMicro(h.Session)
 	}
-	if c, ok := t.changed[h.Name]; ok {
+	if c, ok := t.authors[h.Name]; ok {
 		row.Changed, row.Who, row.From = c.at, c.key, c.source
 		fingerprint, _, _ := strings.Cut(c.key, ";")
 		if comment := comments[fingerprint]; comment != "" {

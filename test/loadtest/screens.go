@@ -13,12 +13,14 @@ import (
 )
 
 const (
-	screens     = 4  // as many as a gateway draws at once
-	screenTurns = 24 // of a quarter of each, with and without
+	screens        = 4 // as many as a gateway draws at once
+	screensSession = 8
+	screensHosts   = 10_000
+	screensTurns   = 16 // with them and without, for each pace, of half the usual time
 )
 
-// screens: what a gateway loses to people who look at `top`, in many short turns with
-// and without them.
+// screens: what a gateway of many hosts loses to people who look at `top`, in turns with
+// and without them; as fast as it goes, and at a steady pace, where CPU time tells more.
 func (b *bench) screens() error {
 	s, err := b.scene(0, 0)
 	if err != nil {
@@ -34,37 +36,57 @@ func (b *bench) screens() error {
 		return err
 	}
 	defer stop()
-	srv := servers[0]
 	key, err := allowToLook(filepath.Join(folder, "authorized_keys"))
 	if err != nil {
 		return err
 	}
-	short := *b
-	short.each, short.rounds = b.each/4, 1
-	durable := func(session, _ int) string {
-		return fmt.Sprintf("update %s %s", hostName(session), s.nextAddress())
+	own := *b
+	own.many, own.each = screensHosts, b.each/2
+	if err := own.batch(servers[0], newTable("")); err != nil {
+		return err
 	}
-	rates, cpus := make(map[bool][]float64), make(map[bool][]time.Duration)
-	for turn := range 2 * screenTurns {
-		looked := turn%4 == 1 || turn%4 == 2 // each as often before the other as behind it
-		closeAll := func() {}
-		if looked {
-			if closeAll, err = openScreens(srv.address, key); err != nil {
-				return err
-			}
+	t := newTable(fmt.Sprintf("%d screens, half of hosts, half of commands as they happen; %s hosts, %d turns", screens, count(screensHosts), screensTurns),
+		"updates", "screens", "updates/s", "server CPU ms each", "times the rate", "times the CPU")
+	for _, pace := range []time.Duration{0, time.Millisecond} {
+		if err := own.lookedAt(servers[0], key, pace, t); err != nil {
+			return err
 		}
-		rate, cpu, err := short.holdOnce(srv, 8, durable)
+	}
+	t.print()
+	return nil
+}
+
+// lookedAt adds to t how many updates come through, one each pace at most, with and
+// without screens.
+func (b *bench) lookedAt(srv *server, key gossh.Signer, pace time.Duration, t *table) error {
+	var rates [2][]float64
+	var cpus [2]time.Duration
+	for turn := range 2 * screensTurns {
+		looked := (turn + 1) / 2 % 2 // each as often before the other as behind it
+		closeAll, err := openScreens(srv.address, key, screens*looked)
+		if err != nil {
+			return err
+		}
+		began := time.Now()
+		rate, cpu, err := b.holdOnce(srv, screensSession, func(session, i int) string {
+			time.Sleep(time.Until(began.Add(time.Duration(i*screensSession+session) * pace)))
+			return fmt.Sprintf("update %s %s", hostName(session), srv.scene.nextAddress())
+		})
 		closeAll()
 		if err != nil {
 			return err
 		}
-		rates[looked], cpus[looked] = append(rates[looked], rate), append(cpus[looked], cpu)
+		rates[looked] = append(rates[looked], rate)
+		cpus[looked] += cpu / screensTurns
 	}
-	t := newTable(fmt.Sprintf("%d screens of the commands as they happen, %d turns", screens, screenTurns), "", "updates/s", "server CPU ms each", "part of the rate")
-	alone := median(rates[false])
-	t.add("no screen", count(alone), ms(median(cpus[false])), "")
-	t.add(fmt.Sprintf("%d screens", screens), count(median(rates[true])), ms(median(cpus[true])), fmt.Sprintf("%.3f", median(rates[true])/alone))
-	t.print()
+	how := "as fast as they go"
+	if pace > 0 {
+		how = count(float64(time.Second/pace)) + " a second"
+	}
+	alone, together := median(rates[0]), median(rates[1])
+	t.add(how, "0", count(alone), fmt.Sprintf("%.3f", float64(cpus[0])/1e6), "", "")
+	t.add(how, fmt.Sprint(screens), count(together), fmt.Sprintf("%.3f", float64(cpus[1])/1e6),
+		fmt.Sprintf("%.3f", together/alone), fmt.Sprintf("%.3f", float64(cpus[1])/float64(cpus[0])))
 	return nil
 }
 
@@ -87,8 +109,8 @@ func allowToLook(authorizedKeys string) (gossh.Signer, error) {
 	return signer, errors.Join(err, f.Close())
 }
 
-// openScreens opens all of them, at the list of commands, and reads what they draw.
-func openScreens(address string, key gossh.Signer) (closeAll func(), err error) {
+// openScreens opens n screens, and reads what they draw.
+func openScreens(address string, key gossh.Signer, n int) (closeAll func(), err error) {
 	var conns []*gossh.Client
 	closeAll = func() {
 		for _, c := range conns {
@@ -96,7 +118,7 @@ func openScreens(address string, key gossh.Signer) (closeAll func(), err error) 
 		}
 		time.Sleep(100 * time.Millisecond) // their places are free then
 	}
-	for range screens {
+	for i := range n {
 		c, err := gossh.Dial("tcp", address, &gossh.ClientConfig{
 			User: "look", Auth: []gossh.AuthMethod{gossh.PublicKeys(key)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(), // of this process
 		})
@@ -105,15 +127,17 @@ func openScreens(address string, key gossh.Signer) (closeAll func(), err error) 
 			return nil, err
 		}
 		conns = append(conns, c)
-		if err := look(c); err != nil {
+		if err := look(c, []string{"1", "4"}[i%2]); err != nil {
 			closeAll()
 			return nil, err
 		}
 	}
+	time.Sleep(500 * time.Millisecond) // they are drawn; the same without them
 	return closeAll, nil
 }
 
-func look(c *gossh.Client) error {
+// look opens a screen, and types there.
+func look(c *gossh.Client, types string) error {
 	session, err := c.NewSession()
 	if err != nil {
 		return err
@@ -129,6 +153,6 @@ func look(c *gossh.Client) error {
 	if err := session.Start("top"); err != nil {
 		return err
 	}
-	_, err = io.WriteString(in, "4")
+	_, err = io.WriteString(in, types)
 	return err
 }
