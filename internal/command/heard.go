@@ -26,6 +26,7 @@ type Heard interface {
 func (in *Interpreter) hear(c change) {
 	if in.Heard != nil && c.heard && !c.dryRun {
 		in.Heard.Hear(c.names, time.Now())
+		in.screens.hosts.heard.Add(1)
 	}
 }
 

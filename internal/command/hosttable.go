@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dnsgate/internal/records"
@@ -14,13 +15,15 @@ import (
 
 // hostTable is the table of all hosts that open screens share. It exists only while a
 // screen is open. Hosts that change are replaced in a copy of it, which takes a tenth of
-// the time of reading all hosts. Those are read again for the times when they were heard
-// of.
+// the time of reading all hosts. Those are read again if some were heard of meanwhile.
 type hostTable struct {
+	heard atomic.Uint64 // how often hosts were heard of
+
 	mu      sync.Mutex
 	hosts   []screen.Host
 	authors map[records.Name]author
 	known   uint64 // the revision that it shows
+	times   uint64 // the value of heard that it shows
 	changed turn
 	whole   turn
 }
@@ -55,7 +58,7 @@ const (
 func (t *hostTable) drop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.hosts, t.authors, t.known, t.changed, t.whole = nil, nil, 0, turn{}, turn{}
+	t.hosts, t.authors, t.known, t.times, t.changed, t.whole = nil, nil, 0, 0, turn{}, turn{}
 }
 
 // rows are the hosts that have records, in the order of their names. They are not
@@ -63,8 +66,8 @@ func (t *hostTable) drop() {
 func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	began, revision := time.Now(), in.Store.Revision()
-	whole := t.whole.due(wholeInterval)
+	began, revision, heard := time.Now(), in.Store.Revision(), t.heard.Load()
+	whole := t.hosts == nil || heard != t.times && t.whole.due(wholeInterval)
 	if !whole && (revision == t.known || !t.changed.due(changedInterval)) {
 		return t.hosts, nil
 	}
@@ -72,7 +75,7 @@ func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, e
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	hosts := t.hosts
+	var hosts []screen.Host
 	if whole || !all {
 		hosts, err = t.read(ctx, in)
 	} else {
@@ -83,7 +86,7 @@ func (t *hostTable) rows(ctx context.Context, in *Interpreter) ([]screen.Host, e
 	}
 	t.hosts, t.known, t.changed = hosts, revision, turnSince(began)
 	if whole {
-		t.whole = t.changed
+		t.whole, t.times = t.changed, heard
 	}
 	return hosts, nil
 }

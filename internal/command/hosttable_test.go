@@ -83,6 +83,29 @@ func TestHostTable(t *testing.T) {
 	}
 }
 
+// All hosts are read again only if some were heard of meanwhile.
+func TestHostTableAtRest(t *testing.T) {
+	g, _ := newGateway(t)
+	commitHosts(t, g, upTo(3), "203.0.113.1")
+	var table hostTable
+	read := func() *screen.Host {
+		table.changed, table.whole = turn{}, turn{} // both are due
+		rows, err := table.rows(t.Context(), g)
+		if err != nil || len(rows) != 3 {
+			t.Fatal(len(rows), err)
+		}
+		return &rows[0]
+	}
+	first := read()
+	if read() != first {
+		t.Error("it was made again, though nothing happened")
+	}
+	table.heard.Add(1)
+	if read() == first {
+		t.Error("it was not made again, though a host was heard of")
+	}
+}
+
 // BenchmarkHostTable makes the table of 100,000 hosts, and again after some changed.
 func BenchmarkHostTable(b *testing.B) {
 	g, _ := newGateway(b)

@@ -34,7 +34,7 @@ func BenchmarkSort(b *testing.B) {
 	f.hosts = manyHosts(100_000)
 	m := show(b, f, Size{80, 24})
 	for b.Loop() {
-		m.hosts.sort = 1
+		m.hosts.sort, m.hosts.order = 1, m.hosts.order[:0]
 		m.Update(keys{{name: "s", char: 's'}})
 		m.View()
 	}
