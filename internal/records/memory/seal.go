@@ -38,7 +38,7 @@ func OpenHost(key, sealed []byte) (Entry, error) {
 // OpenHost.
 func OpenSlot(key, sealed []byte) (Slot, error) {
 	value, err := Unseal(key, sealed)
-	if err == nil && (len(key) == 0 || len(key) > 255) {
+	if err == nil && (len(key) == 0 || len(key) > records.MaxName) {
 		err = errors.New("not a name in canonical form")
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"reflect"
+	"strings"
 	"testing"
 
 	"dnsgate/internal/records"
@@ -32,6 +33,16 @@ func TestOldFormat(t *testing.T) {
 		sealed[0] = sealVersion + 1
 		if _, err := OpenHost([]byte(name), sealed); err == nil {
 			t.Error("a later format is read")
+		}
+	}
+}
+
+// TestLongKey: a slot has a byte for the length of a name, and no key is read as more.
+func TestLongKey(t *testing.T) {
+	for _, n := range []int{254, 255, 256, 600} {
+		key := []byte(strings.Repeat("a", n))
+		if s, err := OpenSlot(key, Seal(key, encode(nil, Entry{}))); err == nil {
+			t.Errorf("%d bytes: %+v", n, s)
 		}
 	}
 }
