@@ -55,8 +55,8 @@ func (a *acks) stored(revisions []uint64, g *group, ours uint64) {
 				}
 			}
 		}
-		if n := len(a.queue); n >= maxQueue { // the publisher is stuck: only the newest matters then
-			s.names, s.whole = append(a.queue[n-1].names, s.names...), s.whole || a.queue[n-1].whole
+		if n := len(a.queue); n >= maxQueue { // the publisher is stuck: only the newest matters, with all hosts
+			s.names, s.gone, s.whole = nil, nil, true
 			a.queue = a.queue[:n-1]
 		}
 		a.queue = append(a.queue, s)

@@ -131,8 +131,20 @@ func (a *applier) change(ctx context.Context, g *group, by records.Cause, mark s
 	if err != nil {
 		return err
 	}
+	more := 0 // hosts with records
 	for i := range g.hosts {
 		g.hosts[i].Revision = was[i].Revision
+		if len(g.hosts[i].Records) > 0 {
+			more++
+		}
+		if len(was[i].Records) > 0 {
+			more--
+		}
+	}
+	if more > 0 {
+		if err := room(a.follower.o.Store.Len()+more, a.follower.o.MaxHosts); err != nil {
+			return err
+		}
 	}
 	_, err = a.follower.o.Store.Commit(ctx, records.Txn{Cause: by, Hosts: g.hosts, Causes: g.causes, Mark: mark})
 	return err

@@ -125,6 +125,7 @@ func (f *Follower) converse(ctx context.Context, address string) (received bool,
 		helpers.Go(func() {
 			if err := helper(ctx); err != nil && ctx.Err() == nil {
 				failed <- err
+				cancel() // receive may be waiting to hand over a group
 				conn.Close()
 			}
 		})

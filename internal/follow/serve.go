@@ -37,7 +37,7 @@ func (s *Server) Serve(ctx context.Context, f Session) (err error) {
 	defer end(nil)
 	m := &member{grant: f.Grant, names: NewNames(f.Grant.Hosts, f.Grant.Suffixes), source: f.Source, since: time.Now(), end: end}
 	st := &stream{server: s, Session: f, member: m, word: word(s.id, f.Grant.Patterns())}
-	if f.Store == st.word {
+	if f.Store == st.word && f.Revision <= s.store.Revision() { // else it could acknowledge what is still to come
 		st.reached, m.last = f.Revision, f.Revision
 	}
 	if err := s.enter(m); err != nil {
