@@ -187,13 +187,8 @@ type summary struct {
 	live             bool // it has records
 }
 
-func summarize(slot string) summary {
-	s, _ := summarizeValue(valueOf(slot))
-	return s
-}
-
-// summarizeValue checks a whole value, and allocates nothing.
-func summarizeValue(value string) (summary, error) {
+// summarize checks a whole value, and allocates nothing.
+func summarize(value string) (summary, error) {
 	d := decoder{rest: value}
 	e := d.head()
 	s := summary{e.Revision, e.MadeBy, d.rest != ""}

@@ -88,27 +88,24 @@ func (x *Index) advance(revision uint64) {
 // put returns the name in the memory of the slot: with a million hosts it matters that
 // name and value share one allocation.
 func (x *Index) put(e Entry) records.Name {
-	return x.putSlot(Slot{slot(e), summary{e.Revision, e.MadeBy, len(e.Records) > 0}})
-}
-
-func (x *Index) putSlot(s Slot) records.Name {
-	name := nameOf(s.text)
+	text := slot(e)
+	name := nameOf(text)
 	place, known := x.places.place(x.slots, name)
 	var was summary
 	switch n := len(x.free); {
 	case known:
-		was = summarize(x.slots[place])
+		was, _ = summarize(valueOf(x.slots[place]))
 	case n > 0:
 		place, x.free = x.free[n-1], x.free[:n-1]
 	default:
 		place = uint32(len(x.slots))
 		x.slots = append(x.slots, "")
 	}
-	x.slots[place] = s.text
+	x.slots[place] = text
 	if !known {
 		x.places.add(x.slots, name, place)
 	}
-	x.count(name, was, s.summary)
+	x.count(name, was, summary{e.Revision, e.MadeBy, len(e.Records) > 0})
 	return name
 }
 

@@ -12,30 +12,19 @@ import (
 // SealHost is the value under which a store keeps e, with its name as key.
 func SealHost(e Entry) []byte {
 	var key [256]byte // on the stack: a million of these are made in a row
-	b := encode(append(make([]byte, 0, 64), sealVersion, 0, 0, 0, 0), e)
-	binary.BigEndian.PutUint32(b[1:], checksum(append(key[:0], e.Name...), b[5:]))
-	return b
+	return seal(append(key[:0], e.Name...), encode(make([]byte, SealSize, 64), e))
 }
 
 // OpenHost reads a host as SealHost made it, and checks its name too.
 func OpenHost(key, sealed []byte) (Entry, error) {
-	value, err := Unseal(key, sealed)
+	s, err := OpenSlot(key, sealed)
 	if err != nil {
-		return Entry{}, fmt.Errorf("host %q: %w", key, err)
+		return Entry{}, err
 	}
-	name, err := records.ParseStored(string(key))
-	if err != nil || string(name) != string(key) {
-		return Entry{}, fmt.Errorf("host %q: not a name in canonical form", key)
-	}
-	e, _, err := decode(name, string(value), nil)
-	if err != nil {
-		return Entry{}, fmt.Errorf("host %q: %w", key, err)
-	}
-	return e, nil
+	return open(s.text), nil
 }
 
-// OpenSlot reads and checks a host as SealHost made it, with fewer allocations than
-// OpenHost.
+// OpenSlot is OpenHost for LoadSlot.
 func OpenSlot(key, sealed []byte) (Slot, error) {
 	value, err := Unseal(key, sealed)
 	if err == nil && (len(key) == 0 || len(key) > records.MaxName) {
@@ -49,7 +38,7 @@ func OpenSlot(key, sealed []byte) (Slot, error) {
 	if name, err := records.ParseStored(string(nameOf(text))); err != nil || name != nameOf(text) {
 		return Slot{}, fmt.Errorf("host %q: not a name in canonical form", key)
 	}
-	s, err := summarizeValue(valueOf(text))
+	s, err := summarize(valueOf(text))
 	if err != nil {
 		return Slot{}, fmt.Errorf("host %q: %w", key, err)
 	}
@@ -62,21 +51,26 @@ const SealSize = 5
 // Seal puts a format version and a CRC-32C over key and value in front of a
 // value, because not every store has checksums of its own (bbolt's data pages).
 func Seal(key, value []byte) []byte {
-	b := append(make([]byte, 0, 5+len(value)), sealVersion)
-	b = binary.BigEndian.AppendUint32(b, checksum(key, value))
-	return append(b, value...)
+	return seal(key, append(make([]byte, SealSize, SealSize+len(value)), value...))
+}
+
+// seal writes the first SealSize bytes of b.
+func seal(key, b []byte) []byte {
+	b[0] = sealVersion
+	binary.BigEndian.PutUint32(b[1:], checksum(key, b[SealSize:]))
+	return b
 }
 
 // Unseal returns the value that Seal was given, after checking it.
 func Unseal(key, sealed []byte) ([]byte, error) {
-	if len(sealed) < 5 {
+	if len(sealed) < SealSize {
 		return nil, ErrTruncated
 	}
 	if sealed[0] == 0 || sealed[0] > sealVersion {
 		return nil, fmt.Errorf("format version %d is not known to this dnsgate", sealed[0])
 	}
-	value := sealed[5:]
-	if binary.BigEndian.Uint32(sealed[1:5]) != checksum(key, value) {
+	value := sealed[SealSize:]
+	if binary.BigEndian.Uint32(sealed[1:]) != checksum(key, value) {
 		return nil, errors.New("checksum does not match: the file is damaged")
 	}
 	return value, nil
