@@ -120,24 +120,5 @@ func (in *Interpreter) eachHost(ctx context.Context, of records.Selection, do fu
 	if err != nil {
 		return err
 	}
-	return in.eachOf(ctx, names, do)
-}
-
-// someHosts is how many hosts are held at once for a client that may not be reading.
-const someHosts = 100
-
-func (in *Interpreter) eachOf(ctx context.Context, names []records.Name, do func(records.Host)) error {
-	for some := range slices.Chunk(names, someHosts) {
-		hosts, err := in.Store.Hosts(ctx, some)
-		if err != nil {
-			return err
-		}
-		for _, h := range hosts {
-			do(h)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return records.Each(ctx, in.Store, names, do)
 }

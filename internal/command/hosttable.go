@@ -137,7 +137,7 @@ func (t *hostTable) read(ctx context.Context, in *Interpreter) ([]screen.Host, e
 func (t *hostTable) replace(ctx context.Context, in *Interpreter, names []records.Name) ([]screen.Host, error) {
 	before, hosts := t.hosts, make([]screen.Host, 0, len(t.hosts)+len(names))
 	comments := in.comments()
-	err := in.eachOf(ctx, names, func(h records.Host) {
+	err := records.Each(ctx, in.Store, names, func(h records.Host) {
 		i, found := slices.BinarySearchFunc(before, string(h.Name), func(row screen.Host, name string) int { return cmp.Compare(row.Name, name) })
 		hosts, before = append(hosts, before[:i]...), before[i:]
 		if found {

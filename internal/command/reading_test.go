@@ -68,7 +68,7 @@ func TestListIsNotHeld(t *testing.T) {
 	}()
 	out.Read(make([]byte, 1)) // it has begun, and blocks
 	time.Sleep(20 * time.Millisecond)
-	if read > 2*someHosts {
+	if read > 2*records.EachBatch {
 		t.Errorf("%d hosts were read for a client that does not read", read)
 	}
 	var rest bytes.Buffer

@@ -38,7 +38,7 @@ func (r *run) list(words []string) error {
 			return unreadable(err)
 		}
 	}
-	if err := r.interp.eachOf(r.ctx, all, func(h records.Host) { writeHost(r.out, h, time.Time{}) }); err != nil {
+	if err := records.Each(r.ctx, r.interp.Store, all, func(h records.Host) { writeHost(r.out, h, time.Time{}) }); err != nil {
 		return unreadable(err)
 	}
 	return nil

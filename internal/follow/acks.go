@@ -149,18 +149,12 @@ func (a *acks) all(ctx context.Context) (names []records.Name, err error) {
 	if err != nil {
 		return nil, err
 	}
-	for some := range slices.Chunk(found, 1000) {
-		hosts, err := store.Hosts(ctx, some)
-		if err != nil {
-			return nil, err
+	err = records.Each(ctx, store, found, func(h records.Host) {
+		if len(h.Records) > 0 {
+			names = append(names, h.Name)
 		}
-		for _, h := range hosts {
-			if len(h.Records) > 0 {
-				names = append(names, h.Name)
-			}
-		}
-	}
-	return names, nil
+	})
+	return names, err
 }
 
 // check notes which of names are not served here, and returns them.
