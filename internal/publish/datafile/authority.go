@@ -85,15 +85,11 @@ func (d *databaseCuts) read() (*tinydns.Cuts, error) {
 }
 
 func readCuts(path string) (*tinydns.Cuts, durable.Stamp, error) {
-	f, err := openRegular(path)
+	f, info, err := openVersion(path)
 	if err != nil {
 		return nil, durable.Stamp{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, durable.Stamp{}, err
-	}
 	cuts, err := tinydns.ReadCuts(f, info.Size())
 	return cuts, durable.StampOf(info), err
 }

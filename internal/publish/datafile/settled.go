@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -26,6 +27,20 @@ const (
 // openRegular opens a file to read it, and nothing that could block.
 func openRegular(path string) (*os.File, error) {
 	return durable.OpenRegular(path, os.O_RDONLY, 0)
+}
+
+// openVersion is openRegular, and says which version of the file that is.
+func openVersion(path string) (*os.File, fs.FileInfo, error) {
+	f, err := openRegular(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, nil, err
+	}
+	return f, info, nil
 }
 
 // openness says whether somebody has a file open for writing.
@@ -76,15 +91,11 @@ func (o *operatorFile) read(ctx context.Context, path string) ([]byte, durable.S
 	if content == nil {
 		return readSettled(ctx, path)
 	}
-	f, err := openRegular(path)
+	f, info, err := openVersion(path)
 	if err != nil {
 		return nil, durable.Stamp{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, durable.Stamp{}, err
-	}
 	if at := durable.StampOf(info); o.wrote(at) && openForWriting(f) == closed {
 		return content, at, nil
 	}
@@ -93,15 +104,11 @@ func (o *operatorFile) read(ctx context.Context, path string) ([]byte, durable.S
 
 // readOnce returns no content when the file is being written.
 func readOnce(path string) ([]byte, durable.Stamp, error) {
-	f, err := openRegular(path)
+	f, info, err := openVersion(path)
 	if err != nil {
 		return nil, durable.Stamp{}, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, durable.Stamp{}, err
-	}
 	at := durable.StampOf(info)
 	switch openForWriting(f) {
 	case opened:

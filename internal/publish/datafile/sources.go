@@ -166,15 +166,11 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 // compileOnce returns no part when the file is being written. known is the last version,
 // or nil.
 func (s *sources) compileOnce(path string, known *tinydns.Part) (*tinydns.Part, durable.Stamp, error) {
-	f, err := openRegular(path)
+	f, info, err := openVersion(path)
 	if err != nil {
 		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, durable.Stamp{}, fmt.Errorf("source: %w", err)
-	}
 	if openForWriting(f) == opened {
 		return nil, durable.Stamp{}, nil
 	}
