@@ -54,6 +54,7 @@ type File struct {
 	temp   string // "": it has its name, or is removed
 	pair   *Pair  // nil: of none
 	reused bool
+	done   bool // Commit ended without an error
 }
 
 // Create begins the replacement of path, which need not exist. A symbolic
@@ -91,6 +92,9 @@ func (f *File) Path() string { return f.folder.path(f.name) }
 
 // Reused reports whether f is not empty, but an earlier version; see Pair.
 func (f *File) Reused() bool { return f.reused }
+
+// Committed reports whether f is durable under its name, or was, if a later version is.
+func (f *File) Committed() bool { return f.done }
 
 // Cut truncates f behind the place where it was written to last.
 func (f *File) Cut() error {
@@ -146,6 +150,7 @@ func Commit(files ...*File) (err error) {
 		}
 	}
 	for _, f := range files {
+		f.done = true
 		f.step(FolderSynced)
 	}
 	return nil

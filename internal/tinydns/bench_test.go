@@ -3,8 +3,11 @@ package tinydns
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -84,6 +87,8 @@ func BenchmarkTables(b *testing.B) {
 	})
 }
 
+var benchAddress = []Value{{Addr: netip.AddrFrom4([4]byte{10, 0, 0, 1})}}
+
 // BenchmarkChange is one change among 10,000 dynamic names, and the writing of
 // the database, without making it durable.
 func BenchmarkChange(b *testing.B) {
@@ -92,8 +97,7 @@ func BenchmarkChange(b *testing.B) {
 		builder.SetSources([]*Part{encoded(b, text)}, nil)
 		var all []Owner
 		for i := range 10_000 {
-			name := fmt.Sprintf("dyn%d.example.com", i)
-			all = append(all, Owner{name, fmt.Appendf(nil, "+%s:10.0.0.1:60\n", name)})
+			all = append(all, Owner{fmt.Sprintf("dyn%d.example.com", i), 60, benchAddress})
 		}
 		if err := builder.Apply(all); err != nil {
 			b.Fatal(err)
@@ -120,10 +124,7 @@ func BenchmarkChange(b *testing.B) {
 
 // BenchmarkApply is one change among a million dynamic names, by itself.
 func BenchmarkApply(b *testing.B) {
-	owner := func(i int) Owner {
-		name := fmt.Sprintf("dyn%06d.example.com", i)
-		return Owner{name, fmt.Appendf(nil, "+%s:10.0.0.1:60\n", name)}
-	}
+	owner := func(i int) Owner { return Owner{fmt.Sprintf("dyn%06d.example.com", i), 60, benchAddress} }
 	var builder Builder
 	var batch []Owner
 	for i := range 1_000_000 {
@@ -140,5 +141,42 @@ func BenchmarkApply(b *testing.B) {
 			b.Fatal(err)
 		}
 		i++
+	}
+}
+
+// BenchmarkLines are those of a million dynamic names: written, copied from what was
+// written before, and, all of them, applied.
+func BenchmarkLines(b *testing.B) {
+	all := make([]Owner, 1_000_000)
+	for i := range all {
+		all[i] = Owner{fmt.Sprintf("dyn%06d.example.com", i), 60, benchAddress}
+	}
+	var builder Builder
+	b.Run("apply", func(b *testing.B) {
+		for b.Loop() {
+			builder.Clear()
+			for some := range slices.Chunk(all, 1<<14) {
+				if err := builder.Apply(some); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	var text bytes.Buffer
+	if err := builder.WriteLines(&text, nil); err != nil {
+		b.Fatal(err)
+	}
+	for _, kind := range []struct {
+		name string
+		last io.ReaderAt
+	}{{"copied", bytes.NewReader(text.Bytes())}, {"written", nil}} {
+		b.Run(kind.name, func(b *testing.B) {
+			b.SetBytes(int64(text.Len()))
+			for b.Loop() {
+				if err := builder.WriteLines(io.Discard, kind.last); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -2,7 +2,6 @@ package tinydns
 
 import (
 	"cmp"
-	"io"
 	"os"
 	"slices"
 )
@@ -18,6 +17,7 @@ type Builder struct {
 
 	before, after []*Part
 	shelves       []*shelf
+	wrote         []*shelf // those whose lines WriteLines wrote last
 
 	// What changed since the last WriteDatabase or Changes: the records of
 	// these owners, all in their places if steady.
@@ -48,10 +48,14 @@ func (b *Builder) SetSources(before, after []*Part) {
 	b.before, b.after = before, after
 }
 
-// Apply replaces the lines of the owners in changes. Of several changes to one
-// name the last counts. An error, a *LineError whose File is the owner's
-// name, changes nothing. A dynamic line must not leave out an SOA serial.
+// Apply replaces the records of the owners in changes. Of several changes to one
+// name the last counts. An error, of a name that is not an owner's, changes nothing.
 func (b *Builder) Apply(changes []Owner) error {
+	for i := range changes {
+		if err := changes[i].check(); err != nil {
+			return err
+		}
+	}
 	order := byName(changes)
 	b.note(changes)
 	var e ownerEncoder
@@ -59,13 +63,6 @@ func (b *Builder) Apply(changes []Owner) error {
 	for places := range slices.Chunk(order, applySize) {
 		if err := e.encodeOwners(changes, places); err != nil {
 			return err
-		}
-	}
-	for places := range slices.Chunk(order, applySize) {
-		if len(order) > applySize { // else they are encoded still
-			if err := e.encodeOwners(changes, places); err != nil {
-				return err
-			}
 		}
 		b.shelves = e.apply(b.shelves)
 		if e.moved {
@@ -93,28 +90,8 @@ func (b *Builder) move() { b.steady, b.changed = false, nil }
 
 // Clear takes all dynamic owners away.
 func (b *Builder) Clear() {
-	b.shelves = nil
+	b.shelves, b.wrote = nil, nil
 	b.move()
-}
-
-// WriteLines writes the lines of all owners, sorted by name.
-func (b *Builder) WriteLines(w io.Writer) error {
-	size := 0
-	for _, s := range b.shelves {
-		size += len(s.lines)
-	}
-	buf := make([]byte, 0, min(size, writeSize))
-	for _, s := range b.shelves {
-		if len(buf) > 0 && len(buf)+len(s.lines) > cap(buf) {
-			if _, err := w.Write(buf); err != nil {
-				return err
-			}
-			buf = buf[:0]
-		}
-		buf = append(buf, s.lines...)
-	}
-	_, err := w.Write(buf)
-	return err
 }
 
 // WriteDatabase writes the database to f, which must be empty, with serial for
@@ -223,14 +200,13 @@ type stretch struct{ from, to uint32 }
 func (b *Builder) changedStretches() [][]stretch {
 	stretches := make([][]stretch, len(b.shelves))
 	for name := range b.changed {
-		i := shelfOf(b.shelves, []byte(name))
+		i := shelfOf(b.shelves, name)
 		if i >= len(b.shelves) {
 			continue
 		}
 		s := b.shelves[i]
-		o := s.find(0, []byte(name))
-		if o < len(s.owners) && string(s.name(o)) == name {
-			stretches[i] = append(stretches[i], stretch{s.before(o).records, s.owners[o].records})
+		if o := s.find(0, name); s.is(o, name) {
+			stretches[i] = append(stretches[i], stretch{s.from(o), s.ends[o]})
 		}
 	}
 	for _, in := range stretches {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
@@ -26,6 +27,21 @@ func database(t testing.TB, b *Builder, serial uint32) []byte {
 		t.Fatal(err)
 	}
 	return readFile(t, f.Name())
+}
+
+// compiledBy is what Encode makes of text, with serial; for stock lines, Compile.
+func compiledBy(t testing.TB, dialect Dialect, text []byte, serial uint32) []byte {
+	t.Helper()
+	if dialect == Stock {
+		return compiled(t, text, serial)
+	}
+	p, err := Encode("data", bytes.NewReader(text), dialect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b Builder
+	b.SetSources([]*Part{p}, nil)
+	return database(t, &b, serial)
 }
 
 // compiled is what Compile makes of text, changed at serial.
@@ -73,34 +89,44 @@ func TestBuilderAgreesWithCompile(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 2))
 			before := [][]byte{politeFile(seed, 300), politeFile(seed+100, 5), nil}
 			after := [][]byte{politeFile(seed+200, 50)}
-			var b Builder
+			b := Builder{Dialect: Dialect(seed % 2)}
 			b.SetSources(
 				[]*Part{encoded(t, before[0]), encoded(t, before[1]), encoded(t, before[2])},
 				[]*Part{encoded(t, after[0])})
 			oracle := map[string][]byte{}
+			var written []byte
 			for round := range 40 {
 				changes := randomChanges(r, 1+r.IntN([]int{3, 30, 2000}[round%3]))
 				if err := b.Apply(changes); err != nil {
 					t.Fatal(err)
 				}
 				for _, c := range changes {
-					if len(c.Lines) == 0 {
+					if len(c.Values) == 0 {
 						delete(oracle, c.Name)
 					} else {
-						oracle[c.Name] = c.Lines
+						oracle[c.Name] = c.AppendLines(nil, b.Dialect)
 					}
 				}
 				lines := oracleLines(oracle)
+				var last io.ReaderAt
+				if round%7 > 0 {
+					last = bytes.NewReader(written)
+				}
+				changed := b.LinesChanged()
+				if again := bytes.Equal(lines, written); again == changed {
+					t.Fatalf("round %d: lines changed is %v", round, changed)
+				}
 				var got bytes.Buffer
-				if err := b.WriteLines(&got); err != nil || !bytes.Equal(got.Bytes(), lines) {
+				if err := b.WriteLines(&got, last); err != nil || !bytes.Equal(got.Bytes(), lines) {
 					t.Fatalf("round %d: %v, lines differ", round, err)
 				}
+				written = lines
 				if round%4 > 0 {
 					continue
 				}
 				text := slices.Concat(withNewline(before[0]), withNewline(before[1]), lines, after[0])
 				serial := uint32(1700000000 + round)
-				if !bytes.Equal(database(t, &b, serial), compiled(t, text, serial)) {
+				if !bytes.Equal(database(t, &b, serial), compiledBy(t, b.Dialect, text, serial)) {
 					t.Fatalf("round %d: databases differ", round)
 				}
 			}
@@ -130,19 +156,17 @@ func TestChanges(t *testing.T) {
 				case 7:
 					changes = append(changes, randomChanges(r, 3)...)
 				case 13: // no longer the same records
-					name := changes[0].Name
-					changes = append(changes, Owner{name, AppendText(nil, name, "t", 60, 0)})
+					changes = append(changes, Owner{changes[0].Name, 60, []Value{{Text: "t"}}})
 				case 14:
-					name := changes[0].Name
-					changes = append(changes, Owner{name, slices.Concat(changes[0].Lines, AppendText(nil, name, "t", 60, 0))})
+					changes = append(changes, Owner{changes[0].Name, 60, append(slices.Clip(changes[0].Values), Value{Text: "t"})})
 				}
 				for _, x := range []*Builder{&b, &whole} {
 					if err := x.Apply(changes); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if err := b.Apply([]Owner{{"broken.example.com", []byte("?")}}); err == nil {
-					t.Fatal("a line of no kind was taken")
+				if err := b.Apply([]Owner{{"broken..example.com", 60, changes[0].Values}}); err == nil {
+					t.Fatal("a name that is none was taken")
 				}
 				serial := uint32(1700000000 + round)
 				extents, ok := b.Changes(serial)
@@ -171,38 +195,41 @@ func randomAddresses(r *rand.Rand, n int) []Owner {
 	var out []Owner
 	for range n {
 		i := r.IntN(200)
-		name := fmt.Sprintf("steady%d.dyn.example.com", i)
-		var lines []byte
+		o := Owner{Name: fmt.Sprintf("steady%d.dyn.example.com", i), TTL: 60}
 		for range 1 + i%3 {
-			lines = AppendAddress(lines, Stock, name, netip.AddrFrom4([4]byte{10, byte(r.IntN(256)), 1, 2}), 60, 0)
+			o.Values = append(o.Values, Value{Addr: netip.AddrFrom4([4]byte{10, byte(r.IntN(256)), 1, 2})})
 		}
 		if i%5 == 0 {
-			lines = AppendAddress(lines, Stock, name, netip.AddrFrom16([16]byte{0x20, 1, 15: byte(r.IntN(256))}), 60, 0)
+			o.Values = append(o.Values, Value{Addr: netip.AddrFrom16([16]byte{0x20, 1, 15: byte(r.IntN(256))})})
 		}
-		out = append(out, Owner{name, lines})
+		out = append(out, o)
 	}
 	return out
 }
 
 // randomChanges are n changes among some thousand names: addresses, texts,
-// wildcards, several lines, none.
+// wildcards, several values, none.
 func randomChanges(r *rand.Rand, n int) []Owner {
 	var out []Owner
 	for range n {
-		name := fmt.Sprintf("host%d.dyn.example.com", r.IntN(3000))
-		addr := netip.AddrFrom4([4]byte{10, byte(r.IntN(256)), 1, 2})
-		var lines []byte
+		o := Owner{Name: fmt.Sprintf("host%d.dyn.example.com", r.IntN(3000)), TTL: 60}
+		if r.IntN(4) == 0 {
+			o.Name = "*." + o.Name
+		}
+		if r.IntN(3) == 0 {
+			o.TTL = 0
+		}
 		for range r.IntN(3) {
+			v := Value{Addr: netip.AddrFrom4([4]byte{10, byte(r.IntN(256)), 1, 2}), Until: 1800000000 * r.Int64N(2)}
 			switch r.IntN(4) {
 			case 0:
-				lines = AppendText(lines, name, strings.Repeat("t", r.IntN(300)), 60, 0)
+				v.Addr, v.Text = netip.Addr{}, strings.Repeat(":t\x00\\", r.IntN(100))
 			case 1:
-				lines = AppendAddress(lines, Stock, "*."+name, netip.AddrFrom16([16]byte{0x20, 1, 15: byte(r.IntN(256))}), 60, 0)
-			default:
-				lines = AppendAddress(lines, Stock, name, addr, 0, 1800000000)
+				v.Addr = netip.AddrFrom16([16]byte{0x20, 1, 15: byte(r.IntN(256))})
 			}
+			o.Values = append(o.Values, v)
 		}
-		out = append(out, Owner{name, lines})
+		out = append(out, o)
 	}
 	return out
 }
@@ -222,26 +249,69 @@ func oracleLines(oracle map[string][]byte) []byte {
 
 func TestApplyRefusesWhole(t *testing.T) {
 	var b Builder
-	good := Owner{"a", []byte("+a.example.com:1.2.3.4:300\n")}
-	if err := b.Apply([]Owner{good}); err != nil {
+	address := []Value{{Addr: netip.AddrFrom4([4]byte{1, 2, 3, 4})}}
+	if err := b.Apply([]Owner{{"a.example.com", 300, address}}); err != nil {
 		t.Fatal(err)
 	}
-	tests := []struct{ lines, want string }{
-		{"+x:1.2.3.4\nx\n", "b:2: unrecognized leading character"},
-		{"3x:20010db8000000000000000000000001\n", "b:1: unrecognized leading character"},
-		{":x:6:x\n", "b:1: type SOA prohibited"},
-		{"+" + strings.Repeat("x", 64) + ":1.2.3.4\n", "b:1: a label is longer than 63 bytes"},
-		{".x::a\n", "b:1: a dynamic line must give the SOA serial"},
+	const plain = "not a name of lower-case letters, digits, hyphens, underscores and dots"
+	tests := []struct{ name, want string }{
+		{"", plain}, {".", plain}, {"a.", plain}, {".a", plain}, {"a..b", plain}, {"*", plain}, {"*a.b", plain}, {"a.*.b", plain}, {"*.", plain},
+		{"A.example.com", plain}, {"a b", plain}, {"a:b", plain}, {"a\\056b", plain}, {"a\nb", plain}, {"\xe4.example.com", plain},
+		{strings.Repeat("x", 64), "a label is longer than 63 bytes"},
+		{strings.Repeat("x.", 126) + "xx", "a name is longer than 255 bytes"},
 	}
 	for _, test := range tests {
-		err := b.Apply([]Owner{{"a", nil}, {"b", []byte(test.lines)}, {"c", good.Lines}})
-		var fault *LineError
-		if !errors.As(err, &fault) || err.Error() != test.want {
-			t.Errorf("%q: %v, not %s", test.lines, err, test.want)
+		err := b.Apply([]Owner{{Name: "a.example.com"}, {test.name, 300, address}, {"c", 300, address}})
+		if want := fmt.Sprintf("%q: %s", test.name, test.want); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, not %s", test.name, err, want)
 		}
 		var got bytes.Buffer
-		if b.WriteLines(&got); got.String() != string(good.Lines) {
-			t.Errorf("after %q: %q", test.lines, got.String())
+		if b.WriteLines(&got, nil); got.String() != "+a.example.com:1.2.3.4:300\n" {
+			t.Errorf("after %q: %q", test.name, got.String())
+		}
+	}
+	longest := strings.Repeat("x.", 126) + "x"
+	if err := b.Apply([]Owner{{longest, 300, address}, {"*." + longest[2:], 300, address}}); err != nil {
+		t.Error(err)
+	}
+}
+
+// What stands on both sides of a shelf that went is copied, although nothing is new.
+func TestWriteLinesAroundAGap(t *testing.T) {
+	var b Builder
+	var all, gone []Owner
+	for i := range 1000 {
+		all = append(all, Owner{fmt.Sprintf("host%03d", i), 300, []Value{{Text: "x"}}})
+	}
+	var before, after, want bytes.Buffer
+	if err := errors.Join(b.Apply(all), b.WriteLines(&before, nil)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range b.shelves[5].ends {
+		gone = append(gone, Owner{Name: string(appendOwnerName(nil, b.shelves[5].recordsOf(i)))})
+	}
+	if err := errors.Join(b.Apply(gone), b.WriteLines(&after, bytes.NewReader(before.Bytes())), b.WriteLines(&want, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if after.String() != want.String() || want.Len() == before.Len() {
+		t.Errorf("%d bytes, not %d", after.Len(), want.Len())
+	}
+}
+
+// A last that holds less than was written is an error, and the next call can do without.
+func TestWriteLinesWithoutTheLast(t *testing.T) {
+	var b Builder
+	if err := b.Apply([]Owner{{"a", 300, []Value{{Text: "x"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	for _, step := range []struct {
+		last io.ReaderAt
+		err  error
+	}{{nil, nil}, {strings.NewReader("'a:x"), io.ErrUnexpectedEOF}, {strings.NewReader("'a:x:300\n"), nil}, {nil, nil}} {
+		got.Reset()
+		if err := b.WriteLines(&got, step.last); !errors.Is(err, step.err) || err == nil && got.String() != "'a:x:300\n" {
+			t.Errorf("%v, %q", err, got.String())
 		}
 	}
 }

@@ -47,7 +47,7 @@ func cutLine(text []byte) (line, rest []byte) {
 	return bytes.TrimRight(line, " \t\n"), rest
 }
 
-// lineFault is a line that does not compile.
+// lineError is a line that does not compile.
 type lineError struct {
 	line int // from 1
 	err  error
@@ -56,14 +56,14 @@ type lineError struct {
 func (f *lineError) Error() string { return f.err.Error() }
 func (f *lineError) Unwrap() error { return f.err }
 
-// readFault is an error of the reader, not of what it read.
+// readError is an error of the reader, not of what it read.
 type readError struct{ error }
 
 func (f readError) Unwrap() error { return f.error }
 
 // encodeText encodes all of text, in parallel, and calls take with one chunk
 // after the other in their order. A chunk is reused once take returns. It
-// returns the first error in that order: a *lineFault, a readFault, or what
+// returns the first error in that order: a *lineError, a readError, or what
 // take returned.
 func encodeText(text io.Reader, dialect Dialect, serial uint32, take func(*chunk) error) error {
 	workers := runtime.GOMAXPROCS(0)

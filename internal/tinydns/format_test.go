@@ -15,13 +15,14 @@ func TestAppend(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		{"IPv4", AppendAddress(nil, Stock, "home.example.com", v4, 300, 0), "+home.example.com:203.0.113.7:300\n"},
-		{"mapped", AppendAddress(nil, Stock, "home.example.com", netip.MustParseAddr("::ffff:203.0.113.7"), 300, 0), "+home.example.com:203.0.113.7:300\n"},
-		{"wildcard", AppendAddress(nil, Stock, "*.home.example.com", v4, 300, 0), "+*.home.example.com:203.0.113.7:300\n"},
-		{"ending", AppendAddress(nil, Stock, "home.example.com", v4, 0, 1800000000), "+home.example.com:203.0.113.7:0:400000006b49d20a\n"},
-		{"fixed TTL", AppendAddress(nil, Stock, "home.example.com", v4, 60, 1800000000), "+home.example.com:203.0.113.7:60\n"},
-		{"IPv6", AppendAddress(nil, Stock, "home.example.com", v6, 300, 0), ":home.example.com:28:" + octal + ":300\n"},
-		{"IPv6 fefe", AppendAddress(nil, Fefe, "home.example.com", v6, 300, 0), "3home.example.com:20010db8000000000000000000000001:300\n"},
+		{"IPv4", appendAddress(nil, Stock, "home.example.com", v4, 300, 0), "+home.example.com:203.0.113.7:300\n"},
+		{"mapped", appendAddress(nil, Stock, "home.example.com", netip.MustParseAddr("::ffff:203.0.113.7"), 300, 0), "+home.example.com:203.0.113.7:300\n"},
+		{"wildcard", appendAddress(nil, Stock, "*.home.example.com", v4, 300, 0), "+*.home.example.com:203.0.113.7:300\n"},
+		{"ending", appendAddress(nil, Stock, "home.example.com", v4, 0, 1800000000), "+home.example.com:203.0.113.7:0:400000006b49d20a\n"},
+		{"fixed TTL", appendAddress(nil, Stock, "home.example.com", v4, 60, 1800000000), "+home.example.com:203.0.113.7:60\n"},
+		{"IPv6", appendAddress(nil, Stock, "home.example.com", v6, 300, 0), ":home.example.com:28:" + octal + ":300\n"},
+		{"IPv6 fefe", appendAddress(nil, Fefe, "home.example.com", v6, 300, 0), "6home.example.com:20010db8000000000000000000000001:300\n"},
+		{"wildcard, IPv6 fefe", appendAddress(nil, Fefe, "*.home.example.com", v6, 300, 0), "3*.home.example.com:20010db8000000000000000000000001:300\n"},
 		{"text", AppendText(nil, "_acme-challenge.example.com", "a b:c\\d\n\x80", 60, 0), `'_acme-challenge.example.com:a b\072c\134d\012\200:60` + "\n"},
 		{"odd name", AppendText(nil, "a:b\\c d.example.com", "", 60, 0), `'a\072b\134c\040d.example.com::60` + "\n"},
 		{"generic", AppendGeneric(nil, "example.com", 44, []byte{4, 2, ':'}, 3600, 0), `:example.com:44:\004\002\072:3600` + "\n"},

@@ -103,15 +103,7 @@ func (e *encoder) host6(f fields, reverse bool) error {
 	if !ok {
 		return nil
 	}
-	e.begin(e.owner, typeAAAA, v)
-	e.records = append(e.records, ip[:]...)
-	e.finish()
-	if reverse {
-		e.server = appendReverse6(e.server[:0], ip)
-		e.begin(e.server, typePTR, v)
-		e.records = append(e.records, e.owner...)
-		e.finish()
-	}
+	e.aaaa(e.owner, ip, v, reverse)
 	return nil
 }
 
@@ -216,12 +208,7 @@ func (e *encoder) textRecord(f fields) error {
 	}
 	e.text = appendText(e.text[:0], f.next())
 	e.begin(e.owner, typeTXT, f.validity(ttlPositive))
-	for s := e.text; len(s) > 0; {
-		n := min(len(s), 127)
-		e.records = append(e.records, byte(n))
-		e.records = append(e.records, s[:n]...)
-		s = s[n:]
-	}
+	e.strings(e.text)
 	e.finish()
 	return nil
 }

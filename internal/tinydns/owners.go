@@ -3,25 +3,14 @@ package tinydns
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"slices"
 	"sort"
 	"strings"
 )
 
-// Owner is the data lines of one dynamic name.
-type Owner struct {
-	Name  string // any key; owners are sorted by its bytes
-	Lines []byte // whole lines; none to take the owner away
-}
-
 // applySize is how many owners are encoded at once, so that a very large change takes
 // little memory on its way.
 const applySize = 4096
-
-// errNoSerial: the text of dynamic lines is compiled when they change, not
-// when the database is written.
-var errNoSerial = errors.New("a dynamic line must give the SOA serial")
 
 // byName returns the places of changes in the order of their names; of several
 // with one name, that of the last.
@@ -45,8 +34,9 @@ func byName(changes []Owner) []int {
 // ownerEncoder compiles owners, and has room to sort them in. It is reused, so
 // that a change of very many makes little garbage.
 type ownerEncoder struct {
-	chunk
-	encoded shelf
+	encoder
+	names   []string // of the changes
+	encoded shelf    // their records
 	merged  shelf
 	moved   bool // a change left other records in other places than they had
 }
@@ -56,50 +46,46 @@ type ownerEncoder struct {
 func (e *ownerEncoder) encodeOwners(changes []Owner, places []int) error {
 	s := &e.encoded
 	s.reset()
+	e.names = e.names[:0]
 	for _, at := range places {
-		change := changes[at]
-		e.text = change.Lines
-		e.encode()
-		if e.err == nil && len(e.serials) > 0 {
-			e.err = errNoSerial
+		e.reset()
+		if err := e.ownerRecords(&changes[at]); err != nil {
+			return err
 		}
-		if e.err != nil {
-			return &LineError{change.Name, e.lines, e.err.Error()}
-		}
-		n := s.end()
-		for _, entry := range e.entries {
-			entry.pos += n.records
-			s.entries = append(s.entries, entry)
-		}
-		s.names = append(s.names, change.Name...)
-		s.lines = append(s.lines, change.Lines...)
-		if len(s.lines) > int(n.lines) && s.lines[len(s.lines)-1] != '\n' {
-			s.lines = append(s.lines, '\n')
-		}
-		s.records = append(s.records, e.records...)
-		if int64(len(s.records)) > maxSize || int64(len(s.lines)) > maxSize {
+		if int64(len(s.records))+int64(len(e.records)) > maxSize {
 			return errTooBig
 		}
-		s.owners = append(s.owners, s.end())
+		for _, entry := range e.entries {
+			entry.pos += uint32(len(s.records))
+			s.entries = append(s.entries, entry)
+		}
+		s.records = append(s.records, e.records...)
+		s.ends = append(s.ends, uint32(len(s.records)))
+		e.names = append(e.names, changes[at].Name)
 	}
 	return nil
 }
 
-// merge puts the owners of old into e.merged, with changes i to j in their
-// places; an owner without lines goes.
-func (e *ownerEncoder) merge(old *shelf, i, j int) {
+// merge puts the owners of old into e.merged, with changes i to j in their places; an
+// owner without records goes. It reports whether that differs from old.
+func (e *ownerEncoder) merge(old *shelf, i, j int) (differs bool) {
 	merged, changes := &e.merged, &e.encoded
 	merged.reset()
 	at := 0
-	for ; i < j; i++ {
-		name := changes.name(i)
+	for ; i < j && at < len(old.ends); i++ {
+		name := e.names[i]
 		next := old.find(at, name)
 		merged.add(old, at, next)
 		at = next
-		known := at < len(old.owners) && bytes.Equal(old.name(at), name)
-		wanted := changes.owners[i].lines > changes.before(i).lines
-		if known != wanted || known && !samePlaces(old, at, changes, i) {
-			e.moved = true
+		known := old.is(at, name)
+		wanted := len(changes.recordsOf(i)) > 0
+		switch {
+		case !known && !wanted:
+		case known && wanted && bytes.Equal(old.recordsOf(at), changes.recordsOf(i)):
+		case known && wanted && sameRecords(old.recordsOf(at), changes.recordsOf(i)):
+			differs = true
+		default:
+			differs, e.moved = true, true
 		}
 		if known {
 			at++
@@ -108,40 +94,47 @@ func (e *ownerEncoder) merge(old *shelf, i, j int) {
 			merged.add(changes, i, i+1)
 		}
 	}
-	merged.add(old, at, len(old.owners))
+	merged.add(old, at, len(old.ends))
+	if e.appendNew(i, j) {
+		differs, e.moved = true, true
+	}
+	return differs
 }
 
-// samePlaces reports whether owner i of a and owner j of b have records of the
-// same keys and lengths.
-func samePlaces(a *shelf, i int, b *shelf, j int) bool {
-	from, to := a.before(i), a.owners[i]
-	other, end := b.before(j), b.owners[j]
-	if to.records-from.records != end.records-other.records || to.entries-from.entries != end.entries-other.entries {
-		return false
-	}
-	for n := range to.entries - from.entries {
-		x, y := a.entries[from.entries+n], b.entries[other.entries+n]
-		if x.hash != y.hash || x.pos-from.records != y.pos-other.records {
-			return false
+// appendNew adds those of the changes i to j that have records to e.merged, and reports
+// whether there are any. All owners of a first picture are such.
+func (e *ownerEncoder) appendNew(i, j int) (some bool) {
+	for ; i < j; i++ {
+		first := i
+		for i < j && len(e.encoded.recordsOf(i)) > 0 {
+			i++
+		}
+		if i > first {
+			e.merged.add(&e.encoded, first, i)
+			some = true
 		}
 	}
-	return true
+	return some
 }
 
-// apply returns shelves with the encoded changes put on them.
+// apply returns shelves with the encoded changes put on them. Those that stay as they
+// were are the same ones.
 func (e *ownerEncoder) apply(shelves []*shelf) []*shelf {
-	changes := &e.encoded
-	out := make([]*shelf, 0, len(shelves)+len(changes.owners)/shelfOwners+2)
+	out := make([]*shelf, 0, len(shelves)+len(e.names)/shelfOwners+2)
 	kept := 0
-	for i := 0; i < len(changes.owners); {
-		at, end := shelfFor(shelves, changes, i)
+	for i := 0; i < len(e.names); {
+		at, end := e.shelfFor(shelves, i)
 		out = append(out, shelves[kept:at]...)
 		old := new(shelf)
 		if at < len(shelves) {
 			old = shelves[at]
 		}
-		e.merge(old, i, end)
-		out = store(out, &e.merged)
+		switch {
+		case e.merge(old, i, end):
+			out = store(out, &e.merged)
+		case at < len(shelves):
+			out = append(out, old)
+		}
 		kept, i = min(at+1, len(shelves)), end
 	}
 	return append(out, shelves[kept:]...)
@@ -150,16 +143,17 @@ func (e *ownerEncoder) apply(shelves []*shelf) []*shelf {
 // shelfFor finds the shelf that change i belongs to: the last that does not
 // begin after it, or else the first. It returns the first change, too, that
 // belongs to a later one.
-func shelfFor(shelves []*shelf, changes *shelf, i int) (at, end int) {
-	at = shelfOf(shelves, changes.name(i))
+func (e *ownerEncoder) shelfFor(shelves []*shelf, i int) (at, end int) {
+	at = shelfOf(shelves, e.names[i])
 	if at+1 >= len(shelves) {
-		return at, len(changes.owners)
+		return at, len(e.names)
 	}
-	return at, changes.find(i, shelves[at+1].name(0))
+	later := sort.Search(len(e.names)-i, func(n int) bool { return shelves[at+1].compare(0, e.names[i+n]) <= 0 })
+	return at, i + later
 }
 
 // shelfOf is the place of the shelf that name belongs on.
-func shelfOf(shelves []*shelf, name []byte) int {
-	after := sort.Search(len(shelves), func(n int) bool { return bytes.Compare(shelves[n].name(0), name) > 0 })
+func shelfOf(shelves []*shelf, name string) int {
+	after := sort.Search(len(shelves), func(n int) bool { return shelves[n].compare(0, name) > 0 })
 	return max(after-1, 0)
 }

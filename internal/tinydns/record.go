@@ -46,7 +46,7 @@ func (e *encoder) readServer(x []byte, infix string, fqdn []byte) (err error) {
 // e.records, then comes finish.
 func (e *encoder) begin(owner []byte, kind uint16, v validity) {
 	mark := byte('=')
-	if owner[0] == 1 && owner[1] == '*' {
+	if isWildcard(owner) {
 		owner, mark = owner[2:], '*'
 	}
 	e.add(owner, 'a'-'A')
@@ -59,6 +59,9 @@ func (e *encoder) begin(owner []byte, kind uint16, v validity) {
 	r = binary.BigEndian.AppendUint32(r, uint32(v.ttl))
 	e.records = binary.BigEndian.AppendUint64(r, v.timestamp)
 }
+
+// isWildcard reports whether the first label of a name in wire form is *.
+func isWildcard(name []byte) bool { return name[0] == 1 && name[1] == '*' }
 
 // add starts an entry of the database: lengths and key, with fold added to
 // each capital letter.
@@ -89,6 +92,28 @@ func (e *encoder) a(owner []byte, ip [4]byte, v validity) {
 	e.begin(owner, typeA, v)
 	e.records = append(e.records, ip[:]...)
 	e.finish()
+}
+
+// aaaa adds an AAAA record, and with reverse its PTR record.
+func (e *encoder) aaaa(owner []byte, ip [16]byte, v validity, reverse bool) {
+	e.begin(owner, typeAAAA, v)
+	e.records = append(e.records, ip[:]...)
+	e.finish()
+	if reverse {
+		e.server = appendReverse6(e.server[:0], ip)
+		e.begin(e.server, typePTR, v)
+		e.records = append(e.records, owner...)
+		e.finish()
+	}
+}
+
+// strings adds text in strings of up to 127 bytes.
+func (e *encoder) strings(text []byte) {
+	for len(text) > 0 {
+		n := min(len(text), 127)
+		e.records = append(append(e.records, byte(n)), text[:n]...)
+		text = text[n:]
+	}
 }
 
 // appendReverse appends the wire form of d.c.b.a.in-addr.arpa.

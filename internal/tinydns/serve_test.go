@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,10 +93,10 @@ func newWorld(t *testing.T) *world {
 // publish makes the dynamic name's address that of round. Other dynamic names
 // come and go, so that everything behind them moves.
 func (w *world) publish(t *testing.T, round uint32) {
-	changes := []Owner{{"n", fmt.Appendf(nil, "+n.example.com:10.1.%d.%d:5\n", round>>8, round&255)}}
-	other := fmt.Sprintf("d%d", round%50)
+	changes := []Owner{{"n.example.com", 5, []Value{{Addr: netip.AddrFrom4([4]byte{10, 1, byte(round >> 8), byte(round)})}}}}
+	other := fmt.Sprintf("d%d.example.com", round%50)
 	if round%100 < 50 {
-		changes = append(changes, Owner{other, fmt.Appendf(nil, "'%s.example.com:%s\n", other, strings.Repeat("x", int(round)))})
+		changes = append(changes, Owner{other, 86400, []Value{{Text: strings.Repeat("x", int(round))}}})
 	} else {
 		changes = append(changes, Owner{Name: other})
 	}

@@ -2,92 +2,93 @@ package tinydns
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"sort"
 )
 
-// shelf is a run of owners, sorted by name: their names, lines, records and
-// entries, each packed without gaps. A million owners on shelves cost little
-// more than their bytes; a change rewrites one shelf.
+// shelf is a run of owners, sorted by name: their records and entries, packed without
+// gaps. Names and lines are read from the records. A million owners on shelves cost
+// little more than their records; a change makes one shelf anew.
 type shelf struct {
-	owners  []span
-	names   []byte
-	lines   []byte
 	records []byte
-	entries []entry // pos counts from records[0]
+	ends    []uint32 // where in records each owner's end; they begin where those before end
+	entries []entry  // pos counts from records[0]
+	text    int      // bytes of the lines, once WriteLines has written them
 }
-
-// span says where an owner's share ends; it begins where the one before ends.
-type span struct{ names, lines, records, entries uint32 }
 
 // shelfOwners is how many owners a shelf holds at most.
 const shelfOwners = 64
 
-// before is where the share of owner i begins.
-func (s *shelf) before(i int) span {
+// from is where the records of owner i begin.
+func (s *shelf) from(i int) uint32 {
 	if i == 0 {
-		return span{}
+		return 0
 	}
-	return s.owners[i-1]
+	return s.ends[i-1]
 }
 
-// end is where the share of the next owner will begin.
-func (s *shelf) end() span {
-	return span{uint32(len(s.names)), uint32(len(s.lines)), uint32(len(s.records)), uint32(len(s.entries))}
+func (s *shelf) recordsOf(i int) []byte { return s.records[s.from(i):s.ends[i]] }
+
+// entriesIn are those of the records between two places.
+func (s *shelf) entriesIn(from, to uint32) []entry {
+	at := func(pos uint32) int {
+		i, _ := slices.BinarySearchFunc(s.entries, pos, func(e entry, pos uint32) int { return cmp.Compare(e.pos, pos) })
+		return i
+	}
+	return s.entries[at(from):at(to)]
 }
 
-func (s *shelf) name(i int) []byte { return s.names[s.before(i).names:s.owners[i].names] }
+// compare compares the name of owner i with another one.
+func (s *shelf) compare(i int, name string) int {
+	var longest [256]byte
+	return bytes.Compare(appendOwnerName(longest[:0], s.recordsOf(i)), []byte(name))
+}
 
 // find returns the first owner from i on whose name is not less than name.
-func (s *shelf) find(i int, name []byte) int {
-	return i + sort.Search(len(s.owners)-i, func(n int) bool { return bytes.Compare(s.name(i+n), name) >= 0 })
+func (s *shelf) find(i int, name string) int {
+	return i + sort.Search(len(s.ends)-i, func(n int) bool { return s.compare(i+n, name) >= 0 })
 }
 
+// is reports whether owner i is there, and has that name.
+func (s *shelf) is(i int, name string) bool { return i < len(s.ends) && s.compare(i, name) == 0 }
+
 // add appends owners i to j of another shelf.
-func (s *shelf) add(from *shelf, i, j int) {
+func (s *shelf) add(of *shelf, i, j int) {
 	if i >= j {
 		return
 	}
-	a, b, n := from.before(i), from.owners[j-1], s.end()
-	s.names = append(s.names, from.names[a.names:b.names]...)
-	s.lines = append(s.lines, from.lines[a.lines:b.lines]...)
-	s.records = append(s.records, from.records[a.records:b.records]...)
-	for _, e := range from.entries[a.entries:b.entries] {
-		s.entries = append(s.entries, entry{e.hash, e.pos - a.records + n.records})
+	from, to, at := of.from(i), of.ends[j-1], uint32(len(s.records))
+	s.records = append(s.records, of.records[from:to]...)
+	for _, e := range of.entriesIn(from, to) {
+		s.entries = append(s.entries, entry{e.hash, e.pos - from + at})
 	}
-	for _, o := range from.owners[i:j] {
-		s.owners = append(s.owners, span{
-			o.names - a.names + n.names, o.lines - a.lines + n.lines,
-			o.records - a.records + n.records, o.entries - a.entries + n.entries,
-		})
+	for _, end := range of.ends[i:j] {
+		s.ends = append(s.ends, end-from+at)
 	}
 }
 
 // cut returns owners i to j as a shelf with no memory to spare.
 func (s *shelf) cut(i, j int) *shelf {
-	a, b := s.before(i), s.owners[j-1]
+	from, to := s.from(i), s.ends[j-1]
 	part := &shelf{
-		owners:  make([]span, 0, j-i),
-		names:   make([]byte, 0, b.names-a.names),
-		lines:   make([]byte, 0, b.lines-a.lines),
-		records: make([]byte, 0, b.records-a.records),
-		entries: make([]entry, 0, b.entries-a.entries),
+		records: make([]byte, 0, to-from),
+		ends:    make([]uint32, 0, j-i),
+		entries: make([]entry, 0, len(s.entriesIn(from, to))),
 	}
 	part.add(s, i, j)
 	return part
 }
 
-func (s *shelf) reset() {
-	s.owners, s.names, s.lines = s.owners[:0], s.names[:0], s.lines[:0]
-	s.records, s.entries = s.records[:0], s.entries[:0]
-}
+func (s *shelf) reset() { s.records, s.ends, s.entries = s.records[:0], s.ends[:0], s.entries[:0] }
 
 // store appends a copy of s to shelves, cut evenly if it is too long for one,
 // or joined with the last one if both are short.
 func store(shelves []*shelf, s *shelf) []*shelf {
-	n := len(s.owners)
-	if last := len(shelves) - 1; last >= 0 && len(shelves[last].owners)+n <= shelfOwners/2 {
+	n := len(s.ends)
+	if last := len(shelves) - 1; last >= 0 && len(shelves[last].ends)+n <= shelfOwners/2 {
 		both := new(shelf)
-		both.add(shelves[last], 0, len(shelves[last].owners))
+		both.add(shelves[last], 0, len(shelves[last].ends))
 		both.add(s, 0, n)
 		shelves[last] = both
 		return shelves

@@ -104,9 +104,8 @@ func compareChanges(dir string, runs, names int) error {
 
 // owner is dynamic name i with an address that ends in last.
 func owner(i int, last byte) tinydns.Owner {
-	name := fmt.Sprintf("dyn%d.example.com", i)
 	ip := netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), last})
-	return tinydns.Owner{Name: name, Lines: tinydns.AppendAddress(nil, tinydns.Stock, name, ip, 60, 0)}
+	return tinydns.Owner{Name: fmt.Sprintf("dyn%d.example.com", i), TTL: 60, Values: []tinydns.Value{{Addr: ip}}}
 }
 
 // daemon does what dnsgate's publisher does at each change.
@@ -234,7 +233,7 @@ func (d *daemon) compare(dir string) (cost, error) {
 		return cost{}, err
 	}
 	var lines strings.Builder
-	if err := d.builder.WriteLines(&lines); err != nil {
+	if err := d.builder.WriteLines(&lines, nil); err != nil {
 		return cost{}, err
 	}
 	data := filepath.Join(dir, "data")

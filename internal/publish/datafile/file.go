@@ -19,18 +19,18 @@ import (
 type fileWriter struct {
 	path    string
 	file    *durable.Pair
-	form    lineForm
 	lines   *tinydns.Builder // all lines
 	written bool             // by this process, or found to be right
 	next    *durable.File    // to be committed; nil: none
+	last    *durable.File    // was made of the lines that were written last; nil: they were found in the file
 }
 
-// linesAtOnce is the number of hosts whose lines are made before they are compiled. The
-// lines of a million would take 75 MB.
-const linesAtOnce = 1 << 16
+// ownersAtOnce is the number of hosts that become owners at once. Those of a million
+// would take 150 MB.
+const ownersAtOnce = 1 << 14
 
-func newFileWriter(path string, form lineForm, lines *tinydns.Builder) *fileWriter {
-	return &fileWriter{path: path, file: durable.NewPair(path, 0o644), form: form, lines: lines}
+func newFileWriter(path string, lines *tinydns.Builder) *fileWriter {
+	return &fileWriter{path: path, file: durable.NewPair(path, 0o644), lines: lines}
 }
 
 func (w *fileWriter) sweep() { durable.Sweep(w.path) }
@@ -41,8 +41,8 @@ func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool
 	if whole {
 		w.lines.Clear()
 	}
-	for some := range slices.Chunk(hosts, linesAtOnce) {
-		if err := w.lines.Apply(w.form.owners(some)); err != nil {
+	for some := range slices.Chunk(hosts, ownersAtOnce) {
+		if err := w.lines.Apply(ownersOf(some)); err != nil {
 			return nil, err
 		}
 	}
@@ -50,22 +50,34 @@ func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool
 	if intact && len(hosts) == 0 && !whole {
 		return nil, nil
 	}
-	anew := whole && w.written // an operator asked for it
-	if !anew {
-		same, err := sameContent(w.path, w.lines.WriteLines)
-		if same && !intact {
-			err = w.file.Note()
-		}
+	current := intact && w.written && (w.last == nil || w.last.Committed())
+	switch {
+	case whole && w.written: // an operator asked for it
+	case current && !w.lines.LinesChanged():
+		return nil, nil
+	case !current:
+		same, err := w.found(intact)
 		if err != nil || same {
-			w.written = w.written || same
 			return nil, err
 		}
 	}
-	if w.next, err = w.begin(); err != nil {
+	if w.next, err = w.begin(current); err != nil {
 		return nil, err
 	}
-	w.written = true
+	w.written, w.last = true, w.next
 	return []string{w.path}, nil
+}
+
+// found reports whether the file that is there has all lines already, and no others.
+func (w *fileWriter) found(intact bool) (same bool, err error) {
+	same, err = sameContent(w.path, func(out io.Writer) error { return w.lines.WriteLines(out, nil) })
+	if same && !intact {
+		err = w.file.Note()
+	}
+	if same {
+		w.written, w.last = true, nil
+	}
+	return same, err
 }
 
 func (w *fileWriter) begun() (files []*durable.File) {
@@ -75,14 +87,22 @@ func (w *fileWriter) begun() (files []*durable.File) {
 	return files
 }
 
-// begin writes all lines to the next version of the file.
-func (w *fileWriter) begin() (f *durable.File, err error) {
+// begin writes all lines to the next version of the file. If the present one is current,
+// most of them are copied from there.
+func (w *fileWriter) begin(current bool) (f *durable.File, err error) {
 	if f = w.file.Reuse(); f == nil {
 		if f, err = w.file.Create(); err != nil {
 			return nil, err
 		}
 	}
-	if err = w.lines.WriteLines(f); err == nil {
+	copied := false
+	if current {
+		copied, err = w.copy(f)
+	}
+	if err == nil && !copied {
+		err = w.lines.WriteLines(f, nil)
+	}
+	if err == nil {
 		err = f.Cut()
 	}
 	if err != nil {
@@ -90,6 +110,22 @@ func (w *fileWriter) begin() (f *durable.File, err error) {
 		return nil, fmt.Errorf("replacing %s: %w", f.Path(), err)
 	}
 	return f, nil
+}
+
+// copy is false, and f as it was but for its content, if somebody changes the file that
+// is there at this moment.
+func (w *fileWriter) copy(f *durable.File) (copied bool, err error) {
+	present, err := openRegular(w.path)
+	if err != nil {
+		return false, nil
+	}
+	defer present.Close()
+	err = w.lines.WriteLines(f, present)
+	if w.file.Intact() {
+		return err == nil, err
+	}
+	_, err = f.Seek(0, io.SeekStart)
+	return false, err
 }
 
 // sameContent reports whether the file at path holds exactly the output of write.

@@ -15,6 +15,7 @@ import (
 
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 )
 
 // TestHistory: after random changes of hosts and random edits of the operator, data file,
@@ -70,8 +71,8 @@ func history(t *testing.T, mode string, seed uint64) {
 // fromScratch is what a new writer makes of the text before.
 func fromScratch(t *testing.T, o Options, before []byte, hosts []records.Host) ([]byte, publish.HostErrors) {
 	if o.Write == "section" {
-		w := newSectionWriter("data", lineForm{}, nil)
-		if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
+		w := newSectionWriter("data", tinydns.Stock, nil)
+		if err := w.lines.Apply(ownersOf(hosts)); err != nil {
 			t.Fatal(err)
 		}
 		text, err := w.change(before)

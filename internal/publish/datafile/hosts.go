@@ -24,7 +24,6 @@ import (
 type hostsWriter struct {
 	atOnce
 	folder string
-	form   lineForm
 	lines  *tinydns.Builder // all lines, for the compiler
 	// empty keeps the file of a host without records, empty: make must see that it
 	// changed, and may have its name in a Makefile.
@@ -35,8 +34,8 @@ type hostsWriter struct {
 	again   bool                            // this process has written all of them once
 }
 
-func newHostsWriter(folder string, form lineForm, lines *tinydns.Builder, empty bool) *hostsWriter {
-	return &hostsWriter{folder: folder, form: form, lines: lines, empty: empty,
+func newHostsWriter(folder string, lines *tinydns.Builder, empty bool) *hostsWriter {
+	return &hostsWriter{folder: folder, lines: lines, empty: empty,
 		hosts:   make(map[records.Name][]records.Host),
 		written: ledger{path: filepath.Join(folder, ".dnsgate.hosts")}}
 }
@@ -166,10 +165,7 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 
 // begin begins the new file of a hostname, or its removal, unless it is right already.
 func (w *hostsWriter) begin(folder *durable.Folder, batch *durable.Batch, name records.Name, again bool) (begun bool, err error) {
-	var content []byte
-	for _, h := range w.hosts[name] {
-		content = w.form.append(content, h)
-	}
+	content := appendLines(nil, w.lines.Dialect, w.hosts[name])
 	same, missing, err := hasContent(folder, string(name), content)
 	switch {
 	case err != nil:
@@ -196,7 +192,7 @@ func (w *hostsWriter) apply(hosts []records.Host, touched map[records.Name]bool,
 			served = append(served, h)
 		}
 	}
-	if err := w.lines.Apply(w.form.owners(served)); err != nil {
+	if err := w.lines.Apply(ownersOf(served)); err != nil {
 		return err
 	}
 	if len(refused) > 0 {

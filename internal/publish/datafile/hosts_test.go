@@ -13,6 +13,7 @@ import (
 
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 )
 
 func hostsOptions(t testing.TB, root string) Options {
@@ -115,7 +116,7 @@ func TestHostsFollowTheStore(t *testing.T) {
 			sources = append(sources, "hosts/"+file)
 			var want []byte
 			for _, name := range []string{"*." + file, "_acme-challenge." + file, file} {
-				want = lineForm{}.append(want, state[records.Name(name)])
+				want = appendLines(want, tinydns.Stock, []records.Host{state[records.Name(name)]})
 			}
 			if got := read(t, filepath.Join(root, "hosts", file)); got != string(want) {
 				t.Fatalf("%s holds %q, not %q", file, got, want)

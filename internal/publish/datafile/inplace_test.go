@@ -53,8 +53,18 @@ func newInPlace(t *testing.T, seed uint64) *inPlace {
 	write(t, filepath.Join(root, "data"), zone+"+static.example.com:192.0.2.1\n")
 	p := &inPlace{root: root, target: newTarget(t, fileOptions(root)), rng: rand.New(rand.NewPCG(seed, 7)),
 		hosts: make(map[int]records.Host), copies: make(map[string]string)}
-	serve(t, p.target, true)
+	for i := range manyHosts {
+		p.hosts[i] = p.host(i)
+	}
+	serve(t, p.target, true, values(p.hosts)...)
 	return p
+}
+
+// manyHosts are more than are compiled together.
+const manyHosts = 300
+
+func (p *inPlace) host(i int) records.Host {
+	return hostWith(fmt.Sprintf("host%d.example.com", i), fmt.Sprintf("203.0.113.%d", p.rng.IntN(256)))
 }
 
 func (p *inPlace) path(name string) string { return filepath.Join(p.root, name) }
@@ -80,11 +90,7 @@ func (p *inPlace) disturb(t *testing.T) {
 	case 2: // breaks a source for a moment, so that a publication fails
 		data := read(t, p.path("data"))
 		write(t, p.path("data"), data+"?\n")
-		h := hostWith("host0.example.com", "203.0.113.99")
-		if err := p.target.Publish(context.Background(), []records.Host{h}, false); err == nil {
-			t.Error("published with a broken source")
-		}
-		p.hosts[0] = h
+		p.fail(t)
 		write(t, p.path("data"), data)
 	case 3: // puts another database there
 		write(t, p.path("other"), "not a database, but as long as you like")
@@ -97,8 +103,28 @@ func (p *inPlace) disturb(t *testing.T) {
 		serve(t, p.target, true, values(p.hosts)...)
 	case 6: // takes the other file away
 		os.Remove(p.path("dnsgate"))
+	case 7: // changes it
+		data := []byte(read(t, p.path("dnsgate")))
+		data[p.rng.IntN(len(data))] ^= 1
+		write(t, p.path("dnsgate"), string(data))
+	case 8: // puts a folder in the place of the database, so that it cannot be replaced
+		os.Remove(cdb)
+		if err := os.Mkdir(cdb, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		p.fail(t)
+		os.Remove(cdb)
 	}
 	time.Sleep(time.Millisecond)
+}
+
+// fail publishes a change, which must fail.
+func (p *inPlace) fail(t *testing.T) {
+	t.Helper()
+	p.hosts[0] = p.host(0)
+	if err := p.target.Publish(context.Background(), []records.Host{p.hosts[0]}, false); err == nil {
+		t.Error("it was published")
+	}
 }
 
 func values(hosts map[int]records.Host) (all []records.Host) {
@@ -113,10 +139,10 @@ func (p *inPlace) change(t *testing.T) {
 	t.Helper()
 	var changed []records.Host
 	for range 1 + p.rng.IntN(4) {
-		i := p.rng.IntN(30)
-		h := hostWith(fmt.Sprintf("host%d.example.com", i), fmt.Sprintf("203.0.113.%d", p.rng.IntN(256)))
+		i := p.rng.IntN(manyHosts)
+		h := p.host(i)
 		switch old, known := p.hosts[i]; {
-		case known && p.rng.IntN(100) == 0:
+		case known && p.rng.IntN(60) == 0:
 			h.Records = nil
 			delete(p.hosts, i)
 		case known && len(old.Records) > 0 || len(p.hosts) < 3 || p.rng.IntN(30) == 0:

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"dnsgate/internal/durable"
@@ -22,12 +23,12 @@ const (
 type sectionWriter struct {
 	atOnce
 	file  operatorFile
-	form  lineForm
 	lines *tinydns.Builder // all lines of the section
+	last  []byte           // the section as change made it last
 }
 
-func newSectionWriter(path string, form lineForm, log *slog.Logger) *sectionWriter {
-	return &sectionWriter{atOnce{}, operatorFile{path: path, log: log}, form, new(tinydns.Builder)}
+func newSectionWriter(path string, dialect tinydns.Dialect, log *slog.Logger) *sectionWriter {
+	return &sectionWriter{file: operatorFile{path: path, log: log}, lines: &tinydns.Builder{Dialect: dialect}}
 }
 
 func (w *sectionWriter) sweep() { durable.Sweep(w.file.path) }
@@ -36,7 +37,7 @@ func (w *sectionWriter) write(ctx context.Context, hosts []records.Host, whole b
 	if whole {
 		w.lines.Clear()
 	}
-	if err := w.lines.Apply(w.form.owners(hosts)); err != nil {
+	if err := w.lines.Apply(ownersOf(hosts)); err != nil {
 		return nil, err
 	}
 	if !whole && len(hosts) == 0 && w.file.unchanged() {
@@ -53,10 +54,16 @@ func (w *sectionWriter) change(data []byte) ([]byte, error) {
 	}
 	next := bytes.NewBuffer(make([]byte, 0, len(data)+len(data)/8))
 	next.Write(data[:start])
-	if err := w.lines.WriteLines(next); err != nil {
+	var last io.ReaderAt
+	if bytes.Equal(data[start:end], w.last) {
+		last = bytes.NewReader(w.last)
+	}
+	if err := w.lines.WriteLines(next, last); err != nil {
 		return nil, err
 	}
+	length := next.Len() - start
 	next.Write(data[end:])
+	w.last = next.Bytes()[start:][:length:length]
 	return next.Bytes(), nil
 }
 

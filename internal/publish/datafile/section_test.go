@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/internal/tinydns"
 	"dnsgate/test/publishing"
 )
 
@@ -88,7 +89,7 @@ func TestSectionTouchesNothingElse(t *testing.T) {
 			tail += "\n" + after
 		}
 		write(t, data, head+randomLines(random)+tail)
-		w := newSectionWriter(data, lineForm{}, publishing.Quiet())
+		w := newSectionWriter(data, tinydns.Stock, publishing.Quiet())
 		for range 10 {
 			if _, err := w.write(context.Background(), []records.Host{randomHost(random)}, random.IntN(4) == 0); err != nil {
 				t.Fatal(err)

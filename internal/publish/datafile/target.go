@@ -159,27 +159,27 @@ func (t *Target) disturbed() bool {
 
 // assemble chooses the writer and the builder.
 func (t *Target) assemble(o Options) error {
-	form := lineForm{dialect: tinydns.Stock}
+	dialect := tinydns.Stock
 	if o.AAAA == "fefe" {
-		form.dialect = tinydns.Fefe
+		dialect = tinydns.Fefe
 	}
-	lines := &tinydns.Builder{Dialect: form.dialect} // those outside of all sources
-	from := &sources{patterns: o.Sources, place: o.Place, dialect: form.dialect, builds: len(o.Rebuild) > 0}
+	lines := &tinydns.Builder{Dialect: dialect} // those outside of all sources
+	from := &sources{patterns: o.Sources, place: o.Place, dialect: dialect, builds: len(o.Rebuild) > 0}
 	from.except = func(string) bool { return false }
 	t.sources = from
 	own := func() string { return o.Path }
 	switch o.Write {
 	case "file":
-		t.writer = newFileWriter(o.Path, form, lines)
+		t.writer = newFileWriter(o.Path, lines)
 		from.except = func(path string) bool { return sameFile(path, o.Path) }
 	case "section":
-		w := newSectionWriter(o.Path, form, o.Logger)
+		w := newSectionWriter(o.Path, dialect, o.Logger)
 		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
 	case "rewrite":
 		w := newRewriteWriter(o.Path, o.Location, o.Logger)
 		t.writer, from.also, from.wrote = w, o.Path, w.file.wrote
 	case "hosts":
-		w := newHostsWriter(o.Path, form, lines, len(o.Rebuild) > 0)
+		w := newHostsWriter(o.Path, lines, len(o.Rebuild) > 0)
 		t.writer, from.except, own = w, w.owns, w.anyFile
 	default:
 		return fmt.Errorf("write is %q, not file, section, rewrite or hosts", o.Write)
