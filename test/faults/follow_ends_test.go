@@ -1,15 +1,12 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
-	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"dnsgate/internal/records"
 	"dnsgate/test/rig"
 
 	"golang.org/x/crypto/ssh"
@@ -21,16 +18,7 @@ import (
 func TestStopWithFollowers(t *testing.T) {
 	const hosts = 60_000 // some 4 MiB of lines, more than the window
 	g := newGateway(t)
-	var backup bytes.Buffer
-	w := records.NewBackupWriter(&backup)
-	for i := range hosts {
-		rig.Must(t, w.Write(records.StateLine(records.Host{
-			Name: records.Name(fmt.Sprintf("h%d.%s", i, zone)), Revision: uint64(i + 1), Session: 1, TTL: 300,
-			Records: []records.Record{{Addr: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})}},
-		})))
-	}
-	rig.Must(t, w.Close(hosts))
-	g.Must(t, backup.String(), "restore", g.Config())
+	g.Must(t, rig.Backup(t, hosts, "h%d."+zone), "restore", g.Config())
 	reads, says, stuck := g.followKey(t), g.followKey(t), g.followKey(t)
 	samePort(t, g)
 	f := newFollower(t, g, t.TempDir())

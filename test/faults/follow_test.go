@@ -1,10 +1,8 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"dnsgate/internal/records"
 	"dnsgate/test/rig"
 
 	"golang.org/x/crypto/ssh"
@@ -245,19 +242,10 @@ func TestUnreadFollowers(t *testing.T) {
 	const hosts = 100_000
 	t.Setenv("GOGC", "20")
 	g := newGateway(t, `idle_timeout = "30s"`, `idle_timeout = "8s"`, `max_connection = "10m"`, `max_connection = "4s"`)
-	var backup bytes.Buffer
-	w := records.NewBackupWriter(&backup)
-	for i := range hosts {
-		rig.Must(t, w.Write(records.StateLine(records.Host{
-			Name: records.Name(fmt.Sprintf("h%d.%s", i, zone)), Revision: uint64(i + 1), Session: 1, TTL: 300,
-			Records: []records.Record{{Addr: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})}},
-		})))
-	}
-	rig.Must(t, w.Close(hosts))
-	g.Must(t, backup.String(), "restore", g.Config())
+	g.Must(t, rig.Backup(t, hosts, "h%d."+zone), "restore", g.Config())
 	g.Start(t)
 	g.eventually(t, g.user, "update a."+zone+" 192.0.2.1", "good")
-	first, second := g.Authorize(t, "--follow", "."+zone), g.Authorize(t, "--follow", "."+zone)
+	first, second := g.followKey(t), g.followKey(t)
 	g.eventually(t, second, "whoami", "key")
 	before := g.resident(t)
 	began := time.Now()
