@@ -24,10 +24,10 @@ func TestStopWithFollowers(t *testing.T) {
 	f := newFollower(t, g, t.TempDir())
 	f.start(t)
 	f.awaits(t, "h7."+zone, "198.18.0.7")
-	follow(t, g, reads, true)
-	silent := followSilently(t, g, says)
-	unread := follow(t, g, stuck, false)
-	rig.Wait(t, "one has read all of it", func() bool { return strings.Contains(silent.String(), "\n# at ") })
+	follow(t, g, reads, acknowledging)
+	reader := follow(t, g, says, silent)
+	blocked := follow(t, g, stuck, unread)
+	rig.Wait(t, "one has read all of it", func() bool { return strings.Contains(reader.said.String(), "\n# at ") })
 	rig.Wait(t, "one is stuck in the whole", func() bool {
 		out, _ := g.Say(g.admin, "status")
 		return strings.Count(out, "\nfollower ") == 4 && strings.Count(out, "receiving the whole") == 1
@@ -46,7 +46,7 @@ func TestStopWithFollowers(t *testing.T) {
 	if n := strings.Count(g.Log(), `why="the gateway is stopping; try again in a minute" code=911`); n != 4 {
 		t.Errorf("the log says of %d of 4 streams why they ended:\n%s", n, g.Log())
 	}
-	unread.conn.Close()
+	blocked.conn.Close()
 	g.Stop()
 	g.Start(t)
 	g.wants(t, g.user, "update h7."+zone+" 192.0.2.7", "good")
@@ -56,22 +56,6 @@ func TestStopWithFollowers(t *testing.T) {
 func (g *gateway) followKey(t *testing.T) ssh.Signer {
 	t.Helper()
 	return g.Authorize(t, "--follow", "."+zone)
-}
-
-// followSilently reads a stream, and acknowledges nothing.
-func followSilently(t *testing.T, g *gateway, key ssh.Signer) *rig.Output {
-	t.Helper()
-	conn, err := g.Dial(key)
-	rig.Must(t, err)
-	t.Cleanup(func() { conn.Close() })
-	session, err := conn.NewSession()
-	rig.Must(t, err)
-	said := new(rig.Output)
-	session.Stdout = said
-	_, err = session.StdinPipe() // or it would hang up
-	rig.Must(t, err)
-	rig.Must(t, session.Start("follow"))
-	return said
 }
 
 // TestFollowersTakeNoBatches: more followers than there may be batches leave room for
@@ -87,7 +71,7 @@ func TestFollowersTakeNoBatches(t *testing.T) {
 		t.Helper()
 		for _, key := range keys {
 			for range 4 {
-				s := follow(t, g, key, true)
+				s := follow(t, g, key, acknowledging)
 				rig.Wait(t, "the stream begins", func() bool { return strings.Contains(s.said.String(), "\n# at ") })
 			}
 		}

@@ -250,10 +250,10 @@ func TestUnreadFollowers(t *testing.T) {
 	before := g.resident(t)
 	began := time.Now()
 	for range 4 {
-		follow(t, g, first, false)
+		follow(t, g, first, unread)
 	}
 	rig.Wait(t, "four are there", func() bool { out, _ := g.Say(g.admin, "status"); return strings.Count(out, "\nfollower ") == 4 })
-	reader := follow(t, g, second, true)
+	reader := follow(t, g, second, acknowledging)
 	rig.Wait(t, "the fifth is greeted", func() bool { return strings.HasPrefix(reader.said.String(), "# dnsgate follow 1 ") })
 	time.Sleep(time.Second)
 	if strings.Contains(reader.said.String(), "# whole") && time.Since(began) < 8*time.Second {
