@@ -29,13 +29,7 @@ func newGuest(t *testing.T) *guest {
 	if os.Geteuid() != 0 {
 		t.Skip("namespaces and accounts need root")
 	}
-	for _, program := range []string{"sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "setpriv"} {
-		if _, err := exec.LookPath(program); err != nil && os.Getenv("CI") == "" {
-			t.Skip(err)
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
+	rig.Needs(t, "sshd", "ssh", "ssh-keygen", "unshare", "nsenter", "setpriv")
 	m := &guest{t: t, dir: t.TempDir()}
 	for _, file := range []string{"passwd", "group", "shadow"} {
 		content, err := os.ReadFile("/etc/" + file)

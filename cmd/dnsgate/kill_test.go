@@ -230,7 +230,17 @@ func (g *victim) dial(key gossh.Signer) (*gossh.Client, error) {
 // run runs an admin command.
 func (g *victim) run(t *testing.T, command string) string {
 	t.Helper()
-	conn, err := g.dial(g.admin)
+	out, err := g.say(t, g.admin, command)
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return out
+}
+
+// say runs a command, which may fail.
+func (g *victim) say(t *testing.T, key gossh.Signer, command string) (string, error) {
+	t.Helper()
+	conn, err := g.dial(key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,10 +250,7 @@ func (g *victim) run(t *testing.T, command string) string {
 		t.Fatal(err)
 	}
 	out, err := session.Output(command)
-	if err != nil {
-		t.Fatalf("%s: %v\n%s", command, err, out)
-	}
-	return string(out)
+	return string(out), err
 }
 
 // stored is what the store says, address by host.

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // TestMigrating runs docs/migrating.md as written: for each of its set-ups a
@@ -22,7 +24,8 @@ import (
 // set-ups run, and then the set-up's. What a command prints must be what the
 // document says that it does.
 func TestMigrating(t *testing.T) {
-	need(t, "systemctl", "unshare", "nsenter", "ip", "make", "tinydns", "tinydns-data", "dig", "named", "nsupdate", "ssh")
+	rig.NeedsRoot(t)
+	rig.Needs(t, systemd, "systemctl", "unshare", "nsenter", "ip", "make", "tinydns", "tinydns-data", "dig", "named", "nsupdate", "ssh")
 	binary := filepath.Join(t.TempDir(), "dnsgate")
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -43,27 +46,6 @@ func TestMigrating(t *testing.T) {
 			}
 		})
 	}
-}
-
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		without(t, "a machine of its own needs root")
-	}
-	for _, program := range append(programs, systemd) {
-		if _, err := exec.LookPath(program); err != nil {
-			without(t, "%v; see testdata/migrating/debian-packages", err)
-		}
-	}
-}
-
-// without skips the test for what is missing here, except in CI.
-func without(t *testing.T, format string, args ...any) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatalf(format, args...)
-	}
-	t.Skipf(format, args...)
 }
 
 // chapter is what stands below a heading "## ".
@@ -180,7 +162,7 @@ func bootMachine(t *testing.T, binary string) *machine {
 		Setsid:     true,
 	}
 	if err := cmd.Start(); err != nil {
-		without(t, "no machine of its own: %v", err)
+		rig.Absent(t, "a machine of its own: "+err.Error())
 	}
 	ended := make(chan struct{})
 	go func() { cmd.Wait(); close(ended) }()
@@ -214,7 +196,7 @@ func newControlGroup(t *testing.T) string {
 	}
 	at := regexp.MustCompile(`(?m)^\S+ (\S+) cgroup2 `).FindSubmatch(mounts)
 	if at == nil {
-		without(t, "no cgroup2 file system is mounted")
+		rig.Absent(t, "a cgroup2 file system")
 	}
 	group, err := os.MkdirTemp(string(at[1]), "dnsgate-test-")
 	if err != nil {

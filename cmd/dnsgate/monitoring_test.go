@@ -8,16 +8,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 // TestAlertRules has Prometheus read the rules of docs/monitoring.md, and try them.
 func TestAlertRules(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil && os.Getenv("CI") == "" {
-		t.Skip(err)
-	} else if err != nil {
-		t.Fatal(err)
-	}
+	rig.Needs(t, "promtool")
 	page, err := os.ReadFile("../../docs/monitoring.md")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +30,7 @@ func TestAlertRules(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"check", "rules", "rules.yml"}, {"test", "rules", "tests.yml"}} {
-		c := exec.Command(promtool, args...)
+		c := exec.Command("promtool", args...)
 		c.Dir = dir
 		if out, err := c.CombinedOutput(); err != nil {
 			t.Errorf("promtool %v: %v\n%s", args, err, out)

@@ -13,8 +13,6 @@ import (
 
 	"dnsgate/test/etcd"
 	"dnsgate/test/rig"
-
-	gossh "golang.org/x/crypto/ssh"
 )
 
 // shareStore has g keep its records in a cluster, below /several/.
@@ -38,21 +36,6 @@ func (g *victim) shareKeys(t *testing.T, other *victim) {
 	g.admin = other.admin
 }
 
-func (g *victim) update(t *testing.T, key gossh.Signer, command string) string {
-	t.Helper()
-	conn, err := g.dial(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	session, err := conn.NewSession()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, _ := session.Output(command)
-	return string(out)
-}
-
 // TestSeveralGateways: any takes any update, each publishes all, a backup moves
 // from one kind of store to the other and back, and what etcd holds is refused
 // where it should be.
@@ -61,7 +44,7 @@ func TestSeveralGateways(t *testing.T) {
 	old := newVictim(t)
 	key := old.authorize(t, "."+victimZone)
 	old.start(t)
-	old.update(t, key, "update h0."+victimZone+" 198.51.100.9")
+	old.say(t, key, "update h0."+victimZone+" 198.51.100.9")
 	fromBolt := old.run(t, "backup")
 
 	var gates []*victim
@@ -105,14 +88,14 @@ func TestSeveralGateways(t *testing.T) {
 	for i := range 20 {
 		host, address := fmt.Sprintf("h%d.%s", i, victimZone), fmt.Sprintf("198.51.100.%d", i)
 		by, other := gates[i%2], gates[1-i%2]
-		if out := by.update(t, key, "update "+host+" "+address); out != "good "+address+" "+host+"\n" {
+		if out, _ := by.say(t, key, "update "+host+" "+address); out != "good "+address+" "+host+"\n" {
 			t.Fatalf("%s: %s", host, out)
 		}
 		if got := by.served(host); got != address {
 			t.Errorf("after good, data.cdb has %q for %s", got, host)
 		}
 		rig.Within(t, 30*time.Second, "the other gateway publishes it", func() bool { return other.served(host) == address })
-		if out := other.update(t, key, "update "+host+" "+address); out != "nochg "+address+" "+host+"\n" {
+		if out, _ := other.say(t, key, "update "+host+" "+address); out != "nochg "+address+" "+host+"\n" {
 			t.Errorf("%s again: %s", host, out)
 		}
 	}

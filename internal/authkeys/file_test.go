@@ -16,22 +16,9 @@ import (
 )
 
 // journal collects log lines.
-type journal struct {
-	mu    sync.Mutex
-	lines strings.Builder
-}
+type journal struct{ rig.Output }
 
-func (j *journal) Write(p []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.lines.Write(p)
-}
-
-func (j *journal) count(part string) int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return strings.Count(j.lines.String(), part)
-}
+func (j *journal) count(part string) int { return strings.Count(j.String(), part) }
 
 func openFile(t *testing.T, content string) (*File, *journal, string) {
 	t.Helper()

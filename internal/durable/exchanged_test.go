@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -36,23 +37,22 @@ func foreignLink(t *testing.T) (folder, link, victim string) {
 	return folder, link, victim
 }
 
+// meanwhile does something again and again until the test has ended.
+func meanwhile(t *testing.T, do func()) {
+	var doing sync.WaitGroup
+	doing.Go(func() {
+		for t.Context().Err() == nil { // it is canceled before the cleanups
+			do()
+		}
+	})
+	t.Cleanup(doing.Wait)
+}
+
 // Somebody who may write to the folder above exchanges the folder for a link of
 // theirs, again and again. Nothing is ever made or replaced where the link leads.
 func TestFolderExchangedWhileOpening(t *testing.T) {
 	folder, link, victim := foreignLink(t)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				exchange(t, folder, link)
-			}
-		}
-	}()
-	defer func() { close(stop); <-stopped }()
+	meanwhile(t, func() { exchange(t, folder, link) })
 	made := 0
 	for range 20000 {
 		f, err := Create(filepath.Join(folder, "data"), 0o600)

@@ -235,21 +235,11 @@ func TestPairAfterAFailure(t *testing.T) {
 // is noticed, and what he put there is not taken for that version.
 func TestPairMeetsAnother(t *testing.T) {
 	p := newPair(t)
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				theirs := p.path + ".theirs"
-				os.WriteFile(theirs, []byte("theirs"), 0o644)
-				os.Rename(theirs, p.path)
-			}
-		}
-	}()
-	defer func() { close(stop); <-stopped }()
+	meanwhile(t, func() {
+		theirs := p.path + ".theirs"
+		os.WriteFile(theirs, []byte("theirs"), 0o644)
+		os.Rename(theirs, p.path)
+	})
 	for i := range 200 {
 		f := p.Reuse()
 		if f != nil && content(t, f.Name()) == "theirs" {

@@ -2,35 +2,23 @@ package gate_test
 
 import (
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"dnsgate/internal/gate"
+	"dnsgate/test/rig"
 
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// program is one of a Debian package; in CI it has to be there.
-func program(t testing.TB, name string) string {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	return path
-}
-
 // TestAudit has ssh-audit compare the gateway with our policy, and wants it to
 // find nothing to fail in the algorithms either, with the host keys that are no NIST curve's.
 func TestAudit(t *testing.T) {
-	audit := program(t, "ssh-audit")
+	rig.Needs(t, "ssh-audit")
 	g := open(t)
 	host, port, _ := net.SplitHostPort(g.addr)
-	out, err := exec.Command(audit, "--policy=../../scripts/ssh-audit-policy.txt", "--port="+port, host).CombinedOutput()
+	out, err := exec.Command("ssh-audit", "--policy=../../scripts/ssh-audit-policy.txt", "--port="+port, host).CombinedOutput()
 	if err != nil {
 		t.Errorf("the policy: %v\n%s", err, out)
 	}
@@ -38,7 +26,7 @@ func TestAudit(t *testing.T) {
 	for name, key := range map[string]gossh.Signer{"ed25519": g.hostKey, "rsa": rsaKey(t, 3072)} {
 		g := open(t, func(o *gate.Options) { o.HostKeys = []gossh.Signer{key} })
 		host, port, _ := net.SplitHostPort(g.addr)
-		out, _ := exec.Command(audit, "--no-colors", "--port="+port, host).CombinedOutput()
+		out, _ := exec.Command("ssh-audit", "--no-colors", "--port="+port, host).CombinedOutput()
 		if !strings.Contains(string(out), "(gen) banner: SSH-2.0-dnsgate") {
 			t.Errorf("%s: no report:\n%s", name, out)
 		}
@@ -52,9 +40,9 @@ func TestAudit(t *testing.T) {
 
 // TestNaiveFailsTheAudit shows that the audit finds something.
 func TestNaiveFailsTheAudit(t *testing.T) {
-	audit := program(t, "ssh-audit")
+	rig.Needs(t, "ssh-audit")
 	host, port, _ := net.SplitHostPort(startNaive(t).addr)
-	out, _ := exec.Command(audit, "--no-colors", "--port="+port, host).CombinedOutput()
+	out, _ := exec.Command("ssh-audit", "--no-colors", "--port="+port, host).CombinedOutput()
 	if !strings.Contains(string(out), "[fail]") {
 		t.Errorf("the naive server is better than thought:\n%s", out)
 	}

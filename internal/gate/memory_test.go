@@ -51,17 +51,7 @@ func startMemoryServer(t testing.TB) *memoryServer {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestMemoryServer$", "-test.v")
 	cmd.Env = append(os.Environ(), "DNSGATE_MEMORY=1")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdin, stdout := startPiped(t, cmd)
 	t.Cleanup(func() { stdin.Close(); cmd.Wait() })
 	s := &memoryServer{t, "", cmd.Process.Pid, stdin, bufio.NewScanner(stdout)}
 	s.addr = s.answer("listening ")

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -99,17 +101,7 @@ func startNaive(t testing.TB) *naiveServer {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "DNSGATE_NAIVE=1", "GOTRACEBACK=none")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	stdin, stdout := startPiped(t, cmd)
 	lines := bufio.NewReader(stdout)
 	addr, err := lines.ReadString('\n')
 	if err != nil {
@@ -119,6 +111,17 @@ func startNaive(t testing.TB) *naiveServer {
 	go func() { cmd.Wait(); close(n.done) }()
 	t.Cleanup(func() { stdin.Close(); <-n.done })
 	return n
+}
+
+// startPiped starts a program that talks to the test by its standard input and output.
+func startPiped(t testing.TB, cmd *exec.Cmd) (stdin io.WriteCloser, stdout io.Reader) {
+	t.Helper()
+	stdin, err := cmd.StdinPipe()
+	rig.Must(t, err)
+	stdout, err = cmd.StdoutPipe()
+	rig.Must(t, err)
+	rig.Must(t, cmd.Start())
+	return stdin, stdout
 }
 
 func (n *naiveServer) dial() *gossh.Client {

@@ -1,16 +1,15 @@
 package gate_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"dnsgate/internal/gate"
+	"dnsgate/test/rig"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -20,21 +19,7 @@ type person struct {
 	t       *testing.T
 	session *gossh.Session
 	keys    io.WriteCloser
-
-	mu    sync.Mutex
-	shown bytes.Buffer
-}
-
-func (p *person) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.shown.Write(b)
-}
-
-func (p *person) text() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.shown.String()
+	shown   rig.Output
 }
 
 // sit opens a session with a terminal of so many rows and columns, and begins a
@@ -47,7 +32,7 @@ func sit(t *testing.T, client *gossh.Client, rows, columns int, line string) *pe
 	}
 	t.Cleanup(func() { session.Close() })
 	p := &person{t: t, session: session}
-	session.Stdout, session.Stderr = p, p
+	session.Stdout, session.Stderr = &p.shown, &p.shown
 	if p.keys, err = session.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
@@ -71,11 +56,11 @@ func (p *person) types(text string) {
 func (p *person) sees(text string) {
 	p.t.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if strings.Contains(p.text(), text) {
+		if strings.Contains(p.shown.String(), text) {
 			return
 		}
 	}
-	p.t.Fatalf("%q is not shown: %q", text, p.text())
+	p.t.Fatalf("%q is not shown: %q", text, p.shown.String())
 }
 
 // leaves waits for the end, and its exit status.
@@ -87,10 +72,10 @@ func (p *person) leaves(status int) {
 	case err == nil && status == 0:
 	case errors.As(err, &exit) && exit.ExitStatus() == status:
 	default:
-		p.t.Fatalf("it ended with %v, not %d: %q", err, status, p.text())
+		p.t.Fatalf("it ended with %v, not %d: %q", err, status, p.shown.String())
 	}
-	if text := strings.ReplaceAll(p.text(), "\r\n", ""); strings.Contains(text, "\n") {
-		p.t.Errorf("a line does not end by CR LF: %q", p.text())
+	if text := strings.ReplaceAll(p.shown.String(), "\r\n", ""); strings.Contains(text, "\n") {
+		p.t.Errorf("a line does not end by CR LF: %q", p.shown.String())
 	}
 }
 
@@ -144,7 +129,7 @@ func TestScreen(t *testing.T) {
 		}
 		p.types("q")
 		p.leaves(0)
-		if text := p.text(); strings.Count(text, "\x1b[?1049h") != 1 || strings.Count(text, "\x1b[?1049l") != 1 {
+		if text := p.shown.String(); strings.Count(text, "\x1b[?1049h") != 1 || strings.Count(text, "\x1b[?1049l") != 1 {
 			t.Errorf("the terminal is left as it was not: %q", text)
 		}
 		client.Close()

@@ -3,7 +3,6 @@ package migrate
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -11,25 +10,13 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/test/rig"
 )
-
-func needPrograms(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err == nil {
-			continue
-		}
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not installed; see testdata/debian-packages", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
-}
 
 // TestSectionFindsWhatTinydnsServes: the addresses and TTLs of random lines are
 // those that djb's programs make of them.
 func TestSectionFindsWhatTinydnsServes(t *testing.T) {
-	needPrograms(t, "tinydns-data", "tinydns-get")
+	rig.Needs(t, "tinydns-data", "tinydns-get")
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20 {
 		root := t.TempDir()

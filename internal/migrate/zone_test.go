@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"github.com/miekg/dns"
 )
 
@@ -25,7 +27,7 @@ const (
 // startBIND runs BIND 9 with a zone that only a key may transfer.
 func startBIND(t *testing.T) (server string) {
 	t.Helper()
-	needPrograms(t, "named")
+	rig.Needs(t, "named")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -23,24 +23,10 @@ func hostile(t *testing.T, m *machine, answer func(conn ssh.Conn, channel ssh.Ch
 		BannerCallback:    func(ssh.ConnMetadata) string { return strings.Repeat("\x1b[2Jbanner\n", 1000) },
 	}
 	conf.AddHostKey(key)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	rig.Must(t, err)
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			tcp, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go serve(tcp, conf, answer)
-		}
-	}()
-	_, port, _ = net.SplitHostPort(listener.Addr().String())
-	return port
+	return answering(t, func(tcp *net.TCPConn) { serve(tcp, conf, answer) })
 }
 
 func serve(tcp net.Conn, conf *ssh.ServerConfig, answer func(ssh.Conn, ssh.Channel)) {
-	defer tcp.Close()
 	conn, channels, requests, err := ssh.NewServerConn(tcp, conf)
 	if err != nil {
 		return

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +46,31 @@ func read(t *testing.T, file string) []part {
 		t.Fatalf("%s: a block has no end, or there is no heading", file)
 	}
 	return parts
+}
+
+// clipboard has the lines that a document says to paste, as its commands showed them.
+type clipboard struct{ key, knownHosts string }
+
+var knownHosts = regexp.MustCompile(`(?m)^ *(\[gate\.example\.com\]:2222 ssh-ed25519 .*\n)`)
+
+// do runs a block of a document, pastes what the block asks for, and copies what it shows.
+func (c *clipboard) do(t *testing.T, m *machine, block string) string {
+	t.Helper()
+	pasted := ""
+	switch {
+	case strings.Contains(block, "dnsgate key add"):
+		pasted = c.key
+	case strings.HasPrefix(block, "cat >/etc/dnsgate/known_hosts"):
+		pasted = c.knownHosts
+	}
+	said := m.do(t, block, pasted)
+	if strings.HasPrefix(said, "ssh-ed25519 ") {
+		c.key = said
+	}
+	if line := knownHosts.FindStringSubmatch(said); line != nil {
+		c.knownHosts = line[1]
+	}
+	return said
 }
 
 // result is what a command left behind.

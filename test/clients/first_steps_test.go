@@ -62,22 +62,15 @@ func TestFirstSteps(t *testing.T) {
 	laptop.do(t, bareLaptop, "")
 	gate.background(t, "svscan /etc/service")
 
-	knownHosts := regexp.MustCompile(`(?m)^ *(\[gate\.example\.com\]:2222 ssh-ed25519 .*\n)`)
-	var hostKey, ownKey, answered string
-	asked := 0
+	var keys clipboard
+	answered, asked := "", 0
 	for _, p := range read(t, "docs/first-steps.md")[1:] {
 		m := gate
 		if p.heading == "On the laptop" {
 			m = laptop
 		}
 		for _, block := range p.blocks {
-			pasted := ""
-			switch {
-			case strings.Contains(block, "dnsgate key add"):
-				pasted = ownKey
-			case strings.HasPrefix(block, "cat >/etc/dnsgate/known_hosts"):
-				pasted = hostKey
-			case strings.HasPrefix(block, "dig "):
+			if strings.HasPrefix(block, "dig ") {
 				if asked++; asked == 2 {
 					laptop.do(t, elsewhere, "")
 					laptop.background(t, "cron -f") // it boots there
@@ -85,14 +78,7 @@ func TestFirstSteps(t *testing.T) {
 				answered += m.await(t, block, documentedAnswer(t, asked))
 				continue
 			}
-			said := m.do(t, block, pasted)
-			answered += said
-			if line := knownHosts.FindStringSubmatch(said); line != nil {
-				hostKey = line[1]
-			}
-			if strings.HasPrefix(said, "ssh-ed25519 ") {
-				ownKey = said
-			}
+			answered += keys.do(t, m, block)
 		}
 	}
 	for _, line := range indented(t) {

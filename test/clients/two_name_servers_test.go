@@ -1,7 +1,6 @@
 package clients_test
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -55,7 +54,8 @@ func TestTwoNameServers(t *testing.T) {
 	ns2.do(t, otherServer, "")
 	ns2.background(t, "env ROOT=/etc/tinydns/root IP=203.0.113.54 UID=65534 GID=65534 tinydns")
 
-	var key, hostKey, status string
+	var keys clipboard
+	status := ""
 	following := "setuidgid dnsgate dnsgate follow"
 	for _, p := range read(t, "docs/two-name-servers.md")[1:] {
 		m := gate
@@ -63,24 +63,12 @@ func TestTwoNameServers(t *testing.T) {
 			m = ns2
 		}
 		for _, block := range p.blocks {
-			pasted := ""
-			switch {
-			case strings.Contains(block, "key add --follow"):
-				pasted = key
-			case strings.HasPrefix(block, "cat >/etc/dnsgate/known_hosts"):
-				pasted = hostKey
-			case strings.HasPrefix(block, "systemctl"):
+			if strings.HasPrefix(block, "systemctl") {
 				ns2.background(t, following)
 				ns2.await(t, "dig +short home.example.com @203.0.113.54", "203.0.113.7\n")
 				continue
 			}
-			said := m.do(t, block, pasted)
-			if strings.HasPrefix(said, "ssh-ed25519 ") {
-				key = said
-			}
-			if line := regexp.MustCompile(`(?m)^ *(\[gate\.example\.com\]:2222 ssh-ed25519 .*\n)`).FindStringSubmatch(said); line != nil {
-				hostKey = line[1]
-			}
+			said := keys.do(t, m, block)
 			if strings.Contains(block, "admin status") {
 				status = said
 			}

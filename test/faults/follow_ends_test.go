@@ -1,15 +1,12 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
-	"net/netip"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"dnsgate/internal/records"
 	"dnsgate/test/rig"
 
 	"golang.org/x/crypto/ssh"
@@ -21,25 +18,16 @@ import (
 func TestStopWithFollowers(t *testing.T) {
 	const hosts = 60_000 // some 4 MiB of lines, more than the window
 	g := newGateway(t)
-	var backup bytes.Buffer
-	w := records.NewBackupWriter(&backup)
-	for i := range hosts {
-		rig.Must(t, w.Write(records.StateLine(records.Host{
-			Name: records.Name(fmt.Sprintf("h%d.%s", i, zone)), Revision: uint64(i + 1), Session: 1, TTL: 300,
-			Records: []records.Record{{Addr: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})}},
-		})))
-	}
-	rig.Must(t, w.Close(hosts))
-	g.Must(t, backup.String(), "restore", g.Config())
+	g.Must(t, rig.Backup(t, hosts, "h%d."+zone), "restore", g.Config())
 	reads, says, stuck := g.followKey(t), g.followKey(t), g.followKey(t)
 	samePort(t, g)
 	f := newFollower(t, g, t.TempDir())
 	f.start(t)
 	f.awaits(t, "h7."+zone, "198.18.0.7")
-	follow(t, g, reads, true)
-	silent := followSilently(t, g, says)
-	unread := follow(t, g, stuck, false)
-	rig.Wait(t, "one has read all of it", func() bool { return strings.Contains(silent.String(), "\n# at ") })
+	follow(t, g, reads, acknowledging)
+	reader := follow(t, g, says, silent)
+	blocked := follow(t, g, stuck, unread)
+	rig.Wait(t, "one has read all of it", func() bool { return strings.Contains(reader.said.String(), "\n# at ") })
 	rig.Wait(t, "one is stuck in the whole", func() bool {
 		out, _ := g.Say(g.admin, "status")
 		return strings.Count(out, "\nfollower ") == 4 && strings.Count(out, "receiving the whole") == 1
@@ -58,7 +46,7 @@ func TestStopWithFollowers(t *testing.T) {
 	if n := strings.Count(g.Log(), `why="the gateway is stopping; try again in a minute" code=911`); n != 4 {
 		t.Errorf("the log says of %d of 4 streams why they ended:\n%s", n, g.Log())
 	}
-	unread.conn.Close()
+	blocked.conn.Close()
 	g.Stop()
 	g.Start(t)
 	g.wants(t, g.user, "update h7."+zone+" 192.0.2.7", "good")
@@ -68,22 +56,6 @@ func TestStopWithFollowers(t *testing.T) {
 func (g *gateway) followKey(t *testing.T) ssh.Signer {
 	t.Helper()
 	return g.Authorize(t, "--follow", "."+zone)
-}
-
-// followSilently reads a stream, and acknowledges nothing.
-func followSilently(t *testing.T, g *gateway, key ssh.Signer) *rig.Output {
-	t.Helper()
-	conn, err := g.Dial(key)
-	rig.Must(t, err)
-	t.Cleanup(func() { conn.Close() })
-	session, err := conn.NewSession()
-	rig.Must(t, err)
-	said := new(rig.Output)
-	session.Stdout = said
-	_, err = session.StdinPipe() // or it would hang up
-	rig.Must(t, err)
-	rig.Must(t, session.Start("follow"))
-	return said
 }
 
 // TestFollowersTakeNoBatches: more followers than there may be batches leave room for
@@ -99,7 +71,7 @@ func TestFollowersTakeNoBatches(t *testing.T) {
 		t.Helper()
 		for _, key := range keys {
 			for range 4 {
-				s := follow(t, g, key, true)
+				s := follow(t, g, key, acknowledging)
 				rig.Wait(t, "the stream begins", func() bool { return strings.Contains(s.said.String(), "\n# at ") })
 			}
 		}

@@ -1,10 +1,8 @@
 package faults
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"dnsgate/internal/records"
 	"dnsgate/test/rig"
 
 	"golang.org/x/crypto/ssh"
@@ -245,27 +242,18 @@ func TestUnreadFollowers(t *testing.T) {
 	const hosts = 100_000
 	t.Setenv("GOGC", "20")
 	g := newGateway(t, `idle_timeout = "30s"`, `idle_timeout = "8s"`, `max_connection = "10m"`, `max_connection = "4s"`)
-	var backup bytes.Buffer
-	w := records.NewBackupWriter(&backup)
-	for i := range hosts {
-		rig.Must(t, w.Write(records.StateLine(records.Host{
-			Name: records.Name(fmt.Sprintf("h%d.%s", i, zone)), Revision: uint64(i + 1), Session: 1, TTL: 300,
-			Records: []records.Record{{Addr: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})}},
-		})))
-	}
-	rig.Must(t, w.Close(hosts))
-	g.Must(t, backup.String(), "restore", g.Config())
+	g.Must(t, rig.Backup(t, hosts, "h%d."+zone), "restore", g.Config())
 	g.Start(t)
 	g.eventually(t, g.user, "update a."+zone+" 192.0.2.1", "good")
-	first, second := g.Authorize(t, "--follow", "."+zone), g.Authorize(t, "--follow", "."+zone)
+	first, second := g.followKey(t), g.followKey(t)
 	g.eventually(t, second, "whoami", "key")
 	before := g.resident(t)
 	began := time.Now()
 	for range 4 {
-		follow(t, g, first, false)
+		follow(t, g, first, unread)
 	}
 	rig.Wait(t, "four are there", func() bool { out, _ := g.Say(g.admin, "status"); return strings.Count(out, "\nfollower ") == 4 })
-	reader := follow(t, g, second, true)
+	reader := follow(t, g, second, acknowledging)
 	rig.Wait(t, "the fifth is greeted", func() bool { return strings.HasPrefix(reader.said.String(), "# dnsgate follow 1 ") })
 	time.Sleep(time.Second)
 	if strings.Contains(reader.said.String(), "# whole") && time.Since(began) < 8*time.Second {

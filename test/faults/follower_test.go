@@ -103,8 +103,17 @@ type stream struct {
 	said *rig.Output // what was read
 }
 
-// follow begins a stream, and reads it if reads.
-func follow(t *testing.T, g *gateway, key ssh.Signer, reads bool) *stream {
+// manner is what a follower by hand does with its stream.
+type manner int
+
+const (
+	acknowledging manner = iota // it reads, and says that everything is served
+	silent                      // it reads, and says nothing
+	unread                      // it does not read
+)
+
+// follow begins a stream.
+func follow(t *testing.T, g *gateway, key ssh.Signer, does manner) *stream {
 	t.Helper()
 	conn, err := g.Dial(key)
 	rig.Must(t, err)
@@ -112,26 +121,30 @@ func follow(t *testing.T, g *gateway, key ssh.Signer, reads bool) *stream {
 	session, err := conn.NewSession()
 	rig.Must(t, err)
 	s := &stream{conn, new(rig.Output)}
-	in, err := session.StdinPipe()
+	in, err := session.StdinPipe() // left open, or the stream would end
 	rig.Must(t, err)
-	if reads {
-		session.Stdout = acknowledging{s.said, in}
-	} else if _, err = session.StdoutPipe(); err != nil { // its window fills
-		t.Fatal(err)
+	switch does {
+	case acknowledging:
+		session.Stdout = acknowledger{s.said, in}
+	case silent:
+		session.Stdout = s.said
+	case unread:
+		_, err = session.StdoutPipe() // its window fills
+		rig.Must(t, err)
 	}
 	rig.Must(t, session.Start("follow"))
 	return s
 }
 
-// acknowledging says that everything is served.
-type acknowledging struct {
+// acknowledger says that everything is served.
+type acknowledger struct {
 	said *rig.Output
 	in   interface{ Write([]byte) (int, error) }
 }
 
 var groupEnd = regexp.MustCompile(`(?m)^# at (\d+) `)
 
-func (a acknowledging) Write(p []byte) (int, error) {
+func (a acknowledger) Write(p []byte) (int, error) {
 	a.said.Write(p)
 	for _, end := range groupEnd.FindAllSubmatch(p, -1) {
 		fmt.Fprintf(a.in, "at %s\n", end[1])

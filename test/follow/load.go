@@ -17,16 +17,8 @@ import (
 // another host and with another address. It returns how long after each was sent it was
 // received by the reader of its zone, served (every fiftieth), and answered.
 func paced(g *daemon, key ssh.Signer, zones, hosts, rate int, duration time.Duration, readers []*stream, f *daemon) (received, served, good []time.Duration, sent int) {
-	client := awaitLogin(g, key)
+	client, in, out := begin(g, key, "update -")
 	defer client.Close()
-	session, err := client.NewSession()
-	check(err)
-	in, err := session.StdinPipe()
-	check(err)
-	out, err := session.StdoutPipe()
-	check(err)
-	check(session.Start("update -"))
-
 	count := int(duration.Seconds() * float64(rate))
 	at := make([]time.Time, count)
 	answered := make([]time.Time, count)
@@ -79,17 +71,6 @@ func paced(g *daemon, key ssh.Signer, zones, hosts, rate int, duration time.Dura
 
 // serial makes the addresses of each load others.
 var serial int
-
-// awaitLogin logs in with a key that may be new.
-func awaitLogin(g *daemon, key ssh.Signer) *ssh.Client {
-	for {
-		client, err := dial(g, key)
-		if err == nil {
-			return client
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
 
 // serves reports whether the daemon's data.cdb has an address of a host.
 func (d *daemon) serves(host, address string) bool {

@@ -24,23 +24,28 @@ type stream struct {
 	came     map[string]time.Time // when an address came first, of those that are looked for
 }
 
-// dial logs in at a gateway that this program has started.
-func dial(g *daemon, key ssh.Signer) (*ssh.Client, error) {
-	return ssh.Dial("tcp", g.address, &ssh.ClientConfig{
-		User: "x", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
-	})
+// begin starts a command at a gateway, with a key that may be so new that the gateway
+// does not know it yet.
+func begin(g *daemon, key ssh.Signer, command string) (client *ssh.Client, in io.WriteCloser, out io.Reader) {
+	config := &ssh.ClientConfig{User: "x", Auth: []ssh.AuthMethod{ssh.PublicKeys(key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey()}
+	client, err := ssh.Dial("tcp", g.address, config)
+	for err != nil {
+		time.Sleep(50 * time.Millisecond)
+		client, err = ssh.Dial("tcp", g.address, config)
+	}
+	session, err := client.NewSession()
+	check(err)
+	in, err = session.StdinPipe()
+	check(err)
+	out, err = session.StdoutPipe()
+	check(err)
+	check(session.Start(command))
+	return client, in, out
 }
 
 // listen begins a stream.
 func listen(g *daemon, key ssh.Signer, command string) *stream {
-	client := awaitLogin(g, key)
-	session, err := client.NewSession()
-	check(err)
-	in, err := session.StdinPipe()
-	check(err)
-	out, err := session.StdoutPipe()
-	check(err)
-	check(session.Start(command))
+	client, in, out := begin(g, key, command)
 	s := &stream{client: client, ended: make(chan struct{}), came: make(map[string]time.Time)}
 	go func() {
 		defer close(s.ended)

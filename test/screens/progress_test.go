@@ -2,15 +2,12 @@ package screens
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"dnsgate/internal/records"
 	"dnsgate/test/rig"
 )
 
@@ -24,7 +21,7 @@ var bar = regexp.MustCompile(`\[#+-+\] +\d+%  \d+\.\d MB/s  \d+s left`)
 func TestProgress(t *testing.T) {
 	rig.Needs(t, "tmux", "strace")
 	g := rig.NewGateway(t, "example.com")
-	rig.Must(t, writeBackup(g.Path("backup"), 8_000))
+	rig.Write(t, g.Path("backup"), rig.Backup(t, 8_000, "host%d.example.com"), 0o644)
 	var data strings.Builder
 	for i := range 60_000 {
 		fmt.Fprintf(&data, "+host%d.example.com:203.0.113.7:300\n", i)
@@ -43,24 +40,4 @@ func TestProgress(t *testing.T) {
 			t.Errorf("without a terminal: %q", out)
 		}
 	}
-}
-
-// writeBackup writes a backup of so many hosts.
-func writeBackup(file string, hosts int) error {
-	f, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	b := records.NewBackupWriter(f)
-	for i := range hosts {
-		h := records.Host{
-			Name: records.Name(fmt.Sprintf("host%d.example.com", i)), Revision: uint64(i + 1), Session: time.Now().UnixMicro(),
-			Records: []records.Record{{Addr: netip.AddrFrom4([4]byte{198, 18, byte(i >> 8), byte(i)})}}, TTL: 300,
-		}
-		if err := b.Write(records.StateLine(h)); err != nil {
-			return err
-		}
-	}
-	return b.Close(uint64(hosts))
 }

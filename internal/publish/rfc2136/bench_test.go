@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/records"
+	"dnsgate/test/rig"
 )
 
 // BenchmarkRFC2136 counts hosts updated per second, A and AAAA each, by
@@ -13,7 +14,7 @@ import (
 // twice, since servers write nothing for an update that changes nothing.
 // scripts/rfc2136-performance makes a table of it.
 func BenchmarkRFC2136(b *testing.B) {
-	needPrograms(b, "nsupdate")
+	rig.Needs(b, "nsupdate")
 	for _, primary := range primaries {
 		b.Run(primary.name, func(b *testing.B) {
 			s := primary.start(b)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"dnsgate/test/rig"
 )
 
 const (
@@ -159,7 +161,7 @@ func TestRFC2136KeyFileAccess(t *testing.T) {
 
 // What BIND's own tool writes is read.
 func TestRFC2136KeyFileOfTsigKeygen(t *testing.T) {
-	needPrograms(t, "tsig-keygen")
+	rig.Needs(t, "tsig-keygen")
 	for _, algorithm := range []string{"hmac-sha256", "hmac-sha384", "hmac-sha512"} {
 		text := runProgram(t, "", "tsig-keygen", "-a", algorithm, "home.example.com")
 		key, line, err := parseKey(text)

@@ -16,9 +16,9 @@ import (
 	"dnsgate/internal/records"
 )
 
-// relay stands between dnsgate and the server, and passes each answer through
-// tamper before it goes on. A nil answer ends the connection instead.
-func relay(t *testing.T, server string, tamper func(request, answer []byte) []byte) string {
+// between is the address of a peer between dnsgate and server. pass has the two ends of
+// each connection, which are closed when it returns.
+func between(t *testing.T, server string, pass func(client, upstream net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,31 +31,38 @@ func relay(t *testing.T, server string, tamper func(request, answer []byte) []by
 			if err != nil {
 				return
 			}
-			go relayAnswers(client, server, tamper)
+			go func() {
+				defer client.Close()
+				upstream, err := net.Dial("tcp", server)
+				if err != nil {
+					return
+				}
+				defer upstream.Close()
+				pass(client, upstream)
+			}()
 		}
 	}()
 	return listener.Addr().String()
 }
 
-func relayAnswers(client net.Conn, server string, tamper func(request, answer []byte) []byte) {
-	defer client.Close()
-	upstream, err := net.Dial("tcp", server)
-	if err != nil {
-		return
-	}
-	defer upstream.Close()
-	for {
-		request := readFramed(client)
-		if request == nil {
-			return
+// relay passes each answer through tamper before it goes on to dnsgate. A nil answer
+// ends the connection instead.
+func relay(t *testing.T, server string, tamper func(request, answer []byte) []byte) string {
+	t.Helper()
+	return between(t, server, func(client, upstream net.Conn) {
+		for {
+			request := readFramed(client)
+			if request == nil {
+				return
+			}
+			writeFramed(upstream, request)
+			answer := tamper(request, readFramed(upstream))
+			if answer == nil {
+				return
+			}
+			writeFramed(client, answer)
 		}
-		writeFramed(upstream, request)
-		answer := tamper(request, readFramed(upstream))
-		if answer == nil {
-			return
-		}
-		writeFramed(client, answer)
-	}
+	})
 }
 
 func readFramed(r io.Reader) []byte {

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"github.com/miekg/dns"
 )
 
@@ -86,20 +88,6 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
-}
-
-// needPrograms skips the test where a program is missing, except in CI.
-func needPrograms(t testing.TB, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err == nil {
-			continue
-		}
-		if os.Getenv("CI") != "" {
-			t.Fatalf("%s is not installed", program)
-		}
-		t.Skipf("%s is not installed", program)
-	}
 }
 
 // newNameServer makes a folder with the zone file and the keys' files. It is
@@ -289,7 +277,7 @@ const bindPolicy = `
 // startBIND runs BIND 9 with bindPolicy.
 func startBIND(t testing.TB) *nameServer {
 	t.Helper()
-	needPrograms(t, "named")
+	rig.Needs(t, "named")
 	s := newNameServer(t)
 	var conf strings.Builder
 	for _, key := range testKeys {
@@ -325,7 +313,7 @@ zone "%s" {
 // zonefile-load "whole".
 func startKnot(t testing.TB) *nameServer {
 	t.Helper()
-	needPrograms(t, "knotd")
+	rig.Needs(t, "knotd")
 	s := newNameServer(t)
 	if err := os.Mkdir(s.path("db"), 0o700); err != nil { // or each update is SERVFAIL
 		t.Fatal(err)
@@ -397,7 +385,7 @@ zone:
 // startPowerDNS runs PowerDNS on SQLite. It has no policy per name.
 func startPowerDNS(t testing.TB) *nameServer {
 	t.Helper()
-	needPrograms(t, "pdns_server", "pdnsutil", "sqlite3")
+	rig.Needs(t, "pdns_server", "pdnsutil", "sqlite3")
 	const schema = "/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql"
 	create, err := os.ReadFile(schema)
 	if os.IsNotExist(err) {
@@ -438,7 +426,7 @@ security-poll-suffix=
 // startNSD runs NSD, which takes no updates.
 func startNSD(t testing.TB) *nameServer {
 	t.Helper()
-	needPrograms(t, "nsd")
+	rig.Needs(t, "nsd")
 	s := newNameServer(t)
 	s.write(t, "nsd.conf", fmt.Sprintf(`server:
 	ip-address: 127.0.0.1@%[2]s

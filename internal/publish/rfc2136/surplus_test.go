@@ -1,7 +1,6 @@
 package rfc2136
 
 import (
-	"encoding/binary"
 	"io"
 	"net"
 	"testing"
@@ -10,47 +9,21 @@ import (
 	"dnsgate/internal/records"
 )
 
-// doubled is the address of a peer between us and server that sends each
-// answer twice: at once, or the second time after a while.
+// doubled sends each answer of server twice: at once, or the second time after a while.
 func doubled(t *testing.T, server string, later time.Duration) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	relay := func(client net.Conn) {
-		defer client.Close()
-		upstream, err := net.Dial("tcp", server)
-		if err != nil {
-			return
-		}
-		defer upstream.Close()
+	return between(t, server, func(client, upstream net.Conn) {
 		go io.Copy(upstream, client)
 		for {
-			frame := make([]byte, 2, 1<<16)
-			if _, err := io.ReadFull(upstream, frame); err != nil {
+			answer := readFramed(upstream)
+			if answer == nil {
 				return
 			}
-			frame = frame[:2+binary.BigEndian.Uint16(frame)]
-			if _, err := io.ReadFull(upstream, frame[2:]); err != nil {
-				return
-			}
-			client.Write(frame)
+			writeFramed(client, answer)
 			time.Sleep(later)
-			client.Write(frame)
+			writeFramed(client, answer)
 		}
-	}
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go relay(client)
-		}
-	}()
-	return listener.Addr().String()
+	})
 }
 
 // TestRFC2136SurplusAnswer: an answer too many must not be taken for that to
