@@ -35,7 +35,7 @@ func (r *runner) end(done round, err error, start, now time.Time) {
 	defer r.mu.Unlock()
 	r.busy = false
 	r.took = now.Sub(start)
-	if r.took > longRound && !done.whole { // behind a whole write, rounds are short again
+	if r.took > longRound && done.whole == nil { // behind a whole write, rounds are short again
 		r.notBefore = now.Add(min(r.took, maxPause))
 	}
 	var refused HostErrors
@@ -46,7 +46,7 @@ func (r *runner) end(done round, err error, start, now time.Time) {
 		r.fail(done, err, now)
 	}
 	r.note(done, err, start, now)
-	if done.whole {
+	if done.whole != nil {
 		r.rebuilt = done.asked
 	}
 	close(r.ended)
@@ -80,7 +80,7 @@ func (r *runner) succeed(done round, refused HostErrors, now time.Time) {
 
 // forgive drops the refusals that the round has tried again.
 func (r *runner) forgive(done round) {
-	if done.whole {
+	if done.whole != nil {
 		clear(r.failed)
 	}
 	if len(r.failed) == 0 {
@@ -113,9 +113,9 @@ func (r *runner) scheduleRefused(changed bool, now time.Time) {
 func (r *runner) fail(done round, err error, now time.Time) {
 	r.down = err
 	r.all.fail(now)
-	if done.whole || r.needWhole {
+	if done.whole != nil || r.needWhole {
 		r.needWhole = true
-		if !r.hasPicture {
+		if r.picture == nil {
 			r.refollow()
 		}
 		return
@@ -145,7 +145,7 @@ func (r *runner) note(done round, err error, start, now time.Time) {
 	}
 	r.lastErr, r.lastTime = err, now
 	r.bad++
-	r.log.Error("publishing failed", "err", err, "hosts", len(done.hosts), "next_try", r.nextTry())
+	r.log.Error("publishing failed", "err", err, "hosts", len(done.hosts), "whole", done.whole != nil, "next_try", r.nextTry())
 }
 
 func (r *runner) nextTry() time.Time {
@@ -212,7 +212,7 @@ func (r *runner) askRebuild() uint64 {
 	defer r.mu.Unlock()
 	r.askedFor++
 	r.urgent, r.needWhole = true, true
-	if !r.hasPicture {
+	if r.picture == nil {
 		r.refollow()
 	}
 	r.rouse()
@@ -245,8 +245,8 @@ func (r *runner) progress() records.Progress {
 		LastErrorTime: r.lastTime, NextTry: r.nextTry(),
 		Publications: r.ok, Failures: r.bad, LastDuration: r.took,
 	}
-	if r.hasPicture {
-		p.Pending += len(r.picture)
+	if r.picture != nil {
+		p.Pending += r.picture.size()
 	}
 	for _, f := range r.failed {
 		if f.given && len(f.host.Records) == 0 && (p.Kept == 0 || f.host.Revision < p.Kept) {

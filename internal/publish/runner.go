@@ -47,21 +47,19 @@ type runner struct {
 
 // work is what the next round takes.
 type work struct {
-	needWhole  bool           // the next round is a whole write,
-	hasPicture bool           // of picture, once that has come
-	picture    []records.Host // at revision pictured
-	pictured   uint64
-	pending    map[records.Name]records.Host // changed since, at revision known
-	known      uint64
-	since      time.Time // when pending, or needWhole, began
-	changed    bool      // the target's own sources changed
-	urgent     bool      // no waiting
+	needWhole bool                          // the next round is a whole write,
+	picture   *picture                      // of this, once it has come
+	pending   map[records.Name]records.Host // changed since, at revision known
+	known     uint64
+	since     time.Time // when pending, or needWhole, began
+	changed   bool      // the target's own sources changed
+	urgent    bool      // no waiting
 }
 
 // round is the input of one call of Publish, and the revision that the target then has.
 type round struct {
 	hosts    []records.Host
-	whole    bool
+	whole    *picture // instead of hosts
 	revision uint64
 	asked    uint64 // the number of whole writes asked for so far, which this one answers
 }
@@ -134,12 +132,21 @@ func (r *runner) gather(ctx context.Context) {
 
 func (r *runner) gatherFrom(ctx context.Context, source Source) error {
 	for {
-		u, err := records.Collect(ctx, source)
+		u, err := source.Next(ctx)
+		if err == nil && !u.Whole && u.Left > 0 {
+			u, err = records.Collect(ctx, &resumed{&u, source})
+		}
 		if err != nil {
 			return err
 		}
-		u.Hosts = r.ours(u.Hosts)
-		r.take(u)
+		if u.Whole {
+			err = r.takeWhole(ctx, newPicture(u, source))
+		} else {
+			r.take(r.ours(u.Hosts), u.Revision)
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 
@@ -154,21 +161,16 @@ func (r *runner) ours(hosts []records.Host) []records.Host {
 	return kept
 }
 
-// take adds u to the work.
-func (r *runner) take(u records.Update) {
+// take adds changed hosts to the work.
+func (r *runner) take(hosts []records.Host, revision uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.since.IsZero() && (u.Whole || len(u.Hosts) > 0) {
+	if r.since.IsZero() && len(hosts) > 0 {
 		r.since = time.Now()
 	}
-	r.known = u.Revision
-	if u.Whole {
-		r.needWhole, r.hasPicture, r.picture, r.pictured = true, true, u.Hosts, u.Revision
-		clear(r.pending)
-	} else {
-		for _, h := range u.Hosts {
-			r.pending[h.Name] = h
-		}
+	r.known = revision
+	for _, h := range hosts {
+		r.pending[h.Name] = h
 	}
 	r.rouse()
 }
@@ -236,7 +238,7 @@ func (r *runner) begin(now time.Time) (next round, until time.Time, ok bool) {
 	}
 	refusedDue := len(r.failed) > 0 && !r.some.waiting(now)
 	switch {
-	case r.needWhole && r.hasPicture:
+	case r.needWhole && r.picture != nil:
 		return r.beginWhole(), time.Time{}, true
 	case r.needWhole: // the picture is on its way
 		return round{}, time.Time{}, false
@@ -251,8 +253,8 @@ func (r *runner) begin(now time.Time) (next round, until time.Time, ok bool) {
 }
 
 func (r *runner) beginWhole() round {
-	next := round{hosts: r.picture, whole: true, revision: r.pictured, asked: r.askedFor}
-	r.picture, r.hasPicture, r.needWhole = nil, false, false
+	next := round{whole: r.picture, asked: r.askedFor}
+	r.picture, r.needWhole = nil, false
 	r.busy, r.changed, r.urgent = true, false, false
 	return next
 }
@@ -279,7 +281,7 @@ func (r *runner) beginChanges(withRefused bool) round {
 func (r *runner) last() (round, bool) {
 	r.mu.Lock()
 	r.urgent = true
-	pending := len(r.pending) > 0 || r.needWhole && r.hasPicture
+	pending := len(r.pending) > 0 || r.needWhole && r.picture != nil
 	r.mu.Unlock()
 	if !pending {
 		return round{}, false
@@ -291,6 +293,11 @@ func (r *runner) last() (round, bool) {
 // publish does one round.
 func (r *runner) publish(ctx context.Context, next round) {
 	start := time.Now()
-	err := r.target.Publish(ctx, next.hosts, next.whole)
+	var err error
+	if next.whole == nil {
+		err = r.target.Publish(ctx, next.hosts, false)
+	} else {
+		err = r.publishWhole(ctx, &next)
+	}
 	r.end(next, err, start, time.Now())
 }

@@ -13,13 +13,13 @@ import (
 func TestPause(t *testing.T) {
 	r := newRunner(nil, nil, slog.New(slog.DiscardHandler))
 	start := time.Now()
-	r.take(records.Update{Whole: true, Revision: 1, Hosts: []records.Host{{Name: "a.example.com", Revision: 1}}})
+	r.picture = newPicture(records.Update{Whole: true, Revision: 1, Hosts: []records.Host{{Name: "a.example.com", Revision: 1}}}, nil)
 	for _, long := range []struct{ took, pause time.Duration }{{3 * time.Second, 0}, {300 * time.Millisecond, 300 * time.Millisecond}} {
 		next, _, ok := r.begin(start)
 		if !ok {
 			t.Fatal("no round begins, with something to do")
 		}
-		r.take(records.Update{Revision: next.revision + 1, Hosts: []records.Host{{Name: "a.example.com", Revision: next.revision + 1}}})
+		r.take([]records.Host{{Name: "a.example.com", Revision: next.revision + 1}}, next.revision+1)
 		end := start.Add(long.took)
 		r.end(next, nil, start, end)
 		if long.pause > 0 {

@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"dnsgate/internal/durable"
-	"dnsgate/internal/records"
+	"dnsgate/internal/publish"
 	"dnsgate/internal/tinydns"
 )
 
@@ -25,10 +25,6 @@ type fileWriter struct {
 	last    *durable.File    // was made of the lines that were written last; nil: they were found in the file
 }
 
-// ownersAtOnce is the number of hosts that become owners at once. Those of a million
-// would take 150 MB.
-const ownersAtOnce = 1 << 14
-
 func newFileWriter(path string, lines *tinydns.Builder) *fileWriter {
 	return &fileWriter{path: path, file: durable.NewPair(path, 0o644), lines: lines}
 }
@@ -37,17 +33,16 @@ func (w *fileWriter) sweep() { durable.Sweep(w.path) }
 
 func (w *fileWriter) close() { w.file.Close() }
 
-func (w *fileWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+func (w *fileWriter) write(_ context.Context, hosts publish.Pieces, whole bool) (written []string, err error) {
 	if whole {
 		w.lines.Clear()
 	}
-	for some := range slices.Chunk(hosts, ownersAtOnce) {
-		if err := w.lines.Apply(ownersOf(some)); err != nil {
-			return nil, err
-		}
+	n, err := applyAll(w.lines, hosts)
+	if err != nil {
+		return nil, err
 	}
 	intact := w.file.Intact()
-	if intact && len(hosts) == 0 && !whole {
+	if intact && n == 0 && !whole {
 		return nil, nil
 	}
 	current := intact && w.written && (w.last == nil || w.last.Committed())

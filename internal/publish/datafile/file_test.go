@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"dnsgate/internal/durable"
+	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
 )
@@ -16,7 +17,7 @@ func TestFileAfterAVersionThatWasGivenUp(t *testing.T) {
 	w := newFileWriter(path, new(tinydns.Builder))
 	publish := func(whole, commit bool, hosts ...records.Host) {
 		t.Helper()
-		if _, err := w.write(context.Background(), hosts, whole); err != nil {
+		if _, err := w.write(context.Background(), publish.OnePiece(hosts), whole); err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range w.begun() {

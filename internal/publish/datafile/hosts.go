@@ -62,7 +62,11 @@ func (w *hostsWriter) anyFile() string {
 	return ""
 }
 
-func (w *hostsWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+func (w *hostsWriter) write(ctx context.Context, pieces publish.Pieces, whole bool) (written []string, err error) {
+	hosts, err := publish.Join(pieces)
+	if err != nil {
+		return nil, err
+	}
 	if len(hosts) == 0 && !whole {
 		return nil, nil
 	}

@@ -1,6 +1,9 @@
 package datafile
 
 import (
+	"slices"
+
+	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
 )
@@ -31,4 +34,24 @@ func appendLines(dst []byte, dialect tinydns.Dialect, hosts []records.Host) []by
 		dst = o.AppendLines(dst, dialect)
 	}
 	return dst
+}
+
+// ownersAtOnce is the number of hosts that become owners at once. Those of a million
+// would take 150 MB.
+const ownersAtOnce = 1 << 14
+
+// applyAll makes lines those of hosts, and tells how many that were.
+func applyAll(lines *tinydns.Builder, hosts publish.Pieces) (n int, err error) {
+	for piece, err := range hosts {
+		if err != nil {
+			return n, err
+		}
+		n += len(piece)
+		for some := range slices.Chunk(piece, ownersAtOnce) {
+			if err := lines.Apply(ownersOf(some)); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
 }

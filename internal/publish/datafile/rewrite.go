@@ -100,7 +100,11 @@ func newRewriteWriter(path, location string, log *slog.Logger) *rewriteWriter {
 
 func (w *rewriteWriter) sweep() { durable.Sweep(w.file.path) }
 
-func (w *rewriteWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+func (w *rewriteWriter) write(ctx context.Context, pieces publish.Pieces, whole bool) (written []string, err error) {
+	hosts, err := publish.Join(pieces)
+	if err != nil {
+		return nil, err
+	}
 	if whole {
 		clear(w.hosts)
 		w.known = false

@@ -200,7 +200,7 @@ func TestRewriteTouchesNothingElse(t *testing.T) {
 			if random.IntN(3) > 0 {
 				h = hostWith(string(h.Name), fmt.Sprintf("203.0.113.%d", random.IntN(256)))
 			}
-			_, err := w.write(context.Background(), []records.Host{h}, round == 0)
+			_, err := w.write(context.Background(), publish.OnePiece([]records.Host{h}), round == 0)
 			var refused publish.HostErrors
 			if err != nil && !errors.As(err, &refused) {
 				t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 
 	"dnsgate/internal/durable"
-	"dnsgate/internal/records"
+	"dnsgate/internal/publish"
 	"dnsgate/internal/tinydns"
 )
 
@@ -33,14 +33,15 @@ func newSectionWriter(path string, dialect tinydns.Dialect, log *slog.Logger) *s
 
 func (w *sectionWriter) sweep() { durable.Sweep(w.file.path) }
 
-func (w *sectionWriter) write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error) {
+func (w *sectionWriter) write(ctx context.Context, hosts publish.Pieces, whole bool) (written []string, err error) {
 	if whole {
 		w.lines.Clear()
 	}
-	if err := w.lines.Apply(ownersOf(hosts)); err != nil {
+	n, err := applyAll(w.lines, hosts)
+	if err != nil {
 		return nil, err
 	}
-	if !whole && len(hosts) == 0 && w.file.unchanged() {
+	if !whole && n == 0 && w.file.unchanged() {
 		return nil, nil
 	}
 	return w.file.edit(ctx, w.change)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
 	"dnsgate/test/publishing"
@@ -91,7 +92,7 @@ func TestSectionTouchesNothingElse(t *testing.T) {
 		write(t, data, head+randomLines(random)+tail)
 		w := newSectionWriter(data, tinydns.Stock, publishing.Quiet())
 		for range 10 {
-			if _, err := w.write(context.Background(), []records.Host{randomHost(random)}, random.IntN(4) == 0); err != nil {
+			if _, err := w.write(context.Background(), publish.OnePiece([]records.Host{randomHost(random)}), random.IntN(4) == 0); err != nil {
 				t.Fatal(err)
 			}
 			got := read(t, data)

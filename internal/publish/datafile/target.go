@@ -41,9 +41,9 @@ type Target struct {
 
 // writer brings dnsgate's lines into the operator's files.
 type writer interface {
-	// write is the files' part of publish.Target.Publish. It returns the written files,
+	// write is the files' part of Publish and PublishAll. It returns the written files,
 	// also beside an error.
-	write(ctx context.Context, hosts []records.Host, whole bool) (written []string, err error)
+	write(ctx context.Context, hosts publish.Pieces, whole bool) (written []string, err error)
 
 	// begun hands over the files that are still to be committed.
 	begun() []*durable.File
@@ -204,6 +204,16 @@ func (t *Target) Changed() <-chan struct{} { return t.changed }
 
 // Publish implements publish.Target.
 func (t *Target) Publish(ctx context.Context, hosts []records.Host, whole bool) error {
+	return t.publish(ctx, publish.OnePiece(hosts), hosts, whole)
+}
+
+// PublishAll implements publish.PieceTarget.
+func (t *Target) PublishAll(ctx context.Context, hosts publish.Pieces) error {
+	return t.publish(ctx, hosts, nil, true)
+}
+
+// publish publishes hosts. If they are not the whole, they are in changed too.
+func (t *Target) publish(ctx context.Context, hosts publish.Pieces, changed []records.Host, whole bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sound = false
@@ -232,7 +242,7 @@ func (t *Target) Publish(ctx context.Context, hosts []records.Host, whole bool) 
 		return err
 	}
 	t.stale, t.sound = nil, true
-	t.afterwards.published(hosts, whole, t.builder.cuts)
+	t.afterwards.published(changed, whole, t.builder.cuts)
 	return err
 }
 
