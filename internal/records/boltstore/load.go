@@ -124,9 +124,9 @@ func (s *Store) loadBatch(b *hostBatch, last []byte) (_ []byte, err error) {
 		if slot.Revision() > s.Revision() {
 			return nil, fmt.Errorf("host %q: revision %d is later than the store's %d", b.keys[i], slot.Revision(), s.Revision())
 		}
-		s.LoadSlot(slot)
 		last = b.keys[i]
 	}
+	s.LoadSlots(b.slots)
 	return last, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"dnsgate/internal/records"
 )
@@ -109,7 +110,7 @@ func (d *decoder) record() (r records.Record) {
 		copy(a[:], d.bytes(16))
 		r.Addr = netip.AddrFrom16(a)
 	case tag > tagText && tag <= tagText+records.MaxText:
-		r.Text = d.bytes(int(tag - tagText))
+		r.Text = strings.Clone(d.bytes(int(tag - tagText)))
 	default:
 		d.err = fmt.Errorf("unknown record tag %d", tag)
 	}
@@ -139,8 +140,8 @@ func (d *decoder) head() (e Entry) {
 	return e
 }
 
-// decode reads a host's value. Its records are appended to arena, so that many
-// hosts can share one allocation.
+// decode reads a host's value, of which nothing is kept. Its records are appended to
+// arena, so that many hosts can share one allocation.
 func decode(name records.Name, value string, arena []records.Record) (e Entry, _ []records.Record, err error) {
 	d := decoder{rest: value}
 	e = d.head()
@@ -164,6 +165,10 @@ func slot(e Entry) string {
 }
 
 func nameOf(slot string) records.Name { return records.Name(slot[1 : 1+slot[0]]) }
+
+// keptName is the name in memory of its own. One that is part of a slot keeps its whole
+// pack, which is a copy more with each change.
+func keptName(slot string) records.Name { return records.Name(strings.Clone(string(nameOf(slot)))) }
 
 func valueOf(slot string) string { return slot[1+int(slot[0]):] }
 
@@ -198,7 +203,8 @@ func summarize(value string) (summary, error) {
 	return s, d.err
 }
 
-func open(slot string) Entry {
-	e, _, _ := decode(nameOf(slot), valueOf(slot), nil)
-	return e
+// open reads a host, of whose slot nothing is kept.
+func open(slot string, arena []records.Record) (Entry, []records.Record) {
+	e, arena, _ := decode(keptName(slot), valueOf(slot), arena)
+	return e, arena
 }

@@ -110,17 +110,17 @@ func (f *follower) scan(u *records.Update) {
 	}
 	u.Whole, f.whole = f.whole, false
 	u.Revision = f.until
-	end := min(f.place+scanned, len(x.slots))
-	arena := make([]records.Record, 0, min(piece+piece/8, len(x.slots)))
+	end := min(f.place+scanned, x.slots.count)
+	arena := make([]records.Record, 0, min(piece+piece/8, x.slots.count))
 	for ; f.place < end && len(u.Hosts) < piece; f.place++ {
-		if s := x.slots[f.place]; s != "" && revisionOf(s) > f.reached {
+		if s := x.slots.at(uint32(f.place)); s != "" && revisionOf(s) > f.reached {
 			var e Entry
-			e, arena, _ = decode(nameOf(s), valueOf(s), arena)
+			e, arena = open(s, arena)
 			u.Hosts = append(u.Hosts, e.Host)
 		}
 	}
-	u.Left = len(x.slots) - f.place + 1
-	if f.place == len(x.slots) {
+	u.Left = x.slots.count - f.place + 1
+	if f.place == x.slots.count {
 		f.scanning, f.place, f.reached = false, 0, f.until
 	}
 }

@@ -18,7 +18,7 @@ import (
 type Index struct {
 	mu        sync.RWMutex
 	places    places
-	slots     []string                // each host, as slot makes it; "" where one was forgotten
+	slots     slots                   // each host, as slot makes it
 	free      []uint32                // places of those
 	live      int                     // hosts that have records
 	made      map[uint64]int          // of these, by MadeBy
@@ -34,7 +34,7 @@ type Index struct {
 func NewIndex(hosts int, revision, forgotten uint64) *Index {
 	return &Index{
 		places:   newPlaces(hosts),
-		slots:    make([]string, 0, hosts),
+		slots:    newSlots(hosts),
 		made:     make(map[uint64]int),
 		bare:     make(map[records.Name]uint64),
 		revision: revision, forgotten: forgotten, recent: recent{from: revision},
@@ -49,14 +49,19 @@ func (x *Index) Load(e Entry) {
 	x.put(e)
 }
 
-// LoadSlot is Load of a host that OpenSlot has read, and that is not there yet.
-func (x *Index) LoadSlot(s Slot) {
+// LoadSlots is Load of hosts that OpenSlot has read, and that are not there yet.
+func (x *Index) LoadSlots(slots []Slot) {
+	texts := make([]string, len(slots))
+	for i, s := range slots {
+		texts[i] = s.text
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	name := nameOf(s.text)
-	x.slots = append(x.slots, s.text)
-	x.places.add(x.slots, name, uint32(len(x.slots)-1))
-	x.count(name, summary{}, s.summary)
+	first := x.slots.add(texts...)
+	for i, s := range slots {
+		x.places.add(&x.slots, nameOf(s.text), first+uint32(i))
+		x.count(s.text, summary{}, s.summary)
+	}
 }
 
 // Begin sets how far the store had come with the loaded hosts, if NewIndex could not be
@@ -73,7 +78,8 @@ func (x *Index) Apply(revision uint64, changed []Entry) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, e := range changed {
-		x.recent.add(e.Revision, x.put(e))
+		x.put(e)
+		x.recent.add(e.Revision, records.Name(strings.Clone(string(e.Name)))) // it may be part of a long command
 	}
 	x.advance(revision)
 }
@@ -85,32 +91,28 @@ func (x *Index) advance(revision uint64) {
 	x.changed = make(chan struct{})
 }
 
-// put returns the name in the memory of the slot: with a million hosts it matters that
-// name and value share one allocation.
-func (x *Index) put(e Entry) records.Name {
+func (x *Index) put(e Entry) {
 	text := slot(e)
-	name := nameOf(text)
-	place, known := x.places.place(x.slots, name)
+	place, known := x.places.place(&x.slots, e.Name)
 	var was summary
 	switch n := len(x.free); {
 	case known:
-		was, _ = summarize(valueOf(x.slots[place]))
+		was, _ = summarize(valueOf(x.slots.at(place)))
+		x.slots.set(place, text)
 	case n > 0:
 		place, x.free = x.free[n-1], x.free[:n-1]
+		x.slots.set(place, text)
 	default:
-		place = uint32(len(x.slots))
-		x.slots = append(x.slots, "")
+		place = x.slots.add(text)
 	}
-	x.slots[place] = text
 	if !known {
-		x.places.add(x.slots, name, place)
+		x.places.add(&x.slots, e.Name, place)
 	}
-	x.count(name, was, summary{e.Revision, e.MadeBy, len(e.Records) > 0})
-	return name
+	x.count(text, was, summary{e.Revision, e.MadeBy, len(e.Records) > 0})
 }
 
-// count keeps the counters up to date: is takes the place of was.
-func (x *Index) count(name records.Name, was, is summary) {
+// count keeps the counters up to date: in a slot, is takes the place of was.
+func (x *Index) count(slot string, was, is summary) {
 	if was.live {
 		x.live--
 		if x.made[was.madeBy]--; x.made[was.madeBy] == 0 {
@@ -120,9 +122,9 @@ func (x *Index) count(name records.Name, was, is summary) {
 	if is.live {
 		x.live++
 		x.made[is.madeBy]++
-		delete(x.bare, name)
+		delete(x.bare, nameOf(slot))
 	} else {
-		x.bare[name] = is.revision
+		x.bare[keptName(slot)] = is.revision
 	}
 }
 
@@ -146,12 +148,12 @@ func (x *Index) Drop(names []records.Name) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, name := range names {
-		place, known := x.places.place(x.slots, name)
+		place, known := x.places.place(&x.slots, name)
 		if !known {
 			continue
 		}
-		x.places.remove(x.slots, name)
-		x.slots[place] = ""
+		x.places.remove(&x.slots, name)
+		x.slots.set(place, "")
 		x.free = append(x.free, place)
 		x.forgotten = max(x.forgotten, x.bare[name])
 		delete(x.bare, name)
@@ -167,11 +169,12 @@ func (x *Index) Entry(name records.Name) Entry {
 }
 
 func (x *Index) entry(name records.Name) Entry {
-	place, known := x.places.place(x.slots, name)
+	place, known := x.places.place(&x.slots, name)
 	if !known {
 		return Entry{Host: records.Host{Name: name}}
 	}
-	return open(x.slots[place])
+	e, _, _ := decode(name, valueOf(x.slots.at(place)), nil)
+	return e
 }
 
 // Hosts implements records.Store. It needs no context: memory is always as new
@@ -191,9 +194,9 @@ func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, e
 	var names []records.Name
 	has := of.Matcher()
 	x.mu.RLock()
-	for _, s := range x.slots {
-		if s != "" && has(nameOf(s)) {
-			names = append(names, nameOf(s))
+	for s := range x.slots.all {
+		if has(nameOf(s)) {
+			names = append(names, keptName(s))
 		}
 	}
 	x.mu.RUnlock()
@@ -205,12 +208,12 @@ func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, e
 // seen.
 func (x *Index) InOrder() iter.Seq[Entry] {
 	x.mu.RLock()
-	slots := slices.DeleteFunc(slices.Clone(x.slots), func(s string) bool { return s == "" })
+	slots := slices.AppendSeq(make([]string, 0, x.places.used), x.slots.all)
 	x.mu.RUnlock()
 	slices.SortFunc(slots, func(a, b string) int { return strings.Compare(string(nameOf(a)), string(nameOf(b))) })
 	return func(yield func(Entry) bool) {
 		for _, s := range slots {
-			if !yield(open(s)) {
+			if e, _ := open(s, nil); !yield(e) {
 				return
 			}
 		}

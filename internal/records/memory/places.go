@@ -34,9 +34,9 @@ func (p *places) home(name records.Name) int {
 func (p *places) next(at int) int { return (at + 1) & (len(p.table) - 1) }
 
 // find returns where in the table the name is, or belongs.
-func (p *places) find(slots []string, name records.Name) (at int, known bool) {
+func (p *places) find(slots *slots, name records.Name) (at int, known bool) {
 	for at = p.home(name); p.table[at] != 0; at = p.next(at) {
-		if nameOf(slots[p.table[at]-1]) == name {
+		if nameOf(slots.at(p.table[at]-1)) == name {
 			return at, true
 		}
 	}
@@ -44,7 +44,7 @@ func (p *places) find(slots []string, name records.Name) (at int, known bool) {
 }
 
 // place returns the slot of a name.
-func (p *places) place(slots []string, name records.Name) (place uint32, known bool) {
+func (p *places) place(slots *slots, name records.Name) (place uint32, known bool) {
 	at, known := p.find(slots, name)
 	if !known {
 		return 0, false
@@ -53,21 +53,21 @@ func (p *places) place(slots []string, name records.Name) (place uint32, known b
 }
 
 // add notes the slot of a name that is not there yet. The slot has it already.
-func (p *places) add(slots []string, name records.Name, place uint32) {
+func (p *places) add(slots *slots, name records.Name, place uint32) {
 	if p.used++; p.used > len(p.table)*3/4 {
 		was := p.table
 		p.table = make([]uint32, 2*len(was))
 		for _, number := range was {
 			if number != 0 {
-				p.insert(slots, number)
+				p.insert(nameOf(slots.at(number-1)), number)
 			}
 		}
 	}
-	p.insert(slots, place+1)
+	p.insert(name, place+1)
 }
 
-func (p *places) insert(slots []string, number uint32) {
-	at := p.home(nameOf(slots[number-1]))
+func (p *places) insert(name records.Name, number uint32) {
+	at := p.home(name)
 	for p.table[at] != 0 {
 		at = p.next(at)
 	}
@@ -76,14 +76,14 @@ func (p *places) insert(slots []string, number uint32) {
 
 // remove forgets a name, whose slot still has it, and closes the gap: a later name
 // may be found only past it.
-func (p *places) remove(slots []string, name records.Name) {
+func (p *places) remove(slots *slots, name records.Name) {
 	gap, known := p.find(slots, name)
 	if !known {
 		return
 	}
 	p.used--
 	for at := p.next(gap); p.table[at] != 0; at = p.next(at) {
-		home := p.home(nameOf(slots[p.table[at]-1]))
+		home := p.home(nameOf(slots.at(p.table[at] - 1)))
 		if distance(home, at, len(p.table)) >= distance(gap, at, len(p.table)) {
 			p.table[gap], gap = p.table[at], at
 		}

@@ -12,22 +12,23 @@ import (
 func TestPlaces(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	p, want := newPlaces(0), make(map[records.Name]uint32)
-	var slots []string
+	slots := new(slots)
 	var free []uint32
 	for range 200_000 {
 		name := records.Name(fmt.Sprintf("h%d.example.com", rng.IntN(3000)))
 		if place, known := want[name]; known && rng.IntN(2) == 0 {
 			p.remove(slots, name)
 			delete(want, name)
-			slots[place], free = "", append(free, place)
+			slots.set(place, "")
+			free = append(free, place)
 		} else if !known {
-			place := uint32(len(slots))
+			place := uint32(slots.count)
 			if n := len(free); n > 0 {
 				place, free = free[n-1], free[:n-1]
 			} else {
-				slots = append(slots, "")
+				slots.add("")
 			}
-			slots[place] = string(byte(len(name))) + string(name)
+			slots.set(place, string(byte(len(name)))+string(name))
 			p.add(slots, name, place)
 			want[name] = place
 		}

@@ -21,7 +21,8 @@ func OpenHost(key, sealed []byte) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	return open(s.text), nil
+	e, _ := open(s.text, nil)
+	return e, nil
 }
 
 // OpenSlot is OpenHost for LoadSlot.
