@@ -76,8 +76,13 @@ func (s *Store) forget(ctx context.Context, conn *connection, names []records.Na
 	return s.awaitGone(ctx, names, hosts)
 }
 
-// awaitGone waits until the watch has taken hosts out, or brought newer ones.
+// awaitGone waits until the watch has taken all of the hosts out, or brought newer ones. It
+// takes one after the other: another Forget would try again to remove those that are left.
 func (s *Store) awaitGone(ctx context.Context, names []records.Name, were []records.Host) error {
+	revisions := make(map[records.Name]uint64)
+	for _, h := range were {
+		revisions[h.Name] = h.Revision
+	}
 	for {
 		s.mu.Lock()
 		moved := s.moved
@@ -86,8 +91,8 @@ func (s *Store) awaitGone(ctx context.Context, names []records.Name, were []reco
 		if err != nil {
 			return err
 		}
-		if !slices.EqualFunc(now, were, func(a, b records.Host) bool { return a.Revision == b.Revision }) {
-			return nil // they come in one event
+		if !slices.ContainsFunc(now, func(h records.Host) bool { return h.Revision > 0 && h.Revision == revisions[h.Name] }) {
+			return nil
 		}
 		select {
 		case <-moved:
