@@ -51,15 +51,10 @@ func (x *Index) Load(e Entry) {
 
 // LoadSlots is Load of hosts that OpenSlot has read, and that are not there yet.
 func (x *Index) LoadSlots(slots []Slot) {
-	texts := make([]string, len(slots))
-	for i, s := range slots {
-		texts[i] = s.text
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	first := x.slots.add(texts...)
-	for i, s := range slots {
-		x.places.add(&x.slots, nameOf(s.text), first+uint32(i))
+	for _, s := range slots {
+		x.places.add(&x.slots, nameOf(s.text), x.slots.add(s.text))
 		x.count(s.text, summary{}, s.summary)
 	}
 }
@@ -93,11 +88,11 @@ func (x *Index) advance(revision uint64) {
 
 func (x *Index) put(e Entry) {
 	text := slot(e)
-	place, known := x.places.place(&x.slots, e.Name)
+	place, old := x.places.place(&x.slots, e.Name)
 	var was summary
 	switch n := len(x.free); {
-	case known:
-		was, _ = summarize(valueOf(x.slots.at(place)))
+	case old != "":
+		was, _ = summarize(valueOf(old))
 		x.slots.set(place, text)
 	case n > 0:
 		place, x.free = x.free[n-1], x.free[:n-1]
@@ -105,7 +100,7 @@ func (x *Index) put(e Entry) {
 	default:
 		place = x.slots.add(text)
 	}
-	if !known {
+	if old == "" {
 		x.places.add(&x.slots, e.Name, place)
 	}
 	x.count(text, was, summary{e.Revision, e.MadeBy, len(e.Records) > 0})
@@ -148,8 +143,8 @@ func (x *Index) Drop(names []records.Name) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, name := range names {
-		place, known := x.places.place(&x.slots, name)
-		if !known {
+		place, slot := x.places.place(&x.slots, name)
+		if slot == "" {
 			continue
 		}
 		x.places.remove(&x.slots, name)
@@ -169,11 +164,11 @@ func (x *Index) Entry(name records.Name) Entry {
 }
 
 func (x *Index) entry(name records.Name) Entry {
-	place, known := x.places.place(&x.slots, name)
-	if !known {
+	_, slot := x.places.place(&x.slots, name)
+	if slot == "" {
 		return Entry{Host: records.Host{Name: name}}
 	}
-	e, _, _ := decode(name, valueOf(x.slots.at(place)), nil)
+	e, _, _ := decode(name, valueOf(slot), nil)
 	return e
 }
 
@@ -194,7 +189,7 @@ func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, e
 	var names []records.Name
 	has := of.Matcher()
 	x.mu.RLock()
-	for s := range x.slots.all {
+	for _, s := range x.slots.all {
 		if has(nameOf(s)) {
 			names = append(names, keptName(s))
 		}
@@ -208,7 +203,10 @@ func (x *Index) Find(_ context.Context, of records.Selection) ([]records.Name, e
 // seen.
 func (x *Index) InOrder() iter.Seq[Entry] {
 	x.mu.RLock()
-	slots := slices.AppendSeq(make([]string, 0, x.places.used), x.slots.all)
+	slots := make([]string, 0, x.places.used)
+	for _, s := range x.slots.all {
+		slots = append(slots, s)
+	}
 	x.mu.RUnlock()
 	slices.SortFunc(slots, func(a, b string) int { return strings.Compare(string(nameOf(a)), string(nameOf(b))) })
 	return func(yield func(Entry) bool) {

@@ -33,33 +33,32 @@ func (p *places) home(name records.Name) int {
 
 func (p *places) next(at int) int { return (at + 1) & (len(p.table) - 1) }
 
-// find returns where in the table the name is, or belongs.
-func (p *places) find(slots *slots, name records.Name) (at int, known bool) {
+// find returns where in the table the name is, and its slot; or where it belongs, and "".
+func (p *places) find(slots *slots, name records.Name) (at int, slot string) {
 	for at = p.home(name); p.table[at] != 0; at = p.next(at) {
-		if nameOf(slots.at(p.table[at]-1)) == name {
-			return at, true
+		if slot := slots.at(p.table[at] - 1); nameOf(slot) == name {
+			return at, slot
 		}
 	}
-	return at, false
+	return at, ""
 }
 
-// place returns the slot of a name.
-func (p *places) place(slots *slots, name records.Name) (place uint32, known bool) {
-	at, known := p.find(slots, name)
-	if !known {
-		return 0, false
+// place returns the number of a name and its slot, or "".
+func (p *places) place(slots *slots, name records.Name) (place uint32, slot string) {
+	at, slot := p.find(slots, name)
+	if slot == "" {
+		return 0, ""
 	}
-	return p.table[at] - 1, true
+	return p.table[at] - 1, slot
 }
 
 // add notes the slot of a name that is not there yet. The slot has it already.
 func (p *places) add(slots *slots, name records.Name, place uint32) {
 	if p.used++; p.used > len(p.table)*3/4 {
-		was := p.table
-		p.table = make([]uint32, 2*len(was))
-		for _, number := range was {
-			if number != 0 {
-				p.insert(nameOf(slots.at(number-1)), number)
+		p.table = make([]uint32, 2*len(p.table))
+		for number, slot := range slots.all {
+			if number != place {
+				p.insert(nameOf(slot), number+1)
 			}
 		}
 	}
@@ -77,8 +76,8 @@ func (p *places) insert(name records.Name, number uint32) {
 // remove forgets a name, whose slot still has it, and closes the gap: a later name
 // may be found only past it.
 func (p *places) remove(slots *slots, name records.Name) {
-	gap, known := p.find(slots, name)
-	if !known {
+	gap, slot := p.find(slots, name)
+	if slot == "" {
 		return
 	}
 	p.used--

@@ -28,10 +28,12 @@ func TestSlots(t *testing.T) {
 			for i := range more {
 				more[i] = text()
 			}
-			if first := s.add(more...); int(first) != len(want) {
-				t.Fatalf("the first of them is %d, after %d", first, len(want))
+			for _, text := range more {
+				if number := s.add(text); int(number) != len(want) {
+					t.Fatalf("number %d is given out after %d", number, len(want)-1)
+				}
+				want = append(want, text)
 			}
-			want = append(want, more...)
 		}
 		if len(want) > 0 {
 			if n := rng.IntN(len(want)); s.at(uint32(n)) != want[n] {
@@ -39,8 +41,13 @@ func TestSlots(t *testing.T) {
 			}
 		}
 	}
-	there := slices.DeleteFunc(want, func(s string) bool { return s == "" })
-	if got := slices.Collect(s.all); !slices.Equal(got, there) {
-		t.Errorf("%d texts are there, not %d", len(got), len(there))
+	for number, text := range s.all {
+		if text == "" || text != want[number] {
+			t.Errorf("%d is %q, not %q", number, text, want[number])
+		}
+		want[number] = ""
+	}
+	if left := slices.IndexFunc(want, func(s string) bool { return s != "" }); left >= 0 {
+		t.Errorf("%d is missing", left)
 	}
 }
