@@ -126,26 +126,3 @@ func (r *runner) takeWhole(ctx context.Context, p *picture) error {
 	r.mu.Unlock()
 	return nil
 }
-
-// publishWhole adds the revision to the round, and those of the hosts that were refused.
-func (r *runner) publishWhole(ctx context.Context, next *round) (err error) {
-	if t, ok := r.target.(PieceTarget); ok {
-		err = t.PublishAll(ctx, next.whole.pieces(ctx, r.ours))
-	} else if err = next.whole.collect(ctx); err == nil {
-		err = r.target.Publish(ctx, r.ours(next.whole.Hosts), true)
-	}
-	next.whole.end(errUnread)
-	var refused HostErrors
-	switch partly := errors.As(err, &refused); {
-	case err != nil && !partly:
-		return err
-	case next.whole.err != nil:
-		return next.whole.err
-	case partly:
-		next.hosts = pick(ctx, r.follow(), refused)
-	}
-	next.revision = next.whole.Revision
-	return err
-}
-
-var errUnread = errors.New("not all hosts were read")

@@ -56,14 +56,6 @@ type work struct {
 	urgent    bool      // no waiting
 }
 
-// round is the input of one call of Publish, and the revision that the target then has.
-type round struct {
-	hosts    []records.Host
-	whole    *picture // instead of hosts
-	revision uint64
-	asked    uint64 // the number of whole writes asked for so far, which this one answers
-}
-
 func newRunner(t Target, follow func() Source, log *slog.Logger) *runner {
 	r := &runner{target: t, follow: follow, log: log,
 		wake: make(chan struct{}, 1), ended: make(chan struct{}), refollow: func() {}}
@@ -250,54 +242,4 @@ func (r *runner) begin(now time.Time) (next round, until time.Time, ok bool) {
 		return round{}, r.some.until, false
 	}
 	return round{}, time.Time{}, false
-}
-
-func (r *runner) beginWhole() round {
-	next := round{whole: r.picture, asked: r.askedFor}
-	r.picture, r.needWhole = nil, false
-	r.busy, r.changed, r.urgent = true, false, false
-	return next
-}
-
-func (r *runner) beginChanges(withRefused bool) round {
-	next := round{revision: r.known}
-	next.hosts = make([]records.Host, 0, len(r.pending))
-	for _, h := range r.pending {
-		next.hosts = append(next.hosts, h)
-	}
-	if withRefused {
-		for name, f := range r.failed {
-			if _, newer := r.pending[name]; !newer && f.given {
-				next.hosts = append(next.hosts, f.host)
-			}
-		}
-	}
-	clear(r.pending)
-	r.busy, r.changed, r.urgent = true, false, false
-	return next
-}
-
-// last is the round at shutdown, if anything is pending.
-func (r *runner) last() (round, bool) {
-	r.mu.Lock()
-	r.urgent = true
-	pending := len(r.pending) > 0 || r.needWhole && r.picture != nil
-	r.mu.Unlock()
-	if !pending {
-		return round{}, false
-	}
-	next, _, ok := r.begin(time.Now())
-	return next, ok
-}
-
-// publish does one round.
-func (r *runner) publish(ctx context.Context, next round) {
-	start := time.Now()
-	var err error
-	if next.whole == nil {
-		err = r.target.Publish(ctx, next.hosts, false)
-	} else {
-		err = r.publishWhole(ctx, &next)
-	}
-	r.end(next, err, start, time.Now())
 }
