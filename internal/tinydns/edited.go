@@ -3,7 +3,6 @@ package tinydns
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"hash/maphash"
 	"io"
 	"slices"
@@ -97,13 +96,13 @@ func sameRecords(a, b []byte) bool {
 	if len(a) != len(b) {
 		return false
 	}
-	for len(a) > 0 {
-		key := 8 + binary.LittleEndian.Uint32(a)
-		end := key + binary.LittleEndian.Uint32(a[4:])
-		if !bytes.Equal(a[:key], b[:key]) {
+	for len(a) > 0 { // b is as long, while all before was
+		keyA, dataA, restA := cutRecord(a)
+		keyB, dataB, restB := cutRecord(b)
+		if !bytes.Equal(keyA, keyB) || len(dataA) != len(dataB) {
 			return false
 		}
-		a, b = a[end:], b[end:]
+		a, b = restA, restB
 	}
 	return true
 }

@@ -28,27 +28,24 @@ var errNamePlain = errors.New("not a name of lower-case letters, digits, hyphens
 // check is an error if the name cannot be that of an owner: read from its records, it
 // would be another one.
 func (o *Owner) check() error {
-	label, labels := 0, 1
+	plain := false // the last byte is of a label
 	for i := range len(o.Name) {
 		switch c := o.Name[i]; {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_',
 			c == '*' && i == 0 && len(o.Name) > 2 && o.Name[1] == '.':
-			label++
-		case c == '.' && label > 0:
-			label = 0
-			labels++
+			plain = true
+		case c == '.' && plain:
+			plain = false
 		default:
 			return fmt.Errorf("%q: %w", o.Name, errNamePlain)
 		}
-		if label > 63 {
-			return fmt.Errorf("%q: %w", o.Name, errLabelTooLong)
-		}
 	}
-	switch {
-	case label == 0:
+	if !plain {
 		return fmt.Errorf("%q: %w", o.Name, errNamePlain)
-	case len(o.Name)+2 > 255:
-		return fmt.Errorf("%q: %w", o.Name, errNameTooLong)
+	}
+	var wire [256]byte
+	if _, err := appendName(wire[:0], []byte(o.Name)); err != nil {
+		return fmt.Errorf("%q: %w", o.Name, err)
 	}
 	return nil
 }
@@ -86,23 +83,6 @@ func (e *encoder) ownerRecords(o *Owner) error {
 		}
 	}
 	return nil
-}
-
-// A record as the encoder makes it, for an owner whose lines say no location: its key
-// length and data length; the key; a type of 2 bytes, a mark, the TTL, the timestamp.
-const (
-	recordHead = 8
-	recordMark = 2
-	recordTTL  = 3
-	recordTime = 7
-	recordData = 15
-)
-
-// cutRecord splits records after the first one.
-func cutRecord(records []byte) (key, data, rest []byte) {
-	n := recordHead + binary.LittleEndian.Uint32(records)
-	end := n + binary.LittleEndian.Uint32(records[4:])
-	return records[recordHead:n], records[n:end], records[end:]
 }
 
 // appendOwnerName appends the name of an owner with these records.

@@ -157,3 +157,20 @@ func (e *encoder) soaNumbers(from [][]byte) {
 		e.records = binary.BigEndian.AppendUint32(e.records, n)
 	}
 }
+
+// A record as the encoder makes it, for an owner whose lines say no location: its key
+// length and data length; the key; a type of 2 bytes, a mark, the TTL, the timestamp.
+const (
+	recordHead = 8
+	recordMark = 2
+	recordTTL  = 3
+	recordTime = 7
+	recordData = 15
+)
+
+// cutRecord splits records after the first one.
+func cutRecord(records []byte) (key, data, rest []byte) {
+	n := recordHead + binary.LittleEndian.Uint32(records)
+	end := n + binary.LittleEndian.Uint32(records[4:])
+	return records[recordHead:n], records[n:end], records[end:]
+}
