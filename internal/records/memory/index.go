@@ -19,7 +19,7 @@ type Index struct {
 	mu        sync.RWMutex
 	places    places
 	slots     slots                   // each host, as slot makes it
-	free      []uint32                // places of those
+	free      []uint32                // numbers of slots whose host was forgotten
 	live      int                     // hosts that have records
 	made      map[uint64]int          // of these, by MadeBy
 	bare      map[records.Name]uint64 // those that have none, and their revision

@@ -49,15 +49,10 @@ func bounds(pack string) (from, to int) {
 	if n := int(pack[0]); n < 0x80 { // nearly always, and a pack is walked through for each look at it
 		return 1, 1 + n
 	}
-	length := 0
-	for shift := 0; ; shift += 7 {
-		c := pack[from]
-		from++
-		length |= int(c&0x7f) << shift
-		if c < 0x80 {
-			return from, from + length
-		}
-	}
+	d := decoder{rest: pack}
+	n := int(d.uvarint())
+	from = len(pack) - len(d.rest)
+	return from, from + n
 }
 
 // set replaces the text of a number.
