@@ -79,10 +79,6 @@ func (s *Store) forget(ctx context.Context, conn *connection, names []records.Na
 // awaitGone waits until the watch has taken all of the hosts out, or brought newer ones. It
 // takes one after the other: another Forget would try again to remove those that are left.
 func (s *Store) awaitGone(ctx context.Context, names []records.Name, were []records.Host) error {
-	revisions := make(map[records.Name]uint64)
-	for _, h := range were {
-		revisions[h.Name] = h.Revision
-	}
 	for {
 		s.mu.Lock()
 		moved := s.moved
@@ -91,7 +87,13 @@ func (s *Store) awaitGone(ctx context.Context, names []records.Name, were []reco
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(now, func(h records.Host) bool { return h.Revision > 0 && h.Revision == revisions[h.Name] }) {
+		left := 0
+		for i, h := range now {
+			if h.Revision > 0 && h.Revision == were[i].Revision {
+				left++
+			}
+		}
+		if left == 0 {
 			return nil
 		}
 		select {
