@@ -107,8 +107,8 @@ func (w *fileWriter) begin(current bool) (f *durable.File, err error) {
 	return f, nil
 }
 
-// copy is false, and f as it was but for its content, if somebody changes the file that
-// is there at this moment.
+// copy writes all lines to f, those that stay from the present file. It is false, and f is
+// to be written again from its beginning, if somebody changed that meanwhile.
 func (w *fileWriter) copy(f *durable.File) (copied bool, err error) {
 	present, err := openRegular(w.path)
 	if err != nil {
