@@ -141,9 +141,9 @@ func TestChanges(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 3))
 			var b, whole Builder
+			first, second, third := politeFile(seed, 300), politeFile(seed+1, 20), politeFile(seed+2, 50) // which have the time in them
 			for _, x := range []*Builder{&b, &whole} {
-				x.SetSources([]*Part{encoded(t, politeFile(seed, 300)), encoded(t, politeFile(seed+1, 20))},
-					[]*Part{encoded(t, politeFile(seed+2, 50))})
+				x.SetSources([]*Part{encoded(t, first), encoded(t, second)}, []*Part{encoded(t, third)})
 			}
 			if _, ok := b.Changes(1); ok {
 				t.Fatal("changes of what was never written")
