@@ -28,21 +28,42 @@ type cut struct {
 	label    uint64 // TAI64 when it begins or ends; 0: neither
 }
 
-// CutsOf returns those of a database made of parts.
+// cutAt is a cut and its name.
+type cutAt struct {
+	name string
+	cut
+}
+
+// CutsOf returns those of a database made of parts. It looks through each piece once.
 func CutsOf(parts []*Part) *Cuts {
 	c := &Cuts{names: make(map[string][]cut)}
 	for _, p := range parts {
-		for _, piece := range p.pieces {
-			for len(piece) > 0 {
-				key := 8 + binary.LittleEndian.Uint32(piece)
-				end := key + binary.LittleEndian.Uint32(piece[4:])
-				c.add(piece[8:key], piece[key:end])
-				piece = piece[end:]
+		for i, piece := range p.pieces {
+			if p.cuts[i] == nil {
+				p.cuts[i] = cutsIn(piece)
+			}
+			for _, at := range p.cuts[i] {
+				c.add(at)
 			}
 		}
 	}
 	return c
 }
+
+// cutsIn returns those among records; it is never nil.
+func cutsIn(records []byte) []cutAt {
+	found := make([]cutAt, 0)
+	for len(records) > 0 {
+		key, data, rest := cutRecord(records)
+		if at, ok := readCut(key, data); ok {
+			found = append(found, at)
+		}
+		records = rest
+	}
+	return found
+}
+
+func (c *Cuts) add(at cutAt) { c.names[at.name] = append(c.names[at.name], at.cut) }
 
 // ReadCuts returns those of a whole database of size bytes.
 func ReadCuts(file io.ReaderAt, size int64) (*Cuts, error) {
@@ -76,7 +97,9 @@ func ReadCuts(file io.ReaderAt, size int64) (*Cuts, error) {
 		if _, err := io.ReadFull(in, record); err != nil {
 			return nil, errFormat
 		}
-		c.add(record[:key], record[key:])
+		if at, ok := readCut(record[:key], record[key:]); ok {
+			c.add(at)
+		}
 	}
 	return c, nil
 }
@@ -84,25 +107,26 @@ func ReadCuts(file io.ReaderAt, size int64) (*Cuts, error) {
 // maxName is how long a name in wire form may be.
 const maxName = 255
 
-// add notes an entry of a database if it is a cut. Others are most of them.
-func (c *Cuts) add(key, data []byte) {
+// readCut reads an entry of a database if it is a cut. Others are most of them.
+func readCut(key, data []byte) (at cutAt, ok bool) {
 	if len(data) < 3 {
-		return
+		return cutAt{}, false
 	}
 	kind, mark := binary.BigEndian.Uint16(data), data[2]
 	if kind != typeNS && kind != typeSOA || !wholeName(key) {
-		return
+		return cutAt{}, false
 	}
-	record := cut{kind: kind}
+	at.kind = kind
 	head := data[3:]
 	if mark == '='+1 && len(head) > 2 {
-		record.location, head, mark = string(head[:2]), head[2:], '='
+		at.location, head, mark = string(head[:2]), head[2:], '='
 	}
 	if mark != '=' || len(head) < 12 {
-		return // of the names below
+		return cutAt{}, false // of the names below
 	}
-	record.ttl, record.label = binary.BigEndian.Uint32(head), binary.BigEndian.Uint64(head[4:])
-	c.names[string(key)] = append(c.names[string(key)], record)
+	at.name = string(key)
+	at.ttl, at.label = binary.BigEndian.Uint32(head), binary.BigEndian.Uint64(head[4:])
+	return at, true
 }
 
 // wholeName tells a name in wire form from the key of a location, and from

@@ -30,7 +30,7 @@ func (p *Part) Edited(text io.Reader, dialect Dialect) (*Part, bool) {
 	if p == nil {
 		return nil, false
 	}
-	next := &Part{slices.Clone(p.pieces), p.size, p.index, slices.Clone(p.serials), slices.Clone(p.texts)}
+	next := &Part{slices.Clone(p.pieces), p.size, p.index, slices.Clone(p.serials), slices.Clone(p.texts), slices.Clone(p.cuts)}
 	largest := 0
 	for _, t := range p.texts {
 		largest = max(largest, t.size)
@@ -87,7 +87,7 @@ func (p *Part) put(i int, at int64, c *chunk) bool {
 		p.serials[n].field = piece[places[0] : places[0]+4]
 		places = places[1:]
 	}
-	p.pieces[i], p.texts[i] = piece, blockTextOf(c.text, c.lines)
+	p.pieces[i], p.texts[i], p.cuts[i] = piece, blockTextOf(c.text, c.lines), nil
 	return len(places) == 0
 }
 

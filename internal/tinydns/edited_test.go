@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 )
 
@@ -14,7 +16,7 @@ func TestEdited(t *testing.T) {
 	for seed := range uint64(4) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 4))
-			text := slices.Concat(withNewline(politeFile(seed, 60)), manyAddresses(r, 5000), withNewline(politeFile(seed+1, 20)))
+			text := slices.Concat([]byte("&cut.example.com::ns.example.com:100\n"), withNewline(politeFile(seed, 60)), manyAddresses(r, 5000), withNewline(politeFile(seed+1, 20)))
 			other := politeFile(seed+2, 30)
 			part := encoded(t, text)
 			var b Builder
@@ -41,6 +43,9 @@ func TestEdited(t *testing.T) {
 				}
 				if !bytes.Equal(image, compiled(t, slices.Concat(withNewline(text), other), serial)) {
 					t.Fatalf("round %d: databases differ", round)
+				}
+				if got, want := CutsOf([]*Part{part}), CutsOf([]*Part{encoded(t, text)}); !reflect.DeepEqual(got, want) {
+					t.Fatalf("round %d: the cuts are %v, not %v", round, got, want)
 				}
 			}
 			if kept < 12 || told < 12 {
@@ -75,6 +80,12 @@ func randomEdits(r *rand.Rand, text []byte, round int) []byte {
 	switch round % 12 {
 	case 1:
 		lines = slices.Delete(lines, i, i+1)
+	case 2: // a cut of the same length
+		for i, line := range lines {
+			if ns := []byte("ns.example.com:1"); bytes.Contains(line, ns) {
+				lines[i] = slices.Concat(bytes.TrimRight(line, "0123456789\n"), []byte(strconv.Itoa(100+round)), []byte("\n"))
+			}
+		}
 	case 3:
 		lines = slices.Insert(lines, i, slices.Clone(lines[j]))
 	case 5: // the same length, another name

@@ -25,6 +25,7 @@ type Part struct {
 	index   *index
 	serials []serial // those that the file leaves out
 	texts   []blockText
+	cuts    [][]cutAt // of each piece; nil: CutsOf has not looked yet
 }
 
 // serial is a place for the serial of an SOA record.
@@ -67,6 +68,7 @@ func Encode(file string, text io.Reader, dialect Dialect) (*Part, error) {
 		return nil, err
 	}
 	p.index = newIndex(batches)
+	p.cuts = make([][]cutAt, len(p.pieces))
 	return p, nil
 }
 
