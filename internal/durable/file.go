@@ -51,8 +51,9 @@ type File struct {
 	*os.File
 	folder *Folder
 	name   string
-	temp   string // "": it has its name, or is removed
-	pair   *Pair  // nil: of none
+	temp   string                  // "": it has its name, or is removed
+	pair   *Pair                   // nil: of none
+	put    func(temp string) error // nil: f is renamed
 	reused bool
 	done   bool // Commit ended without an error
 }
@@ -90,11 +91,16 @@ func CreateHere(path string, mode fs.FileMode) (*File, error) {
 // Path is the file that Commit replaces, links resolved.
 func (f *File) Path() string { return f.folder.path(f.name) }
 
-// Reused reports whether f is not empty, but an earlier version; see Pair.
+// Reused reports whether f is not empty, but an earlier version; see Spare.
 func (f *File) Reused() bool { return f.reused }
 
 // Committed reports whether f is durable under its name, or was, if a later version is.
 func (f *File) Committed() bool { return f.done }
+
+// ReplaceBy makes Commit call put where it would rename f: put brings the whole and synced
+// file temp into the place of f.Path(), and owns temp from then on. Commit syncs the folder
+// after it.
+func (f *File) ReplaceBy(put func(temp string) error) { f.put = put }
 
 // Cut truncates f behind the place where it was written to last.
 func (f *File) Cut() error {
@@ -177,10 +183,15 @@ func syncAll(files []*File) error {
 	return errors.Join(errs...)
 }
 
-// replace renames f over the file.
+// replace brings f into the place of the file.
 func (f *File) replace() error {
-	if f.pair != nil {
+	switch {
+	case f.pair != nil:
 		return f.pair.replace(f)
+	case f.put != nil:
+		temp := f.folder.path(f.temp)
+		f.temp = ""
+		return f.put(temp)
 	}
 	return f.rename(f.name)
 }

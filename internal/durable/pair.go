@@ -3,9 +3,6 @@ package durable
 import (
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,23 +12,16 @@ import (
 // spares the file system an inode, and a caller that knows the changes since then need
 // not write the rest.
 //
-// A version is written to again only if nobody can see it do so: it is the one
-// that this Pair made; it was replaced durably; it has no other name; and
-// nobody has it open or mapped, which the kernel tells. Otherwise the next
-// version is a new file, as it is where the file system cannot exchange files
-// or tell. A Pair belongs to one goroutine.
+// A version is written to again only if this Pair made it, it was replaced durably,
+// and nobody can see the change (see Spare). Otherwise the next version is a new
+// file, as it is where the file system cannot exchange files. A Pair belongs to one
+// goroutine.
 type Pair struct {
 	path string
 	mode fs.FileMode
-	last Stamp    // of the file as it should be
-	ours bool     // Commit left it so
-	old  *version // nil: none is kept
-}
-
-// version is a file that was replaced.
-type version struct {
-	path  string
-	stamp Stamp
+	last Stamp  // of the file as it should be
+	ours bool   // Commit left it so
+	old  *Spare // nil: none is kept
 }
 
 // NewPair makes a Pair for path. A new file gets mode.
@@ -62,44 +52,18 @@ func (p *Pair) Create() (*File, error) {
 // Reuse begins the next version with the content of the one before the last
 // Commit. It returns nil if that cannot be had; then Create makes a new file.
 func (p *Pair) Reuse() *File {
-	old := p.old
-	if old == nil || !p.Intact() {
+	if p.old == nil || !p.Intact() {
 		return nil
 	}
 	path, err := Resolve(p.path)
 	if err != nil {
 		return nil
 	}
-	folder, err := enterFolder(filepath.Dir(path))
-	if err != nil {
-		return nil
+	f := p.old.Reuse(path, p.mode)
+	if f != nil {
+		f.pair, p.old = p, nil
 	}
-	f := &File{folder: folder, name: filepath.Base(path), temp: filepath.Base(old.path), pair: p, reused: true}
-	f.File, err = folder.openat(f.temp, os.O_RDWR, 0)
-	if err != nil || !old.free(f.File) || folder.inherit(f.File, f.name, p.mode) != nil {
-		f.Close()
-		folder.Close()
-		return nil
-	}
-	p.old = nil
-	f.step(Created)
 	return f
-}
-
-// free reports whether file is the version as it was left, and nobody's else.
-// A write lease is given only on a file that nobody else has open or mapped
-// (fcntl(2), F_SETLEASE). It is given back at once: the name that is left is
-// known to nobody.
-func (v *version) free(file *os.File) bool {
-	info, err := file.Stat()
-	if err != nil || StampOf(info) != v.stamp || info.Sys().(*syscall.Stat_t).Nlink != 1 {
-		return false
-	}
-	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		return false
-	}
-	_, err = unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
-	return err == nil
 }
 
 // replace puts f in the place of the file, and keeps that if it is the version
@@ -127,7 +91,7 @@ func (p *Pair) replace(f *File) error {
 	if keep {
 		now, err := StampAt(temp)
 		if err == nil && now.SameWrite(was) { // else another writer's: Abort removes it
-			p.old, f.temp = &version{temp, now}, ""
+			p.old, f.temp = &Spare{temp, now}, ""
 		}
 	}
 	err = p.Note()
@@ -140,10 +104,8 @@ func (p *Pair) replace(f *File) error {
 
 // drop gives up the version that is kept.
 func (p *Pair) drop() {
-	if p.old != nil {
-		os.Remove(p.old.path)
-		p.old = nil
-	}
+	p.old.Remove()
+	p.old = nil
 }
 
 // Close removes what is kept beside the file.
