@@ -27,23 +27,6 @@ func tempBase(path string) string {
 	return base[:min(len(base), maxBase)]
 }
 
-// Keep makes f durable under its temporary name, with suffix instead of .tmp,
-// and returns that name. Sweep leaves it there and Leftovers finds it; Commit and
-// Abort do nothing any more.
-func (f *File) Keep(suffix string) (kept string, err error) {
-	f.step(Written)
-	if err := f.Sync(); err != nil {
-		return "", err
-	}
-	f.step(Synced)
-	kept = strings.TrimSuffix(f.temp, tempSuffix) + suffix
-	if err := f.rename(kept); err != nil {
-		return "", err
-	}
-	defer f.folder.Close()
-	return f.folder.path(kept), f.Close()
-}
-
 // Sweep removes the temporary files that a killed process left beside path. The
 // caller makes sure that nobody else replaces that file meanwhile.
 func Sweep(path string) {

@@ -106,7 +106,7 @@ func checkEdited(o Options, names []records.Name) (faults []error) {
 func checkSources(s *sources) (parts []*tinydns.Part, faults []error) {
 	paths, faults := s.find()
 	for _, path := range paths {
-		c, _, err := s.compile(context.Background(), path)
+		c, _, err := s.compile(context.Background(), path, nil)
 		if path == s.also && errors.Is(err, fs.ErrNotExist) {
 			continue // checkEdited reports it
 		}

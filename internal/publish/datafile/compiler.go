@@ -60,12 +60,12 @@ func (c *compiler) cuts() (*tinydns.Cuts, error) {
 	return nil, fmt.Errorf("%s is not built yet", c.path())
 }
 
-func (c *compiler) build(ctx context.Context, written []string, begun []*durable.File, whole bool) error {
-	f, err := c.next(ctx, written, whole)
+func (c *compiler) build(ctx context.Context, written []string, begun []*draft, whole bool) error {
+	f, err := c.next(ctx, written, begun, whole)
 	if f != nil {
-		begun = append(begun, f)
+		begun = append(begun, &draft{File: f})
 	}
-	if commitErr := durable.Commit(begun...); err != nil || commitErr != nil {
+	if commitErr := commit(begun); err != nil || commitErr != nil {
 		c.stale = c.stale || commitErr != nil // it may be there, and not durable
 		return errors.Join(err, commitErr)
 	}
@@ -79,8 +79,8 @@ func (c *compiler) build(ctx context.Context, written []string, begun []*durable
 }
 
 // next begins the next database, or returns nil if the present one is right.
-func (c *compiler) next(ctx context.Context, written []string, whole bool) (*durable.File, error) {
-	parts, changed, err := c.sources.load(ctx)
+func (c *compiler) next(ctx context.Context, written []string, begun []*draft, whole bool) (*durable.File, error) {
+	parts, changed, err := c.sources.load(ctx, begun)
 	if err != nil {
 		return nil, err
 	}

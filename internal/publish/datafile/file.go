@@ -75,9 +75,9 @@ func (w *fileWriter) found(intact bool) (same bool, err error) {
 	return same, err
 }
 
-func (w *fileWriter) begun() (files []*durable.File) {
+func (w *fileWriter) begun() (files []*draft) {
 	if w.next != nil {
-		files, w.next = []*durable.File{w.next}, nil
+		files, w.next = []*draft{{File: w.next}}, nil
 	}
 	return files
 }

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
@@ -23,7 +22,7 @@ func TestFileAfterAVersionThatWasGivenUp(t *testing.T) {
 		for _, f := range w.begun() {
 			if !commit {
 				f.Abort()
-			} else if err := durable.Commit(f); err != nil {
+			} else if err := f.Commit(); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,21 +10,26 @@ import (
 // hostLine is a line of the operator's that holds an address or a text.
 type hostLine struct {
 	tinydns.HostLine
-	start, end int // in the file, without the newline
-	number     int // from 1
-	host       *rewritten
-	wildcard   bool // a line of "*.name" of the host name
-	group      int  // of host
-	keeps      int  // which of the host's values; -1: none that it has
+	number   int // from 1
+	host     *rewritten
+	wildcard bool // a line of "*.name" of the host name
+	group    int  // of host
+	keeps    int  // which of the host's values; -1: none that it has
 }
+
+// place is where a line stands in a file, without the newline. Places are kept apart from
+// the lines because one change moves all behind it.
+type place struct{ start, end int }
+
+func (p place) in(data []byte) []byte { return data[p.start:p.end] }
 
 // recordType is the type of the record that the line holds.
 func (l *hostLine) recordType() records.Type { return records.Type(l.Type) }
 
 // has reports whether r is in the line.
-func (l *hostLine) has(data []byte, r records.Record) bool {
+func (l *hostLine) has(line []byte, r records.Record) bool {
 	if l.recordType() == records.TXT {
-		return string(l.Value.In(data[l.start:l.end])) == r.Text
+		return string(l.Value.In(line)) == r.Text
 	}
 	return l.Addr == r.Addr
 }

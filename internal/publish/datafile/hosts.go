@@ -22,7 +22,6 @@ import (
 // the hostname, of its wildcard and of its challenge name. Other files there
 // are left alone.
 type hostsWriter struct {
-	atOnce
 	folder string
 	lines  *tinydns.Builder // all lines, for the compiler
 	// empty keeps the file of a host without records, empty: make must see that it
@@ -39,6 +38,11 @@ func newHostsWriter(folder string, lines *tinydns.Builder, empty bool) *hostsWri
 		hosts:   make(map[records.Name][]records.Host),
 		written: ledger{path: filepath.Join(folder, ".dnsgate.hosts")}}
 }
+
+// begun is none: the files of a folder are committed at once.
+func (w *hostsWriter) begun() []*draft { return nil }
+
+func (w *hostsWriter) close() {}
 
 // sweep removes temporary files of any hostname, and of the ledger.
 func (w *hostsWriter) sweep() {

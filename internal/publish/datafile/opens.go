@@ -6,43 +6,55 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opens notices whether anybody opened a file meanwhile (inotify(7)). It belongs to one
-// goroutine. If the kernel grants no inotify instance, it notices nobody.
+// opens notices whether anybody opens some files (inotify(7)); whoever writes to one does.
+// It belongs to one goroutine. All files share one inotify instance, because closing one
+// takes 10 ms. If the kernel grants none, nobody is noticed.
 type opens struct {
-	fd    int // 0: none yet
-	watch int // -1: no file
+	fd     int // 0: none yet
+	opened map[int32]bool
 }
 
-// begin forgets what was seen, and watches the file at path.
-func (o *opens) begin(path string) {
+// noWatch is the watch of a file that cannot be watched.
+const noWatch = -1
+
+// begin watches the file at path.
+func (o *opens) begin(path string) (watch int32) {
 	if o.fd == 0 {
 		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 		if err != nil {
-			o.watch = -1
-			return
+			return noWatch
 		}
-		o.fd = fd
+		o.fd, o.opened = fd, make(map[int32]bool)
 	}
-	var err error
-	if o.watch, err = unix.InotifyAddWatch(o.fd, path, unix.IN_OPEN); err != nil {
-		o.watch = -1
+	wd, err := unix.InotifyAddWatch(o.fd, path, unix.IN_OPEN|unix.IN_MODIFY)
+	if err != nil {
+		return noWatch
 	}
+	o.opened[int32(wd)] = false
+	return int32(wd)
 }
 
 // end stops watching.
-func (o *opens) end() {
-	if o.watch >= 0 {
-		_, _ = unix.InotifyRmWatch(o.fd, uint32(o.watch))
-		o.seen() // the kernel tells of that too
-		o.watch = -1
+func (o *opens) end(watch int32) {
+	if watch != noWatch {
+		_, _ = unix.InotifyRmWatch(o.fd, uint32(watch))
+		delete(o.opened, watch)
 	}
 }
 
-// seen reports whether somebody opened the file since begin, or since the last call.
-func (o *opens) seen() bool {
-	seen := false
+// seen reports whether somebody is known to have opened the file since begin.
+func (o *opens) seen(watch int32) bool {
+	o.read()
+	return o.opened[watch]
+}
+
+// none reports whether it is certain that nobody opened the file since begin.
+func (o *opens) none(watch int32) bool { return watch != noWatch && !o.seen(watch) }
+
+// read takes what the kernel tells.
+func (o *opens) read() {
 	var events [4096]byte
-	for o.watch >= 0 {
+	for o.fd != 0 {
 		n, err := unix.Read(o.fd, events[:])
 		if err == unix.EINTR {
 			continue
@@ -52,16 +64,24 @@ func (o *opens) seen() bool {
 		}
 		for at := 0; at+unix.SizeofInotifyEvent <= n; {
 			event := (*unix.InotifyEvent)(unsafe.Pointer(&events[at]))
-			seen = seen || int(event.Wd) == o.watch && event.Mask&unix.IN_OPEN != 0
+			o.note(event.Wd)
 			at += unix.SizeofInotifyEvent + int(event.Len)
 		}
 	}
-	return seen
+}
+
+// note notes an event. That of no file tells that some were lost.
+func (o *opens) note(watch int32) {
+	for known := range o.opened {
+		if watch == known || watch == noWatch {
+			o.opened[known] = true
+		}
+	}
 }
 
 func (o *opens) close() {
 	if o.fd != 0 {
 		unix.Close(o.fd)
-		o.fd, o.watch = 0, -1
+		o.fd = 0
 	}
 }

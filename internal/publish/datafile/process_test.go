@@ -171,12 +171,13 @@ func crashOptions(root, how string) Options {
 }
 
 var (
+	crashFirst  = []records.Host{hostWith("a.example.com", "203.0.113.1"), hostWith("b.example.com", "203.0.113.3")}
 	crashBefore = []records.Host{hostWith("a.example.com", "203.0.113.1"), hostWith("b.example.com", "203.0.113.2")}
 	crashAfter  = []records.Host{hostWith("a.example.com", "203.0.113.11"), hostWith("b.example.com")}
 )
 
-// runCrash publishes one state, then the next, and kills itself at a step of
-// that; the step's name is left in a file.
+// runCrash publishes two states, so that there is a version before the present one, then
+// the next, and kills itself at a step of that; the step's name is left in a file.
 func runCrash() {
 	root := os.Getenv("ROOT")
 	at, _ := strconv.Atoi(os.Getenv("STEP"))
@@ -193,7 +194,10 @@ func runCrash() {
 	}
 	target, err := New(crashOptions(root, os.Getenv("HOW")))
 	if err == nil {
-		err = target.Publish(context.Background(), crashBefore, true)
+		err = target.Publish(context.Background(), crashFirst, true)
+	}
+	if err == nil {
+		err = target.Publish(context.Background(), crashBefore, false)
 	}
 	armed = true
 	if err == nil {
@@ -268,7 +272,7 @@ func checkAfterCrash(t *testing.T, root, how string) {
 	}
 	checkDated(t, root, dated, paths...)
 	cdb = read(t, filepath.Join(root, "data.cdb"))
-	for _, gone := range []string{"\xcb\x00\x71\x01", "\xcb\x00\x71\x02"} {
+	for _, gone := range []string{"\xcb\x00\x71\x01", "\xcb\x00\x71\x02", "\xcb\x00\x71\x03"} {
 		if strings.Contains(cdb, gone) {
 			t.Error("data.cdb still has what the store has not")
 		}

@@ -38,8 +38,8 @@ func (r *rebuild) cuts() (*tinydns.Cuts, error) { return r.database.read() }
 
 // build runs the command if files were written, or sources changed since the
 // last run, or that failed.
-func (r *rebuild) build(ctx context.Context, written []string, begun []*durable.File, whole bool) error {
-	if err := durable.Commit(begun...); err != nil {
+func (r *rebuild) build(ctx context.Context, written []string, begun []*draft, whole bool) error {
+	if err := commit(begun); err != nil {
 		return err
 	}
 	before, err := r.sources.stamps()

@@ -3,7 +3,6 @@ package datafile
 import (
 	"bytes"
 	"context"
-	"hash/maphash"
 	"log/slog"
 	"maps"
 	"slices"
@@ -34,18 +33,17 @@ import (
 // that an operator turned off stay off while others of their kind are on. Of
 // TXT lines only those at challenge names are dnsgate's.
 type rewriteWriter struct {
-	atOnce
 	file  operatorFile
 	only  *[2]byte // the location whose lines are dnsgate's; nil: any
 	hosts map[records.Name]*rewritten
 	given ledger     // hosts and types that had a value
-	found []hostLine // all lines of hosts in the file that sum is of, if known
+	text  []byte     // as the last change left it
+	found []hostLine // all lines of hosts in text, if known
+	at    []place    // of each of found
 	known bool
 	due   []*rewritten // hosts that changed, if known
 	pass  uint         // of find
 
-	seed    maphash.Seed
-	sum     uint64             // of the file as the last change left it
 	recheck bool               // somebody else changed it since every host's lines were looked at
 	refused publish.HostErrors // by the last look
 }
@@ -94,9 +92,10 @@ func newRewriteWriter(path, location string, log *slog.Logger) *rewriteWriter {
 		only:  only,
 		hosts: make(map[records.Name]*rewritten),
 		given: ledger{path: beside(path, ".rewritten")},
-		seed:  maphash.MakeSeed(),
 	}
 }
+
+func (w *rewriteWriter) begun() []*draft { return w.file.drafts() }
 
 func (w *rewriteWriter) sweep() { durable.Sweep(w.file.path) }
 

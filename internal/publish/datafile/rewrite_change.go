@@ -2,7 +2,6 @@ package datafile
 
 import (
 	"bytes"
-	"hash/maphash"
 	"slices"
 
 	"dnsgate/internal/tinydns"
@@ -11,23 +10,22 @@ import (
 // change puts the hosts' values into the lines of data. If data is what the last change
 // left, only lines of hosts that are due can differ; else the names of all lines are
 // looked at.
-func (w *rewriteWriter) change(data []byte) ([]byte, error) {
-	same := maphash.Bytes(w.seed, data) == w.sum
+func (w *rewriteWriter) change(data, memory []byte) ([]byte, error) {
+	same := bytes.Equal(data, w.text)
 	w.recheck = w.recheck || !same
 	if !same || !w.known {
 		w.find(data)
 	}
 	lines := w.dueLines(same && w.known)
 	w.keep(data, lines)
-	out := w.replace(data, lines)
-	w.sum, w.known = maphash.Bytes(w.seed, out), true
-	return out, nil
+	w.text, w.known = w.replace(data, memory, lines), true
+	return w.text, nil
 }
 
 // find collects the lines of all hosts into w.found.
 func (w *rewriteWriter) find(data []byte) {
 	w.pass++
-	w.found = w.found[:0]
+	w.found, w.at = w.found[:0], w.at[:0]
 	var name []byte
 	number := 0
 	for start := 0; start < len(data); {
@@ -36,13 +34,14 @@ func (w *rewriteWriter) find(data []byte) {
 			end = start + i
 		}
 		number++
-		l := hostLine{start: start, end: end, number: number}
+		at := place{start, end}
+		l := hostLine{number: number}
 		start = end + 1
 		var ok bool
-		if l.HostLine, ok = tinydns.ReadHostLine(data[l.start:l.end]); !ok || w.only != nil && l.Location != *w.only {
+		if l.HostLine, ok = tinydns.ReadHostLine(at.in(data)); !ok || w.only != nil && l.Location != *w.only {
 			continue
 		}
-		name = l.AppendOwner(name[:0], data[l.start:l.end])
+		name = l.AppendOwner(name[:0], at.in(data))
 		if l.host, l.wildcard = w.owner(name, l.recordType()); l.host == nil {
 			continue
 		}
@@ -51,7 +50,7 @@ func (w *rewriteWriter) find(data []byte) {
 		}
 		l.host.lines = append(l.host.lines, len(w.found))
 		l.host.count(&l)
-		w.found = append(w.found, l)
+		w.found, w.at = append(w.found, l), append(w.at, at)
 	}
 }
 
@@ -88,7 +87,7 @@ func (w *rewriteWriter) keep(data []byte, lines []int) {
 			continue
 		}
 		for v, r := range valuesOf(l.host.host, l.recordType()) {
-			if v < 64 && g.kept>>v&1 == 0 && l.has(data, r) {
+			if v < 64 && g.kept>>v&1 == 0 && l.has(w.at[i].in(data), r) {
 				g.kept |= 1 << v
 				l.keeps = v
 				break
@@ -97,25 +96,32 @@ func (w *rewriteWriter) keep(data []byte, lines []int) {
 	}
 }
 
-// replace returns data with new lines in the place of those, and w.found with where all
-// lines are then.
-func (w *rewriteWriter) replace(data []byte, lines []int) []byte {
-	out := make([]byte, 0, len(data)+16*len(lines))
+// replace returns data, in memory if it fits there, with new lines in the place of those,
+// and w.at with where all lines are then.
+func (w *rewriteWriter) replace(data, memory []byte, lines []int) []byte {
+	out := slices.Grow(memory, len(data)+16*len(lines))
 	done := 0 // of data
-	for i := range w.found {
-		l := &w.found[i]
+	for i := 0; i < len(w.found); i++ {
+		if len(out) == done { // lines that stay do not move either
+			if len(lines) == 0 {
+				break
+			}
+			i = lines[0]
+		}
+		at := &w.at[i]
 		if len(lines) > 0 && lines[0] == i {
 			lines = lines[1:]
-			if next := w.next(l, data[l.start:l.end]); next != nil {
-				out = append(append(out, data[done:l.start]...), next...)
-				done = l.end
-				l.start, l.end = len(out)-len(next), len(out)
+			l := &w.found[i]
+			if next := w.next(l, at.in(data)); next != nil {
+				out = append(append(out, data[done:at.start]...), next...)
+				done = at.end
+				*at = place{len(out) - len(next), len(out)}
 				l.HostLine, _ = tinydns.ReadHostLine(next)
 				continue
 			}
 		}
-		l.start += len(out) - done
-		l.end += len(out) - done
+		at.start += len(out) - done
+		at.end += len(out) - done
 	}
 	return append(out, data[done:]...)
 }

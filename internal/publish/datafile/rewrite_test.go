@@ -205,6 +205,9 @@ func TestRewriteTouchesNothingElse(t *testing.T) {
 			if err != nil && !errors.As(err, &refused) {
 				t.Fatal(err)
 			}
+			if err := commit(w.begun()); err != nil {
+				t.Fatal(err)
+			}
 			after := strings.Split(read(t, data), "\n")
 			if len(after) != len(lines) {
 				t.Fatalf("%d lines became %d", len(lines), len(after))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
@@ -21,15 +22,18 @@ const (
 // sectionWriter owns the lines between the two markers of a data file, and no
 // other byte in it.
 type sectionWriter struct {
-	atOnce
 	file  operatorFile
 	lines *tinydns.Builder // all lines of the section
-	last  []byte           // the section as change made it last
+
+	text       []byte // as change made it last
+	start, end int    // of its section
 }
 
 func newSectionWriter(path string, dialect tinydns.Dialect, log *slog.Logger) *sectionWriter {
 	return &sectionWriter{file: operatorFile{path: path, log: log}, lines: &tinydns.Builder{Dialect: dialect}}
 }
+
+func (w *sectionWriter) begun() []*draft { return w.file.drafts() }
 
 func (w *sectionWriter) sweep() { durable.Sweep(w.file.path) }
 
@@ -48,24 +52,32 @@ func (w *sectionWriter) write(ctx context.Context, hosts publish.Pieces, whole b
 }
 
 // change puts the lines between the markers of data.
-func (w *sectionWriter) change(data []byte) ([]byte, error) {
-	start, end, err := findSection(w.file.path, data)
+func (w *sectionWriter) change(data, memory []byte) ([]byte, error) {
+	start, end, err := w.find(data)
 	if err != nil {
 		return nil, err
 	}
-	next := bytes.NewBuffer(make([]byte, 0, len(data)+len(data)/8))
+	next := bytes.NewBuffer(slices.Grow(memory, len(data)+len(data)/8))
 	next.Write(data[:start])
 	var last io.ReaderAt
-	if bytes.Equal(data[start:end], w.last) {
-		last = bytes.NewReader(w.last)
+	if section := w.text[w.start:w.end]; bytes.Equal(data[start:end], section) {
+		last = bytes.NewReader(section)
 	}
 	if err := w.lines.WriteLines(next, last); err != nil {
 		return nil, err
 	}
-	length := next.Len() - start
+	w.start, w.end = start, next.Len()
 	next.Write(data[end:])
-	w.last = next.Bytes()[start:][:length:length]
-	return next.Bytes(), nil
+	w.text = next.Bytes()
+	return w.text, nil
+}
+
+// find returns where the section of data is.
+func (w *sectionWriter) find(data []byte) (start, end int, err error) {
+	if w.text != nil && bytes.Equal(data, w.text) {
+		return w.start, w.end, nil
+	}
+	return findSection(w.file.path, data)
 }
 
 // findSection returns where the section of data begins, after its first

@@ -43,6 +43,7 @@ func TestSectionHoldsTheHosts(t *testing.T) {
 	if got := read(t, data); strings.Contains(got, "home") || !strings.Contains(got, ":b.example.com:28:") {
 		t.Errorf("got %q", got)
 	}
+	target.Close()
 	if left, _ := filepath.Glob(filepath.Join(root, ".data.??????????.*")); len(left) > 0 {
 		t.Errorf("left are %v", left)
 	}

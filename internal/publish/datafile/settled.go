@@ -83,25 +83,6 @@ func readSettled(ctx context.Context, path string) ([]byte, durable.Stamp, error
 	}
 }
 
-// read is readSettled. It need not read what edit wrote itself, if nobody has that open
-// for writing: replace compares it with the file in any case.
-func (o *operatorFile) read(ctx context.Context, path string) ([]byte, durable.Stamp, error) {
-	content := o.text
-	o.text = nil
-	if content == nil {
-		return readSettled(ctx, path)
-	}
-	f, info, err := openVersion(path)
-	if err != nil {
-		return nil, durable.Stamp{}, err
-	}
-	defer f.Close()
-	if at := durable.StampOf(info); o.wrote(at) && openForWriting(f) == closed {
-		return content, at, nil
-	}
-	return readSettled(ctx, path)
-}
-
 // readOnce returns no content when the file is being written.
 func readOnce(path string) ([]byte, durable.Stamp, error) {
 	f, info, err := openVersion(path)

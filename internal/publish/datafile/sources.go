@@ -1,6 +1,7 @@
 package datafile
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,9 +41,10 @@ type compiledSource struct {
 	part  *tinydns.Part
 }
 
-// load compiles changed sources, and returns all parts in order. A faulty source is an
-// error, and so is a missing one that is named without a pattern.
-func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool, err error) {
+// load compiles changed sources, and returns all parts in order. A source that is among
+// drafts is compiled as it will be. A faulty source is an error, and so is a missing one
+// that is named without a pattern.
+func (s *sources) load(ctx context.Context, drafts []*draft) (parts []*tinydns.Part, changed bool, err error) {
 	if s.compiled == nil {
 		s.compiled = make(map[string]compiledSource)
 	}
@@ -52,7 +54,7 @@ func (s *sources) load(ctx context.Context) (parts []*tinydns.Part, changed bool
 	}
 	compiled := make(map[string]compiledSource, len(paths))
 	for _, path := range paths {
-		c, anew, err := s.compile(ctx, path)
+		c, anew, err := s.compile(ctx, path, drafts)
 		if err != nil {
 			maps.Copy(s.compiled, compiled) // so that the next try is quicker
 			return nil, false, err
@@ -136,13 +138,19 @@ func sameFile(path, other string) bool {
 
 // compile returns the known part of a source if it is still true, or else reads the
 // source again.
-func (s *sources) compile(ctx context.Context, path string) (c compiledSource, anew bool, err error) {
-	known, ok := s.compiled[path]
+func (s *sources) compile(ctx context.Context, path string, drafts []*draft) (c compiledSource, anew bool, err error) {
+	known := s.compiled[path]
+	for _, d := range drafts {
+		if d.text != nil && sameFile(path, d.Path()) {
+			c, err = s.compileDraft(path, d, known.part)
+			return c, err == nil, err
+		}
+	}
 	now, err := durable.StampAt(path)
 	if err != nil {
 		return known, false, fmt.Errorf("source: %w", err)
 	}
-	if ok && known.sure && known.stamp == now {
+	if known.sure && (known.stamp == now || s.isOurs(now) && now.SameWrite(known.stamp)) {
 		return known, false, nil
 	}
 	for deadline := time.Now().Add(editorPatience); ; pause.For(ctx, glance) {
@@ -151,7 +159,7 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 			return known, false, err
 		}
 		if part != nil {
-			sure := at.Old(time.Now()) || s.wrote != nil && s.wrote(at)
+			sure := at.Old(time.Now()) || s.isOurs(at)
 			return compiledSource{at, sure, part}, true, nil
 		}
 		if time.Now().After(deadline) {
@@ -161,6 +169,30 @@ func (s *sources) compile(ctx context.Context, path string) (c compiledSource, a
 			return known, false, err
 		}
 	}
+}
+
+// isOurs reports whether dnsgate itself wrote the version with this stamp.
+func (s *sources) isOurs(at durable.Stamp) bool { return s.wrote != nil && s.wrote(at) }
+
+// compileDraft compiles the next version of the file at path, which nobody else knows.
+func (s *sources) compileDraft(path string, d *draft, known *tinydns.Part) (compiledSource, error) {
+	info, err := d.Stat()
+	if err != nil {
+		return compiledSource{}, fmt.Errorf("source: %w", err)
+	}
+	part, err := s.encode(path, bytes.NewReader(d.text), known)
+	return compiledSource{durable.StampOf(info), true, part}, err
+}
+
+// encode compiles text. known is the last version, or nil.
+func (s *sources) encode(path string, text io.ReadSeeker, known *tinydns.Part) (*tinydns.Part, error) {
+	if part, same := known.Edited(text, s.dialect); same {
+		return part, nil
+	}
+	if _, err := text.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return tinydns.Encode(path, text, s.dialect)
 }
 
 // compileOnce returns no part when the file is being written. known is the last version,
@@ -174,10 +206,7 @@ func (s *sources) compileOnce(path string, known *tinydns.Part) (*tinydns.Part, 
 	if openForWriting(f) == opened {
 		return nil, durable.Stamp{}, nil
 	}
-	part, same := known.Edited(io.NewSectionReader(f, 0, info.Size()), s.dialect)
-	if !same {
-		part, err = tinydns.Encode(path, f, s.dialect)
-	}
+	part, err := s.encode(path, io.NewSectionReader(f, 0, info.Size()), known)
 	if openForWriting(f) == opened {
 		return nil, durable.Stamp{}, nil
 	}

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"dnsgate/internal/durable"
 	"dnsgate/internal/publish"
 	"dnsgate/internal/records"
 	"dnsgate/internal/tinydns"
@@ -46,7 +45,7 @@ type writer interface {
 	write(ctx context.Context, hosts publish.Pieces, whole bool) (written []string, err error)
 
 	// begun hands over the files that are still to be committed.
-	begun() []*durable.File
+	begun() []*draft
 
 	// sweep removes leftovers of a run that was killed.
 	sweep()
@@ -55,18 +54,12 @@ type writer interface {
 	close()
 }
 
-// atOnce is part of writers that commit at once.
-type atOnce struct{}
-
-func (atOnce) begun() []*durable.File { return nil }
-func (atOnce) close()                 {}
-
 // builder makes data.cdb from the files.
 type builder interface {
 	// build commits the files that were begun, in any case, and brings data.cdb up to
 	// date. written are the files written since its last call; whole asks for a new
 	// database in any case.
-	build(ctx context.Context, written []string, begun []*durable.File, whole bool) error
+	build(ctx context.Context, written []string, begun []*draft, whole bool) error
 
 	// sweep removes leftovers of a run that was killed.
 	sweep()
@@ -230,20 +223,28 @@ func (t *Target) publish(ctx context.Context, hosts publish.Pieces, changed []re
 		}
 		t.own = ""
 	}
-	written, err := t.writer.write(ctx, hosts, whole)
-	t.stale = append(t.stale, written...)
-	slices.Sort(t.stale)
-	t.stale = slices.Compact(t.stale)
-	var refused publish.HostErrors
-	if err != nil && !errors.As(err, &refused) {
-		return err
+	refused, err := t.writeAndBuild(ctx, hosts, whole)
+	for tries := 1; errors.Is(err, errOvertaken) && tries < maxTries; tries++ {
+		refused, err = t.writeAndBuild(ctx, publish.OnePiece(nil), false) // the writer knows the hosts by now
 	}
-	if err := t.builder.build(ctx, t.stale, t.writer.begun(), whole); err != nil {
+	if err != nil {
 		return err
 	}
 	t.stale, t.sound = nil, true
 	t.afterwards.published(changed, whole, t.builder.cuts)
-	return err
+	return refused
+}
+
+// writeAndBuild also returns the hosts that the writer refused.
+func (t *Target) writeAndBuild(ctx context.Context, hosts publish.Pieces, whole bool) (refused, err error) {
+	written, err := t.writer.write(ctx, hosts, whole)
+	t.stale = append(t.stale, written...)
+	slices.Sort(t.stale)
+	t.stale = slices.Compact(t.stale)
+	if err != nil && !errors.As(err, new(publish.HostErrors)) {
+		return nil, err
+	}
+	return err, t.builder.build(ctx, t.stale, t.writer.begun(), whole)
 }
 
 func (t *Target) sweep() {

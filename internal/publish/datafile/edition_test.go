@@ -1,0 +1,82 @@
+package datafile
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"dnsgate/test/publishing"
+)
+
+// TestEditionUntouched: whoever could have written to a version of dnsgate's is noticed,
+// whatever the file's times say afterwards.
+func TestEditionUntouched(t *testing.T) {
+	for name, touch := range map[string]func(path string) error{
+		"nobody":  func(string) error { return nil },
+		"a look":  func(path string) error { _, err := os.Stat(path); return err },
+		"a link":  func(path string) error { return os.Link(path, path+".link") },
+		"a move":  func(path string) error { return os.Rename(path, path+".new") },
+		"reader":  func(path string) error { _, err := os.ReadFile(path); return err },
+		"writer":  func(path string) error { return os.WriteFile(path, []byte("text"), 0) },
+		"shorter": func(path string) error { return os.Truncate(path, 2) },
+		"by another name": func(path string) error {
+			if err := os.Link(path, path+".link"); err != nil {
+				return err
+			}
+			return os.WriteFile(path+".link", []byte("text"), 0)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "data")
+			write(t, path, "text")
+			var watching opens
+			defer watching.close()
+			e, err := newEdition(path, []byte("text"), &watching)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.close()
+			if err := touch(path); err != nil {
+				t.Fatal(err)
+			}
+			harmless := name == "nobody" || name == "a look" || name == "a link" || name == "a move"
+			if e.untouched() != harmless {
+				t.Errorf("untouched is %v", !harmless)
+			}
+		})
+	}
+}
+
+func TestEditionNotWatched(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data")
+	write(t, path, "text")
+	watching := opens{fd: -1} // as where the kernel grants no watch
+	e, err := newEdition(path, []byte("text"), &watching)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.file.Close()
+	if e.watch != noWatch || e.untouched() {
+		t.Error("nobody is watching, and it is untouched")
+	}
+}
+
+// TestNothingNew: a round without news leaves what dnsgate itself wrote.
+func TestNothingNew(t *testing.T) {
+	for _, how := range []string{"section", "rewrite"} {
+		t.Run(how, func(t *testing.T) {
+			root := t.TempDir()
+			write(t, filepath.Join(root, "data"), zone+emptySection+"+a.example.com:192.0.2.1\n")
+			o := sectionOptions(root)
+			o.Write, o.Logger = how, publishing.Quiet()
+			target := newTarget(t, o)
+			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
+			serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
+			data, cdb := inodeOf(t, root, "data"), inodeOf(t, root, "data.cdb")
+			serve(t, target, false)
+			if inodeOf(t, root, "data") != data || inodeOf(t, root, "data.cdb") != cdb {
+				t.Error("the files were made again")
+			}
+		})
+	}
+}
