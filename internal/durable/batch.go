@@ -3,6 +3,7 @@ package durable
 import (
 	"io/fs"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,13 +66,8 @@ func (b *Batch) Abort() {
 // if the folder could not be synced.
 func (b *Batch) Commit() (failed map[string]error, err error) {
 	failed = make(map[string]error)
-	one := b.sync
-	if len(b.next) > manyFiles { // syncfs(2)
-		err := unix.Syncfs(int(b.folder.Fd()))
-		one = func(replacement) error { return err }
-	}
-	for _, r := range b.next {
-		err := one(r)
+	for i, err := range b.syncAll() {
+		r := b.next[i]
 		if err == nil {
 			step(Synced, b.folder.path(r.name))
 			err = b.replace(r)
@@ -87,6 +83,25 @@ func (b *Batch) Commit() (failed map[string]error, err error) {
 	}
 	b.next = nil
 	return failed, err
+}
+
+// syncAll syncs the temporary files, all at once; many by one sync of the file system
+// (syncfs(2)). It returns an error for each.
+func (b *Batch) syncAll() []error {
+	errs := make([]error, len(b.next))
+	if len(b.next) > manyFiles {
+		err := unix.Syncfs(int(b.folder.Fd()))
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	var syncing sync.WaitGroup
+	for i, r := range b.next {
+		syncing.Go(func() { errs[i] = b.sync(r) })
+	}
+	syncing.Wait()
+	return errs
 }
 
 func (b *Batch) sync(r replacement) error {
