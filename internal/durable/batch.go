@@ -18,6 +18,7 @@ const manyFiles = 32
 type Batch struct {
 	folder *Folder
 	next   []replacement
+	always bool // the folder is synced
 }
 
 // replacement is a file that waits under its temporary name.
@@ -53,6 +54,9 @@ func (b *Batch) Replace(name string, content []byte, mode fs.FileMode) error {
 // Remove marks a file for removal.
 func (b *Batch) Remove(name string) { b.next = append(b.next, replacement{name: name}) }
 
+// SyncFolder makes Commit sync the folder even if nothing in it changes.
+func (b *Batch) SyncFolder() { b.always = true }
+
 // Abort removes the temporary files.
 func (b *Batch) Abort() {
 	for _, r := range b.next {
@@ -77,9 +81,10 @@ func (b *Batch) Commit() (failed map[string]error, err error) {
 			failed[r.name] = err
 		}
 	}
-	if len(b.next) > len(failed) {
-		err = b.folder.Sync()
-		step(FolderSynced, b.folder.Name())
+	if len(b.next) > len(failed) || b.always {
+		if err = b.folder.Sync(); err == nil {
+			step(FolderSynced, b.folder.Name())
+		}
 	}
 	b.next = nil
 	return failed, err

@@ -31,6 +31,7 @@ type hostsWriter struct {
 	hosts   map[records.Name][]records.Host // by hostname, those with records, by name
 	written ledger                          // files that dnsgate has made
 	again   bool                            // this process has written all of them once
+	unsure  bool                            // the folder could not be synced: what is right need not be durable
 }
 
 func newHostsWriter(folder string, lines *tinydns.Builder, empty bool) *hostsWriter {
@@ -149,7 +150,7 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		begun, err := w.begin(folder, batch, name, again)
+		begun, err := w.begin(folder, batch, name, again || w.unsure)
 		switch {
 		case err != nil:
 			refused[name] = err
@@ -157,7 +158,11 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 			changed = append(changed, name)
 		}
 	}
+	if w.unsure {
+		batch.SyncFolder() // for removals, which are not done again
+	}
 	failed, err := batch.Commit()
+	w.unsure = err != nil
 	for _, name := range changed {
 		if failure := failed[string(name)]; failure != nil {
 			refused[name] = failure

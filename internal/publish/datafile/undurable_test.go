@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -37,6 +38,43 @@ func TestAnOperatorsFileThatIsNotDurable(t *testing.T) {
 			writtenAgain(t, target, root, "data", hostWith("a.example.com", "203.0.113.3"))
 			if inodeOf(t, root, "data") == before {
 				t.Error("a version was written to that a power loss would have brought back")
+			}
+		})
+	}
+}
+
+// So is a host's file, and its removal is synced again.
+func TestAHostsFileThatIsNotDurable(t *testing.T) {
+	for what, change := range map[string]records.Host{
+		"change":  hostWith("a.example.com", "203.0.113.2"),
+		"removal": hostWith("a.example.com"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			root := undurableRoot(t, zone)
+			o := fileOptions(root)
+			o.Write, o.Path = "hosts", "hosts"
+			target := newTarget(t, o)
+			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
+			durable.Step = func(step, _ string) {
+				if step == durable.Renamed {
+					durable.Step = nil
+					unsyncable(t, filepath.Join(root, "hosts"))
+				}
+			}
+			defer func() { durable.Step = nil }()
+			if err := target.Publish(context.Background(), []records.Host{change}, false); err == nil {
+				t.Fatal("published, though its folder was not synced")
+			}
+			var steps []string
+			durable.Step = func(step, path string) { steps = append(steps, step+" "+filepath.Base(path)) }
+			serve(t, target, false, change)
+			if !slices.Contains(steps, "folder-synced hosts") || what == "change" && !slices.Contains(steps, "created a.example.com") {
+				t.Errorf("published, but not durable: %v", steps)
+			}
+			steps = nil
+			serve(t, target, false, change)
+			if len(steps) > 0 {
+				t.Errorf("what was durable was written again: %v", steps)
 			}
 		})
 	}
