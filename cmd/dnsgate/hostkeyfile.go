@@ -10,6 +10,7 @@ import (
 	"os"
 	"syscall"
 
+	"dnsgate/internal/algorithms"
 	"dnsgate/internal/config"
 
 	gossh "golang.org/x/crypto/ssh"
@@ -106,17 +107,5 @@ func parseHostKey(pem []byte) (gossh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return modernSigner(signer)
-}
-
-// modernSigner keeps an RSA key from signing with SHA-1.
-func modernSigner(signer gossh.Signer) (gossh.Signer, error) {
-	if signer.PublicKey().Type() != gossh.KeyAlgoRSA {
-		return signer, nil
-	}
-	with, ok := signer.(gossh.AlgorithmSigner)
-	if !ok {
-		return nil, errors.New("an RSA key that cannot sign with SHA-2")
-	}
-	return gossh.NewSignerWithAlgorithms(with, []string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
+	return algorithms.Limit(signer)
 }

@@ -14,6 +14,7 @@ import (
 // wires all. What is below test/ is not shipped: it may import anything, and
 // nobody else may import it.
 var mayImport = map[string]string{
+	"internal/algorithms":        "",
 	"internal/confine":           "",
 	"internal/durable":           "",
 	"internal/idn":               "",
@@ -22,7 +23,7 @@ var mayImport = map[string]string{
 	"internal/sysexits":          "",
 	"internal/tinydns":           "",
 	"internal/watch":             "internal/durable",
-	"internal/push":              "internal/idn internal/pause internal/plain internal/sysexits",
+	"internal/push":              "internal/algorithms internal/idn internal/pause internal/plain internal/sysexits",
 	"internal/config":            "internal/durable internal/idn internal/plain",
 	"internal/records":           "internal/idn internal/plain",
 	"internal/records/memory":    "internal/records",
@@ -37,7 +38,7 @@ var mayImport = map[string]string{
 	"internal/publish/rfc2136":   "internal/publish internal/records",
 	"internal/follow":            "internal/authkeys internal/records internal/pause internal/plain",
 	"internal/command":           "internal/authkeys internal/follow internal/records internal/idn internal/pause internal/plain internal/screen internal/sysexits",
-	"internal/gate":              "internal/authkeys internal/command internal/plain internal/screen",
+	"internal/gate":              "internal/algorithms internal/authkeys internal/command internal/plain internal/screen",
 	"internal/control":           "internal/authkeys internal/command internal/screen internal/sysexits",
 	"hooks":                      "",
 	"cmd/dnsgate":                anything,

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/algorithms"
 	"dnsgate/internal/sysexits"
 
 	"golang.org/x/crypto/ssh"
@@ -136,7 +137,7 @@ func modern(signer ssh.Signer) (ssh.Signer, error) {
 		if key.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey).N.BitLen() < minRSA {
 			return nil, fmt.Errorf("an RSA key of less than %d bits", minRSA)
 		}
-		return ssh.NewSignerWithAlgorithms(signer.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256})
+		return algorithms.Limit(signer)
 	default:
 		return nil, fmt.Errorf("the gateway accepts no key of type %s", key.Type())
 	}
