@@ -36,7 +36,7 @@ var mayImport = map[string]string{
 	"internal/publish":           "internal/records internal/pause",
 	"internal/publish/datafile":  "internal/publish internal/records internal/tinydns internal/watch internal/durable internal/pause",
 	"internal/publish/rfc2136":   "internal/publish internal/records",
-	"internal/follow":            "internal/authkeys internal/records internal/pause internal/plain",
+	"internal/follow":            "internal/algorithms internal/authkeys internal/records internal/pause internal/plain",
 	"internal/command":           "internal/authkeys internal/follow internal/records internal/idn internal/pause internal/plain internal/screen internal/sysexits",
 	"internal/gate":              "internal/algorithms internal/authkeys internal/command internal/plain internal/screen",
 	"internal/control":           "internal/authkeys internal/command internal/screen internal/sysexits",
