@@ -179,15 +179,4 @@ func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) (
 }
 
 // some lists names, or the first few of many.
-func some(names []records.Name) string {
-	const few = 5
-	var first []string
-	for _, n := range names[:min(few, len(names))] {
-		first = append(first, string(n))
-	}
-	text := strings.Join(first, ", ")
-	if more := len(names) - few; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
+func some(names []records.Name) string { return records.First(names, 5, ", ") }

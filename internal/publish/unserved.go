@@ -3,8 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"dnsgate/internal/records"
 )
@@ -33,15 +31,7 @@ func (e *UnservedError) Error() string { return e.ForClient() + ": " + e.Why }
 
 // ForClient is what the holder of a key is told.
 func (e *UnservedError) ForClient() string {
-	const few = 5
-	var said []string
-	for _, name := range e.Names[:min(few, len(e.Names))] {
-		said = append(said, string(name))
-	}
-	if more := len(e.Names) - few; more > 0 {
-		said = append(said, fmt.Sprintf("and %d more", more))
-	}
-	return "no name server here serves " + strings.Join(said, ", ")
+	return "no name server here serves " + records.First(e.Names, 5, ", ")
 }
 
 func (e *UnservedError) add(name records.Name, why string) {
