@@ -106,8 +106,8 @@ func check(configFile string, tell func(any), warn func(string)) (*config.Config
 		tell(configFile + ":1: there is nothing to publish to; add a table [tinydns], or [[rfc2136]]")
 	case zones != nil:
 		for _, g := range grants {
-			if names, why := zones.unserved(g); len(names) > 0 {
-				warn(fmt.Sprintf("%s:%d: warning: no name server here serves %s: %s", cfg.AuthorizedKeys, g.Line, some(names), why))
+			if err := zones.unserved(g); err != nil {
+				warn(fmt.Sprintf("%s:%d: warning: %v", cfg.AuthorizedKeys, g.Line, err))
 			}
 		}
 	}
@@ -176,18 +176,4 @@ func checkTargets(cfg *config.Config, grants []authkeys.Grant, tell func(any)) (
 		}
 	}
 	return zones, tinydns
-}
-
-// some lists names, or the first few of many.
-func some(names []records.Name) string {
-	const few = 5
-	var first []string
-	for _, n := range names[:min(few, len(names))] {
-		first = append(first, string(n))
-	}
-	text := strings.Join(first, ", ")
-	if more := len(names) - few; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
 }

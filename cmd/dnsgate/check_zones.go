@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"dnsgate/internal/authkeys"
+	"dnsgate/internal/publish"
 	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/publish/rfc2136"
 	"dnsgate/internal/records"
@@ -17,17 +18,14 @@ type allZones struct {
 	tinydns *datafile.Zones // nil: there is no tinydns
 }
 
-// unserved returns the names that g may update and no name server serves, and why the
-// first of them is not served.
-func (z *allZones) unserved(g authkeys.Grant) (names []records.Name, why string) {
-	note := func(name records.Name, because string) {
-		if because == "" {
-			return
+// unserved is a *publish.UnservedError of the names that g may update and no name server
+// serves.
+func (z *allZones) unserved(g authkeys.Grant) error {
+	var unserved publish.UnservedError
+	note := func(name records.Name, why string) {
+		if why != "" {
+			unserved.Add(name, why)
 		}
-		if len(names) == 0 {
-			why = because
-		}
-		names = append(names, name)
 	}
 	for _, h := range g.Hosts {
 		note(h, z.lacks(h))
@@ -37,7 +35,7 @@ func (z *allZones) unserved(g authkeys.Grant) (names []records.Name, why string)
 			note("."+s, z.lacks("any."+s))
 		}
 	}
-	return names, why
+	return unserved.OrNil()
 }
 
 // lacks says why no name server serves name; "" if one does.

@@ -85,7 +85,7 @@ func warnOfFewFollowers(cfg *config.Config, grants []authkeys.Grant, warn func(s
 		})
 		if len(names) > 0 {
 			warn(fmt.Sprintf("%s:%d: warning: fewer than %d lines of dnsgate follow cover %s, so its updates are dnserr",
-				cfg.AuthorizedKeys, g.Line, require, some(names)))
+				cfg.AuthorizedKeys, g.Line, require, records.First(names, 5, ", ")))
 		}
 	}
 }

@@ -3,120 +3,165 @@
 package main
 
 import (
-	"crypto/rsa"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
+	"strings"
 	"syscall"
 
 	"dnsgate/internal/config"
+	"dnsgate/internal/records"
+	"dnsgate/internal/sysexits"
+	"dnsgate/internal/tinydns"
 
+	"github.com/spf13/cobra"
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// loadHostKeys reads the server's private keys. A key file that is missing, empty or
-// readable by others is an error, and is never replaced.
-func loadHostKeys(paths []string) ([]gossh.Signer, error) {
-	var signers []gossh.Signer
-	for _, path := range paths {
-		signer, err := loadHostKey(path)
+func hostkeyCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "hostkey",
+		Short: "Print the host keys for clients and name servers, or make one",
+		Long: `Print the fingerprint of each host key, the lines for the clients' known_hosts
+and the SSHFP records for the name server.`,
+		Args: cobra.ArbitraryArgs,
+	}
+	configFile := c.PersistentFlags().String("config", "/etc/dnsgate/dnsgate.toml", "configuration `FILE`")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return noCommand(c, args)
+		}
+		cfg, err := loadConfig(*configFile)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		signers = append(signers, signer)
-	}
-	return signers, nil
-}
-
-// idleHostKeys says which keys do not prove the gateway yet, because an earlier key has
-// their type. Signers are those of cfg.HostKeys, nil where one could not be read.
-func idleHostKeys(cfg *config.Config, signers []gossh.Signer) (idle []string) {
-	first := make(map[string]string) // path, by type
-	for i, path := range cfg.HostKeys {
-		if signers[i] == nil {
-			continue
+		signers, err := loadHostKeys(cfg.HostKeys)
+		if err != nil {
+			return &exit{sysexits.Config, err}
 		}
-		kind := signers[i].PublicKey().Type()
-		if proves, ok := first[kind]; ok {
-			idle = append(idle, fmt.Sprintf("%s: %s does not prove this gateway: %s, before it, has the same type, %s, and clients are shown that one; they may learn this one",
-				cfg.Places.Of(fmt.Sprintf("host_keys[%d]", i)), path, proves, kind))
-			continue
+		keys := make([]gossh.PublicKey, len(signers))
+		for i, s := range signers {
+			keys[i] = s.PublicKey()
 		}
-		first[kind] = path
+		writeHostKeys(c.OutOrStdout(), portOf(cfg.Listen), cfg.HostKeys, keys)
+		return nil
 	}
-	return idle
+	c.AddCommand(hostkeyNewCommand(configFile))
+	return c
 }
 
-func loadHostKey(path string) (gossh.Signer, error) {
-	signer, err := readHostKey(path)
-	if errors.Is(err, errFolder) {
-		return nil, fmt.Errorf("%s: host key: %w", path, err)
+func hostkeyNewCommand(configFile *string) *cobra.Command {
+	return &cobra.Command{
+		Use: "new FILE", Short: "Make an ed25519 host key", Args: arguments(1, 1),
+		Long: `Make an ed25519 host key in FILE, which must not be there yet. As root, it gets the
+owner of the folder state. Name it behind the present one in host_keys and restart:
+clients learn it, and when they have, it can stand alone.`,
+		RunE: func(c *cobra.Command, args []string) error {
+			content, err := newPrivateKey("dnsgate host key")
+			if err != nil {
+				return &exit{sysexits.Software, err}
+			}
+			made, err := makeFile(args[0], content, 0o600)
+			if err == nil && !made {
+				err = fmt.Errorf("%s is there already, and stays as it is", args[0])
+			}
+			if err != nil {
+				return &exit{sysexits.IO, err}
+			}
+			if cfg, err := config.Load(*configFile); err == nil {
+				if err := giveToOwner(args[0], cfg.State); err != nil {
+					return &exit{sysexits.IO, err}
+				}
+			}
+			signer, err := readHostKey(args[0])
+			if err != nil {
+				return &exit{sysexits.IO, fmt.Errorf("%s: %w", args[0], err)}
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "made %s %s\n", args[0], gossh.FingerprintSHA256(signer.PublicKey()))
+			return err
+		},
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s:1: host key: %w", path, err)
-	}
-	return signer, nil
 }
 
-var errFolder = errors.New("this is a folder, not a file")
-
-func readHostKey(path string) (gossh.Signer, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO is not waited for
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no such file; make one with: dnsgate hostkey new %s", shellQuote(path))
+// giveToOwner gives what root has made to the owner of folder, if there is one.
+func giveToOwner(path, folder string) error {
+	info, err := os.Stat(folder)
+	if os.Geteuid() != 0 || errors.Is(err, os.ErrNotExist) {
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errFolder
-	}
-	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("mode %v lets others than its owner at it; run: chmod 600 %s", mode, path)
-	}
-	pem, err := io.ReadAll(io.LimitReader(f, 1<<16))
-	if err != nil {
-		return nil, err
-	}
-	return parseHostKey(pem)
+	owner := info.Sys().(*syscall.Stat_t)
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
-func parseHostKey(pem []byte) (gossh.Signer, error) {
-	if len(pem) == 0 {
-		return nil, errors.New("the file is empty")
+// writeHostKeys prints the data that clients and the name server need about keys. Each
+// key stands in the file of the same place.
+func writeHostKeys(out io.Writer, port string, files []string, keys []gossh.PublicKey) {
+	name := gatewayName()
+	fmt.Fprintln(out, "host key fingerprint:")
+	for i, key := range keys {
+		fmt.Fprintf(out, "  %s %s\n", gossh.FingerprintSHA256(key), files[i])
 	}
-	raw, err := gossh.ParseRawPrivateKey(pem)
-	var locked *gossh.PassphraseMissingError
-	if errors.As(err, &locked) {
-		return nil, errors.New("it has a passphrase; a server's key must not")
+	fmt.Fprintln(out, "\nfor the clients' known_hosts, with the gateway's name or address:")
+	for _, key := range keys {
+		fmt.Fprintf(out, "  %s\n", knownHostsLine(name, port, key))
 	}
-	if err != nil {
-		return nil, errors.New("not a private key in OpenSSH's or PEM format")
+	fmt.Fprintln(out, "\nSSHFP records (RFC 4255) as lines for tinydns-data:")
+	for _, key := range keys {
+		if line := sshfpLine(name, key); line != "" {
+			fmt.Fprintf(out, "  %s\n", line)
+		}
 	}
-	if k, ok := raw.(*rsa.PrivateKey); ok && k.N.BitLen() < 2048 {
-		return nil, fmt.Errorf("an RSA key of %d bits; 2048 are the least", k.N.BitLen())
-	}
-	signer, err := gossh.NewSignerFromKey(raw)
-	if err != nil {
-		return nil, err
-	}
-	return modernSigner(signer)
 }
 
-// modernSigner keeps an RSA key from signing with SHA-1.
-func modernSigner(signer gossh.Signer) (gossh.Signer, error) {
-	if signer.PublicKey().Type() != gossh.KeyAlgoRSA {
-		return signer, nil
+// gatewayName is this machine's fully qualified name, if it has one.
+func gatewayName() string {
+	host, err := os.Hostname()
+	if err == nil {
+		if name, err := records.ParseName(host); err == nil {
+			return string(name)
+		}
 	}
-	with, ok := signer.(gossh.AlgorithmSigner)
+	return "gate.example.com"
+}
+
+func portOf(listen []string) string {
+	if _, port, err := net.SplitHostPort(listen[0]); err == nil {
+		return port
+	}
+	return "22"
+}
+
+// knownHostsLine is a line of known_hosts (sshd(8)).
+func knownHostsLine(host, port string, key gossh.PublicKey) string {
+	if port != "22" {
+		host = "[" + host + "]:" + port
+	}
+	return host + " " + strings.TrimSpace(string(gossh.MarshalAuthorizedKey(key)))
+}
+
+// sshfpAlgorithms are the numbers of key types in SSHFP records (RFC 4255, RFC
+// 6594, RFC 7479).
+var sshfpAlgorithms = map[string]byte{
+	gossh.KeyAlgoRSA:      1,
+	gossh.KeyAlgoECDSA256: 3, gossh.KeyAlgoECDSA384: 3, gossh.KeyAlgoECDSA521: 3,
+	gossh.KeyAlgoED25519: 4,
+}
+
+// sshfpLine is the SSHFP record (type 44) of key with its SHA-256 fingerprint (RFC
+// 6594, type 2). It is empty for key types without a number.
+func sshfpLine(host string, key gossh.PublicKey) string {
+	algorithm, ok := sshfpAlgorithms[key.Type()]
 	if !ok {
-		return nil, errors.New("an RSA key that cannot sign with SHA-2")
+		return ""
 	}
-	return gossh.NewSignerWithAlgorithms(with, []string{gossh.KeyAlgoRSASHA512, gossh.KeyAlgoRSASHA256})
+	sum := sha256.Sum256(key.Marshal())
+	const kind, sha256Type, day = 44, 2, 86400
+	line := tinydns.AppendGeneric(nil, host, kind, append([]byte{algorithm, sha256Type}, sum[:]...), day, 0)
+	return strings.TrimSpace(string(line))
 }

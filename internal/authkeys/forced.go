@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/plain"
 	"dnsgate/internal/records"
 )
 
@@ -200,10 +201,4 @@ func (g Grant) Command() string {
 	return strings.Join(append(words, g.Patterns()...), " ")
 }
 
-// quote shows a value, shortened and without control characters.
-func quote(s string) string {
-	if len(s) > 60 {
-		s = s[:57] + "..."
-	}
-	return strconv.QuoteToASCII(s)
-}
+func quote(s string) string { return plain.Quoted(s) }

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"strconv"
 	"sync"
 	"time"
 
@@ -41,13 +40,7 @@ type ended struct {
 
 // firstHosts lists some of the names, and the number of the others. The entry of a
 // command must stay short even if the command is long.
-func firstHosts(names []records.Name) string {
-	const most = 3
-	if len(names) <= most {
-		return join(names, nameText)
-	}
-	return join(names[:most], nameText) + " and " + strconv.Itoa(len(names)-most) + " more"
-}
+func firstHosts(names []records.Name) string { return records.First(names, 3, ",") }
 
 // second counts what ended in one.
 type second struct {

@@ -16,6 +16,7 @@ import (
 	"dnsgate/internal/records"
 	"dnsgate/internal/records/boltstore"
 	"dnsgate/internal/sysexits"
+	"dnsgate/test/rig"
 )
 
 // published is a Publishers that notes what was waited for. A test sets what
@@ -57,10 +58,14 @@ func (p *published) Rebuild(ctx context.Context) error { return p.Wait(ctx, nil,
 // the rate.
 func newGateway(t testing.TB) (*Interpreter, *published) {
 	t.Helper()
-	g, p, err := openGateway(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	return gatewayIn(t, t.TempDir())
+}
+
+// gatewayIn is newGateway with the store in dir, which a test may close and open again.
+func gatewayIn(t testing.TB, dir string) (*Interpreter, *published) {
+	t.Helper()
+	g, p, err := openGateway(dir)
+	rig.Must(t, err)
 	store := g.Store.(io.Closer)
 	t.Cleanup(func() { store.Close() })
 	return g, p

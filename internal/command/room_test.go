@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // A key with a pattern cannot fill the store, and not keep others' names out.
@@ -41,10 +43,7 @@ func TestMaxHosts(t *testing.T) {
 // name each time, and the store does not grow.
 func TestRoomComesBack(t *testing.T) {
 	dir := t.TempDir()
-	g, p, err := openGateway(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g, p := gatewayIn(t, dir)
 	const most = 20
 	limit := func(g *Interpreter) { g.MaxHosts = func() int { return most } }
 	limit(g)
@@ -73,14 +72,8 @@ func TestRoomComesBack(t *testing.T) {
 	}
 	greedy.expect(0, "history n0-1.greedy.example.com") // its history goes with it, but nothing fails
 	greedy.expect(0, "update n0-1.greedy.example.com 192.0.2.1", "good ...")
-	if err := g.Store.(closing).Close(); err != nil {
-		t.Fatal(err)
-	}
-	g, _, err = openGateway(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Store.(closing).Close()
+	rig.Must(t, g.Store.(closing).Close())
+	g, _ = gatewayIn(t, dir)
 	if n := g.Store.Len(); n != 1 {
 		t.Errorf("%d hosts after a restart", n)
 	}
@@ -90,10 +83,7 @@ func TestRoomComesBack(t *testing.T) {
 // the names that its line spells out, and other keys, are not in it.
 func TestRoomOfAKey(t *testing.T) {
 	dir := t.TempDir()
-	g, _, err := openGateway(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	g, _ := gatewayIn(t, dir)
 	limit := func() int { return 3 }
 	g.MaxKeyHosts = limit
 	c := newClient(t, g, "allow .lab.example.com home.example.com")
@@ -108,15 +98,9 @@ func TestRoomOfAKey(t *testing.T) {
 	other.grant.Fingerprint = "SHA256:other"
 	other.expect(0, "update d.lab.example.com 192.0.2.1", "good ...")
 	other.expect(0, "update a.lab.example.com 192.0.2.3", "good ...") // it is still the first key's
-	if err := g.Store.(closing).Close(); err != nil {
-		t.Fatal(err)
-	}
+	rig.Must(t, g.Store.(closing).Close())
 
-	g, _, err = openGateway(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Store.(closing).Close()
+	g, _ = gatewayIn(t, dir)
 	g.MaxKeyHosts = limit
 	c.gate = g
 	c.expect(75, "update e.lab.example.com 192.0.2.1", "911 e.lab.example.com would be ...")

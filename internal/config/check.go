@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"dnsgate/internal/idn"
+	"dnsgate/internal/plain"
 )
 
 // optional is check for a text that may be empty.
@@ -140,13 +141,7 @@ func checkDomain(name string) error {
 	return nil
 }
 
-// quote shows a value, shortened and without control characters.
-func quote(s string) string {
-	if len(s) > 60 {
-		s = s[:57] + "..."
-	}
-	return strconv.QuoteToASCII(s)
-}
+func quote(s string) string { return plain.Quoted(s) }
 
 // checkNames wants a domain name, or one behind a dot.
 func checkNames(s string) error {

@@ -33,6 +33,19 @@ func (t *table) get(key string) (any, bool) {
 	return value, ok
 }
 
+// typed is get of a value that must be a T, which must says in words. Any other is a
+// fault.
+func typed[T any](t *table, key, must string) (value T, ok bool) {
+	found, ok := t.get(key)
+	if !ok {
+		return value, false
+	}
+	if value, ok = found.(T); !ok {
+		t.fault(key, "must be %s, not %s", must, kind(found))
+	}
+	return value, ok
+}
+
 // fault notes what is wrong with a key, or with the table if key is empty.
 func (t *table) fault(key, format string, args ...any) {
 	t.faultAt(member(t.path, key), key, format, args...)
@@ -54,13 +67,8 @@ func (t *table) unknown() {
 }
 
 func (t *table) text(key string, into *string, check func(string) error) {
-	value, ok := t.get(key)
+	text, ok := typed[string](t, key, "text in quotes")
 	if !ok {
-		return
-	}
-	text, ok := value.(string)
-	if !ok {
-		t.fault(key, "must be text in quotes, not %s", kind(value))
 		return
 	}
 	if err := check(text); err != nil {
@@ -71,13 +79,8 @@ func (t *table) text(key string, into *string, check func(string) error) {
 }
 
 func (t *table) list(key string, into *[]string, check func(string) error) {
-	value, ok := t.get(key)
+	elements, ok := typed[[]any](t, key, `a list of texts, such as ["one", "two"]`)
 	if !ok {
-		return
-	}
-	elements, ok := value.([]any)
-	if !ok {
-		t.fault(key, `must be a list of texts, such as ["one", "two"], not %s`, kind(value))
 		return
 	}
 	path, list := member(t.path, key), []string{}
@@ -97,13 +100,8 @@ func (t *table) list(key string, into *[]string, check func(string) error) {
 }
 
 func (t *table) number(key string, into *int, low, high int64) {
-	value, ok := t.get(key)
+	number, ok := typed[int64](t, key, "a whole number")
 	if !ok {
-		return
-	}
-	number, ok := value.(int64)
-	if !ok {
-		t.fault(key, "must be a whole number, not %s", kind(value))
 		return
 	}
 	if number < low || number > high {
@@ -114,13 +112,8 @@ func (t *table) number(key string, into *int, low, high int64) {
 }
 
 func (t *table) duration(key string, into *time.Duration, low, high time.Duration) {
-	value, ok := t.get(key)
+	text, ok := typed[string](t, key, `a duration in quotes, such as "20s" or "10m"`)
 	if !ok {
-		return
-	}
-	text, ok := value.(string)
-	if !ok {
-		t.fault(key, `must be a duration in quotes, such as "20s" or "10m", not %s`, kind(value))
 		return
 	}
 	d, err := time.ParseDuration(text)
@@ -136,16 +129,10 @@ func (t *table) duration(key string, into *time.Duration, low, high time.Duratio
 }
 
 func (t *table) flag(key string, into *bool) {
-	value, ok := t.get(key)
-	if !ok {
-		return
+	flag, ok := typed[bool](t, key, "true or false, without quotes")
+	if ok {
+		*into = flag
 	}
-	flag, ok := value.(bool)
-	if !ok {
-		t.fault(key, "must be true or false, without quotes, not %s", kind(value))
-		return
-	}
-	*into = flag
 }
 
 // networks reads a list of addresses and CIDR networks.
@@ -209,26 +196,16 @@ func (t *table) command(key string, into *[]string) {
 }
 
 func (t *table) table(key string) *table {
-	value, ok := t.get(key)
+	values, ok := typed[map[string]any](t, key, "a table, ["+key+"]")
 	if !ok {
-		return nil
-	}
-	values, ok := value.(map[string]any)
-	if !ok {
-		t.fault(key, "must be a table, [%s], not %s", key, kind(value))
 		return nil
 	}
 	return &table{doc: t.doc, path: member(t.path, key), name: member(t.name, key), values: values}
 }
 
 func (t *table) tables(key string) []*table {
-	value, ok := t.get(key)
+	elements, ok := typed[[]any](t, key, "tables, [["+key+"]] each")
 	if !ok {
-		return nil
-	}
-	elements, ok := value.([]any)
-	if !ok {
-		t.fault(key, "must be tables, [[%s]] each, not %s", key, kind(value))
 		return nil
 	}
 	var list []*table

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/algorithms"
+
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
@@ -35,7 +37,7 @@ func (d Dialer) Run(ctx context.Context, address, command string) (io.ReadWriteC
 	conn.SetDeadline(time.Now().Add(dialTimeout))
 	sc, channels, requests, err := ssh.NewClientConn(conn, address, &ssh.ClientConfig{
 		User: "dnsgate", Auth: []ssh.AuthMethod{ssh.PublicKeys(d.Key)},
-		HostKeyCallback: known, HostKeyAlgorithms: algorithms(known, address, conn.RemoteAddr()),
+		HostKeyCallback: known, HostKeyAlgorithms: algorithms.Pinned(known, address, conn.RemoteAddr()),
 	})
 	if err != nil {
 		stop()
@@ -79,29 +81,6 @@ type session struct {
 }
 
 func (s *session) Close() error { s.stop(); return s.client.Close() }
-
-// algorithms are those of the gateway's keys in known_hosts. If asked for others, the
-// gateway would prove a key that is not known.
-func algorithms(known ssh.HostKeyCallback, address string, remote net.Addr) (list []string) {
-	var unknown *knownhosts.KeyError
-	if errors.As(known(address, remote, noKey{}), &unknown) {
-		for _, want := range unknown.Want {
-			if kind := want.Key.Type(); kind == ssh.KeyAlgoRSA {
-				list = append(list, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
-			} else {
-				list = append(list, kind)
-			}
-		}
-	}
-	return list
-}
-
-// noKey is a key that no gateway has.
-type noKey struct{}
-
-func (noKey) Type() string                        { return "none" }
-func (noKey) Marshal() []byte                     { return []byte("none") }
-func (noKey) Verify([]byte, *ssh.Signature) error { return errors.New("no key") }
 
 func explainHostKey(err error, file string) error {
 	var wrong *knownhosts.KeyError

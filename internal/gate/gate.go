@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"dnsgate/internal/algorithms"
 	"dnsgate/internal/authkeys"
 	"dnsgate/internal/command"
 
@@ -86,7 +87,7 @@ func New(o Options) (*Gate, error) {
 		turning:   pool{left: maxTurning},
 	}
 	for _, key := range o.HostKeys {
-		signer, err := hostSigner(key)
+		signer, err := algorithms.Limit(key)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package gate_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -24,6 +22,7 @@ import (
 	"dnsgate/internal/publish"
 	"dnsgate/internal/publish/datafile"
 	"dnsgate/internal/records/boltstore"
+	"dnsgate/test/rig"
 
 	gossh "golang.org/x/crypto/ssh"
 )
@@ -48,7 +47,7 @@ type gateway struct {
 	keys     *authkeys.File
 	keysFile string
 	owner    gossh.Signer // may update home.example.com
-	log      *logBuffer
+	log      *rig.Output
 	before   usage
 	updates  atomic.Uint32
 }
@@ -57,7 +56,7 @@ type gateway struct {
 func open(t testing.TB, change ...func(*gate.Options)) *gateway {
 	t.Helper()
 	folder := t.TempDir()
-	g := &gateway{TB: t, owner: newKey(t), keysFile: filepath.Join(folder, "authorized_keys"), log: new(logBuffer)}
+	g := &gateway{TB: t, owner: newKey(t), keysFile: filepath.Join(folder, "authorized_keys"), log: &rig.Output{Most: 1 << 20}}
 	log := slog.New(slog.NewTextHandler(g.log, nil))
 	g.write(grant(g.owner, "home.example.com"))
 	var err error
@@ -274,31 +273,4 @@ func (g *gateway) recovered() {
 	}
 	stacks := make([]byte, 1<<16)
 	g.Errorf("before %+v, after %+v\n%s", g.before, now, stacks[:runtime.Stack(stacks, true)])
-}
-
-// logBuffer keeps the start of the log.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logBuffer) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.buf.Len() < 1<<20 {
-		l.buf.Write(b)
-	}
-	return len(b), nil
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *logBuffer) Reset() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.buf.Reset()
 }

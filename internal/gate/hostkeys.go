@@ -133,7 +133,7 @@ func proofAlgorithm(key gossh.MultiAlgorithmSigner, sc *gossh.ServerConn) string
 	if with, ok := sc.Conn.(gossh.AlgorithmsConnMetadata); ok && slices.Contains(algorithms, with.Algorithms().HostKey) {
 		return with.Algorithms().HostKey
 	}
-	return algorithms[len(algorithms)-1]
+	return algorithms[0]
 }
 
 // firstOfType leaves out keys whose type an earlier key has: clients ask for a type,
@@ -146,17 +146,4 @@ func firstOfType(keys []gossh.MultiAlgorithmSigner) (first []gossh.MultiAlgorith
 		}
 	}
 	return first
-}
-
-// hostSigner limits a host key's signature algorithms: SHA-1 is not offered.
-func hostSigner(key gossh.Signer) (gossh.MultiAlgorithmSigner, error) {
-	signer, ok := key.(gossh.AlgorithmSigner)
-	if !ok {
-		return nil, fmt.Errorf("host key %s cannot choose its algorithm", gossh.FingerprintSHA256(key.PublicKey()))
-	}
-	algorithms := []string{key.PublicKey().Type()}
-	if algorithms[0] == gossh.KeyAlgoRSA {
-		algorithms = []string{gossh.KeyAlgoRSASHA256, gossh.KeyAlgoRSASHA512}
-	}
-	return gossh.NewSignerWithAlgorithms(signer, algorithms)
 }

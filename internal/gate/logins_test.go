@@ -57,13 +57,7 @@ func TestLogins(t *testing.T) {
 	busy := []*gossh.Client{held[0], held[2], held[3]}
 	var batches []gossh.Channel
 	for _, client := range busy {
-		channel := openSession(t, client)
-		if ok, err := channel.SendRequest("exec", true, text("update -")); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		io.WriteString(channel, "203.0.113.1\n")
-		channel.Read(make([]byte, 100)) // it runs
-		batches = append(batches, channel)
+		batches = append(batches, startBatch(t, client))
 	}
 	if _, err := g.dial(greedy); err == nil {
 		t.Error("a busy connection went, or the key has one more than it may")

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dnsgate/internal/gate"
+	"dnsgate/test/rig"
 )
 
 // TestMemoryServer is the gateway that TestMemory and BenchmarkIdle measure,
@@ -80,16 +81,10 @@ func (s *memoryServer) ask(what string) int {
 }
 
 func residentKiB(t testing.TB, pid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
-	size, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return size
+	t.Helper()
+	kib, err := rig.Memory(pid, "VmRSS")
+	rig.Must(t, err)
+	return kib
 }
 
 // crowds are the clients that hold a connection and do nothing, or the worst

@@ -281,6 +281,18 @@ func isTimeout(err error) bool {
 	return ok && ne.Timeout()
 }
 
+// startBatch returns the channel of a batch that runs.
+func startBatch(t testing.TB, client *gossh.Client) gossh.Channel {
+	t.Helper()
+	channel := openSession(t, client)
+	if ok, err := channel.SendRequest("exec", true, text("update -")); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	io.WriteString(channel, "203.0.113.1\n")
+	channel.Read(make([]byte, 100)) // its reply
+	return channel
+}
+
 // TestOneCommandPerChannel asks for a second command on a channel.
 func TestOneCommandPerChannel(t *testing.T) {
 	g := open(t)
@@ -606,13 +618,7 @@ func TestBatches(t *testing.T) {
 	client := g.mustDial(g.owner)
 	var batches []gossh.Channel
 	for range 4 {
-		channel := openSession(t, client)
-		if ok, err := channel.SendRequest("exec", true, text("update -")); !ok || err != nil {
-			t.Fatal(ok, err)
-		}
-		io.WriteString(channel, "203.0.113.1\n")
-		channel.Read(make([]byte, 100)) // it runs
-		batches = append(batches, channel)
+		batches = append(batches, startBatch(t, client))
 	}
 	out, status, err := run(client, "update -")
 	if err != nil || status != 75 || !strings.HasPrefix(out, "abuse ") {

@@ -1,7 +1,10 @@
 // Package plain makes text that a stranger wrote fit for a message.
 package plain
 
-import "unicode/utf8"
+import (
+	"strconv"
+	"unicode/utf8"
+)
 
 // Short is s, shortened to at most length bytes where it is longer; the rest is
 // replaced by dots.
@@ -26,3 +29,7 @@ func ASCII(s string) string {
 	}
 	return string(b)
 }
+
+// Quoted is s in quotes, shortened, with escapes in the place of all that is not printable
+// ASCII.
+func Quoted(s string) string { return strconv.QuoteToASCII(Short(s, 60)) }

@@ -1,6 +1,9 @@
 package plain
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestShort(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
@@ -19,5 +22,11 @@ func TestShort(t *testing.T) {
 func TestASCII(t *testing.T) {
 	if got := ASCII("a\x1b[2J~\u00e4"); got != "a?[2J~??" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestQuoted(t *testing.T) {
+	if got := Quoted("a\"\x1b\u00e4" + strings.Repeat("b", 60)); got != `"a\"\x1b\u00e4`+strings.Repeat("b", 52)+`..."` {
+		t.Error(got)
 	}
 }

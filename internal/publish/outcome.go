@@ -175,9 +175,18 @@ func (r *runner) covered(names []records.Name) []records.Name {
 // wait blocks until all names are published as they are at revision, or it is known
 // that they are not.
 func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64) error {
-	for len(names) > 0 {
+	if len(names) == 0 {
+		return nil
+	}
+	return r.await(ctx, func() (bool, error) { return r.verdict(names, revision) })
+}
+
+// await returns what look reports once it is done. It looks now and whenever a round has
+// ended, with the runner locked.
+func (r *runner) await(ctx context.Context, look func() (done bool, err error)) error {
+	for {
 		r.mu.Lock()
-		done, err := r.verdict(names, revision)
+		done, err := look()
 		ended := r.ended
 		r.mu.Unlock()
 		if done {
@@ -189,7 +198,6 @@ func (r *runner) wait(ctx context.Context, names []records.Name, revision uint64
 			return late(ctx)
 		}
 	}
-	return nil
 }
 
 // verdict reports what is known of names now; done is false while a round is still to
@@ -220,20 +228,7 @@ func (r *runner) askRebuild() uint64 {
 }
 
 func (r *runner) waitRebuild(ctx context.Context, ticket uint64) error {
-	for {
-		r.mu.Lock()
-		done := r.rebuilt >= ticket
-		err, ended := r.lastErr, r.ended
-		r.mu.Unlock()
-		if done {
-			return err
-		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return late(ctx)
-		}
-	}
+	return r.await(ctx, func() (bool, error) { return r.rebuilt >= ticket, r.lastErr })
 }
 
 func (r *runner) progress() records.Progress {

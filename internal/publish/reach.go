@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"dnsgate/internal/records"
@@ -23,23 +24,14 @@ func (s *Set) Reach(ctx context.Context, revision uint64) (refused []records.Nam
 }
 
 func (r *runner) reachRevision(ctx context.Context, revision uint64) (refused []records.Name, err error) {
-	for {
-		r.mu.Lock()
-		if r.reached >= revision {
-			for name := range r.failed {
-				refused = append(refused, name)
-			}
-			r.mu.Unlock()
-			return refused, nil
+	err = r.await(ctx, func() (bool, error) {
+		if r.reached < revision {
+			return false, nil
 		}
-		ended := r.ended
-		r.mu.Unlock()
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
+		refused = slices.Collect(maps.Keys(r.failed))
+		return true, nil
+	})
+	return refused, err
 }
 
 // Unserved returns those of names that no target's name server serves.

@@ -3,8 +3,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 
 	"dnsgate/internal/records"
 )
@@ -33,26 +31,19 @@ func (e *UnservedError) Error() string { return e.ForClient() + ": " + e.Why }
 
 // ForClient is what the holder of a key is told.
 func (e *UnservedError) ForClient() string {
-	const few = 5
-	var said []string
-	for _, name := range e.Names[:min(few, len(e.Names))] {
-		said = append(said, string(name))
-	}
-	if more := len(e.Names) - few; more > 0 {
-		said = append(said, fmt.Sprintf("and %d more", more))
-	}
-	return "no name server here serves " + strings.Join(said, ", ")
+	return "no name server here serves " + records.First(e.Names, 5, ", ")
 }
 
-func (e *UnservedError) add(name records.Name, why string) {
+// Add adds a name that is not served.
+func (e *UnservedError) Add(name records.Name, why string) {
 	if len(e.Names) == 0 {
 		e.Why = why
 	}
 	e.Names = append(e.Names, name)
 }
 
-// orNil is e if there are such names.
-func (e *UnservedError) orNil() error {
+// OrNil is e if there are such names.
+func (e *UnservedError) OrNil() error {
 	if len(e.Names) == 0 {
 		return nil
 	}
@@ -70,12 +61,12 @@ func (s *Set) covered(names []records.Name) error {
 		switch {
 		case covered:
 		case len(s.runners) == 0:
-			unserved.add(name, "there is neither [tinydns] nor any [[rfc2136]] to publish to")
+			unserved.Add(name, "there is neither [tinydns] nor any [[rfc2136]] to publish to")
 		default:
-			unserved.add(name, "it is in no zone of [[rfc2136]]")
+			unserved.Add(name, "it is in no zone of [[rfc2136]]")
 		}
 	}
-	return unserved.orNil()
+	return unserved.OrNil()
 }
 
 // served is an *UnservedError of those of names that no name server serves,
@@ -88,10 +79,10 @@ func (s *Set) served(ctx context.Context, names []records.Name) error {
 			return err
 		}
 		if why != "" {
-			unserved.add(name, why)
+			unserved.Add(name, why)
 		}
 	}
-	return unserved.orNil()
+	return unserved.OrNil()
 }
 
 // lacks says why no name server serves a name, or "".

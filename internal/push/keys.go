@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"dnsgate/internal/algorithms"
 	"dnsgate/internal/sysexits"
 
 	"golang.org/x/crypto/ssh"
@@ -46,9 +47,8 @@ func readPins(c Config) (*pins, error) {
 		names = []string{net.JoinHostPort(c.HostKeyAlias, "22")}
 	}
 	for _, name := range names {
-		p := &pins{known: known, name: name}
-		if p.findAlgorithms(); p.algorithms != nil {
-			return p, nil
+		if list := algorithms.Pinned(known, name, noAddress{}); list != nil {
+			return &pins{known, name, list}, nil
 		}
 	}
 	return nil, failure(sysexits.Config, "%s: no key for %s; add the known_hosts line that \"dnsgate init\" printed",
@@ -62,33 +62,11 @@ func (p *pins) check(key ssh.PublicKey) error {
 	return nil
 }
 
-// findAlgorithms asks for a key that nobody has, and is told those that are
-// known.
-func (p *pins) findAlgorithms() {
-	var mismatch *knownhosts.KeyError
-	if !errors.As(p.known(p.name, noAddress{}, noKey{}), &mismatch) {
-		return
-	}
-	for _, pin := range mismatch.Want {
-		if kind := pin.Key.Type(); kind == ssh.KeyAlgoRSA {
-			p.algorithms = append(p.algorithms, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
-		} else {
-			p.algorithms = append(p.algorithms, kind)
-		}
-	}
-}
-
-// noAddress and noKey are what knownhosts is asked with where there is none.
+// noAddress stands for the address of a gateway in what knownhosts is asked.
 type noAddress struct{}
 
 func (noAddress) Network() string { return "" }
 func (noAddress) String() string  { return "none:22" }
-
-type noKey struct{}
-
-func (noKey) Type() string                        { return "none" }
-func (noKey) Marshal() []byte                     { return []byte("none") }
-func (noKey) Verify([]byte, *ssh.Signature) error { return errors.ErrUnsupported }
 
 // readKeys reads a private key that nobody else may read, and has it behind its
 // certificate where there is one.
@@ -136,7 +114,7 @@ func modern(signer ssh.Signer) (ssh.Signer, error) {
 		if key.(ssh.CryptoPublicKey).CryptoPublicKey().(*rsa.PublicKey).N.BitLen() < minRSA {
 			return nil, fmt.Errorf("an RSA key of less than %d bits", minRSA)
 		}
-		return ssh.NewSignerWithAlgorithms(signer.(ssh.AlgorithmSigner), []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256})
+		return algorithms.Limit(signer)
 	default:
 		return nil, fmt.Errorf("the gateway accepts no key of type %s", key.Type())
 	}

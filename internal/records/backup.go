@@ -64,8 +64,8 @@ func StateLine(h Host) Change {
 // IsState reports whether c is a StateLine.
 func (c Change) IsState() bool { return c.Key == stateKey && slices.Equal(c.Old, c.New) }
 
-// BackupReader reads the backup format.
-type BackupReader struct {
+// backupReader reads the backup format.
+type backupReader struct {
 	lines    *bufio.Reader
 	line     int // that was read last
 	crc      uint32
@@ -81,19 +81,31 @@ type BackupError struct {
 func (e *BackupError) Error() string { return fmt.Sprintf("backup:%d: %v", e.Line, e.Err) }
 func (e *BackupError) Unwrap() error { return e.Err }
 
-// NewBackupReader reads a backup from r.
-func NewBackupReader(r io.Reader) *BackupReader {
+// ReadBackup hands each change of a backup to add, and returns the store's revision. Each
+// must be possible in a store. Faults of the text, and errors of add, are *BackupError.
+func ReadBackup(r io.Reader, add func(Change) error) (revision uint64, err error) {
 	const longest = 64 << 10 // bytes; a host has some dozen values at most
-	return &BackupReader{lines: bufio.NewReaderSize(r, longest)}
+	b := &backupReader{lines: bufio.NewReaderSize(r, longest)}
+	for {
+		c, err := b.next()
+		if err == io.EOF {
+			return b.revision, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if err := add(c); err != nil {
+			return 0, b.badLine(err)
+		}
+	}
 }
 
-// Next returns the next change, which must be possible in a store, or io.EOF once the
-// whole backup was read. Faults of the text are *BackupError.
-func (b *BackupReader) Next() (Change, error) {
+// next returns the next change, or io.EOF once the whole backup was read.
+func (b *backupReader) next() (Change, error) {
 	text, err := b.read()
 	if err == nil && b.line == 1 {
 		if text != backupFirst {
-			return Change{}, b.BadLine(fmt.Errorf("not a backup of dnsgate: its first line is not %q", strings.TrimSpace(backupFirst)))
+			return Change{}, b.badLine(fmt.Errorf("not a backup of dnsgate: its first line is not %q", strings.TrimSpace(backupFirst)))
 		}
 		text, err = b.read()
 	}
@@ -102,7 +114,7 @@ func (b *BackupReader) Next() (Change, error) {
 	}
 	if text[0] == '#' {
 		if err := b.end(text); err != nil {
-			return Change{}, b.BadLine(err)
+			return Change{}, b.badLine(err)
 		}
 		return Change{}, io.EOF
 	}
@@ -112,37 +124,34 @@ func (b *BackupReader) Next() (Change, error) {
 		err = c.Check()
 	}
 	if err != nil {
-		return Change{}, b.BadLine(err)
+		return Change{}, b.badLine(err)
 	}
 	b.revision = max(b.revision, c.Revision)
 	return c, nil
 }
 
-// BadLine says that the last line is wrong.
-func (b *BackupReader) BadLine(err error) error { return &BackupError{b.line, err} }
-
-// Revision is the store's, once Next has returned io.EOF.
-func (b *BackupReader) Revision() uint64 { return b.revision }
+// badLine says that the last line is wrong.
+func (b *backupReader) badLine(err error) error { return &BackupError{b.line, err} }
 
 // read returns the next line, with its end.
-func (b *BackupReader) read() (string, error) {
+func (b *backupReader) read() (string, error) {
 	text, err := b.lines.ReadSlice('\n')
 	b.line++
 	switch {
 	case err == nil:
 		return string(text), nil
 	case err == io.EOF && b.line == 1 && len(text) == 0:
-		return "", b.BadLine(errors.New("the input is empty; give it what the admin command backup wrote"))
+		return "", b.badLine(errors.New("the input is empty; give it what the admin command backup wrote"))
 	case err == io.EOF:
-		return "", b.BadLine(errors.New("it ends before its last line: the backup is torn"))
+		return "", b.badLine(errors.New("it ends before its last line: the backup is torn"))
 	case err == bufio.ErrBufferFull:
-		return "", b.BadLine(errors.New("line too long"))
+		return "", b.badLine(errors.New("line too long"))
 	}
 	return "", fmt.Errorf("reading the backup: %w", err)
 }
 
 // end checks the last line against what was read before it.
-func (b *BackupReader) end(text string) error {
+func (b *backupReader) end(text string) error {
 	var lines int
 	var revision uint64
 	var crc uint32

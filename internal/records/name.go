@@ -161,3 +161,18 @@ func checkLabel(label string) error {
 
 // clip keeps error messages short when the input is not.
 func clip(s string) string { return plain.Short(s, 80) }
+
+// First lists the first names, and says how many more than most there are.
+func First(names []Name, most int, separator string) string {
+	var text strings.Builder
+	for i, name := range names[:min(most, len(names))] {
+		if i > 0 {
+			text.WriteString(separator)
+		}
+		text.WriteString(string(name))
+	}
+	if more := len(names) - most; more > 0 {
+		fmt.Fprintf(&text, " and %d more", more)
+	}
+	return text.String()
+}

@@ -118,3 +118,17 @@ func FuzzParseStored(f *testing.F) {
 		}
 	})
 }
+
+func TestFirst(t *testing.T) {
+	names := []Name{"a.example", "b.example", "c.example"}
+	for most, want := range map[int]string{
+		1: "a.example and 2 more", 2: "a.example, b.example and 1 more", 3: "a.example, b.example, c.example", 4: "a.example, b.example, c.example",
+	} {
+		if got := First(names, most, ", "); got != want {
+			t.Errorf("%d: %q, want %q", most, got, want)
+		}
+	}
+	if got := First(nil, 3, ","); got != "" {
+		t.Errorf("of none: %q", got)
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"dnsgate/test/rig"
 )
 
 // Cluster is a few nodes that belong together.
@@ -184,17 +186,9 @@ func (c *Cluster) Revision(t testing.TB) string {
 }
 
 // Resident is a node's memory in bytes.
-func (n *Node) Resident(t testing.TB) (bytes int) {
+func (n *Node) Resident(t testing.TB) int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", n.command.Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if _, err := fmt.Sscanf(line, "VmRSS: %d kB", &bytes); err == nil {
-			return bytes << 10
-		}
-	}
-	t.Fatal("no VmRSS")
-	return 0
+	kib, err := rig.Memory(n.command.Process.Pid, "VmRSS")
+	rig.Must(t, err)
+	return kib << 10
 }

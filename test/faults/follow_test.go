@@ -247,7 +247,7 @@ func TestUnreadFollowers(t *testing.T) {
 	g.eventually(t, g.user, "update a."+zone+" 192.0.2.1", "good")
 	first, second := g.followKey(t), g.followKey(t)
 	g.eventually(t, second, "whoami", "key")
-	before := g.resident(t)
+	before := g.memory(t, "VmRSS")
 	began := time.Now()
 	for range 4 {
 		follow(t, g, first, unread)
@@ -259,7 +259,7 @@ func TestUnreadFollowers(t *testing.T) {
 	if strings.Contains(reader.said.String(), "# whole") && time.Since(began) < 8*time.Second {
 		t.Error("a third whole was begun beside two that nobody reads")
 	}
-	if more := g.resident(t) - before; more > 4*16<<10 {
+	if more := g.memory(t, "VmRSS") - before; more > 4*16<<10 {
 		t.Errorf("four followers that do not read take %d KiB", more)
 	}
 	rig.Wait(t, "it is its turn", func() bool { return strings.Count(reader.said.String(), "\n") > hosts })
@@ -268,12 +268,4 @@ func TestUnreadFollowers(t *testing.T) {
 	})
 	g.eventually(t, g.user, "update a."+zone+" 192.0.2.2", "good")
 	rig.Wait(t, "it goes on behind max_connection", func() bool { return strings.Contains(reader.said.String(), " 192.0.2.2 ") })
-}
-
-// resident is what the gateway holds in memory, in KiB.
-func (g *gateway) resident(t *testing.T) (kib int) {
-	t.Helper()
-	_, rest, _ := strings.Cut(rig.Read(t, fmt.Sprintf("/proc/%d/status", g.Process().Pid)), "VmRSS:")
-	fmt.Sscan(rest, &kib)
-	return kib
 }

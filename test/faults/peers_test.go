@@ -104,24 +104,17 @@ func TestRebuild(t *testing.T) {
 	if n := len(g.Log()); n > 1<<20 {
 		t.Errorf("the log has %d bytes", n)
 	}
-	if peak := g.peak(t); peak > 200<<10 {
+	if peak := g.memory(t, "VmHWM"); peak > 200<<10 {
 		t.Errorf("it took %d KiB of memory", peak)
 	}
 }
 
-// peak is the most memory that the gateway had, in KiB.
-func (g *gateway) peak(t *testing.T) int {
+// memory is a figure in KiB of the gateway's process: see rig.Memory.
+func (g *gateway) memory(t *testing.T, figure string) int {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.Process().Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
-	n, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
+	kib, err := rig.Memory(g.Process().Pid, figure)
+	rig.Must(t, err)
+	return kib
 }
 
 // TestClock: what a clock that jumped leaves behind: files with times to come,

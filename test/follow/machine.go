@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"dnsgate/internal/records"
+	"dnsgate/test/rig"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -129,12 +130,10 @@ func (d *daemon) resident() int {
 
 func (d *daemon) peak() int { return d.memory("VmHWM") }
 
-func (d *daemon) memory(field string) (mebibytes int) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", d.process.Process.Pid))
+func (d *daemon) memory(figure string) (mebibytes int) {
+	kib, err := rig.Memory(d.process.Process.Pid, figure)
 	check(err)
-	_, rest, _ := strings.Cut(string(text), field+":")
-	fmt.Sscan(rest, &mebibytes)
-	return mebibytes / 1024
+	return kib / 1024
 }
 
 // ticks is the CPU time of the process, in hundredths of a second.

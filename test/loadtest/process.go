@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"dnsgate/test/rig"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -152,22 +154,15 @@ func (p *process) hasChildren() bool {
 }
 
 // rss is the memory that the process has in RAM, in bytes.
-func (p *process) rss() (int64, error) { return p.memory("VmRSS:") }
+func (p *process) rss() (int64, error) { return p.memory("VmRSS") }
 
 // peak is the most that has been resident since the start.
-func (p *process) peak() (int64, error) { return p.memory("VmHWM:") }
+func (p *process) peak() (int64, error) { return p.memory("VmHWM") }
 
-// memory is a field of proc_pid_status(5), in bytes.
-func (p *process) memory(field string) (int64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+func (p *process) memory(figure string) (int64, error) {
+	kib, err := rig.Memory(p.cmd.Process.Pid, figure)
 	if err != nil {
-		return 0, p.failed("it is gone")
+		return 0, p.failed(err.Error())
 	}
-	for line := range strings.Lines(string(status)) {
-		if kib, ok := strings.CutPrefix(line, field); ok {
-			n, err := strconv.ParseInt(strings.Fields(kib)[0], 10, 64)
-			return n << 10, err
-		}
-	}
-	return 0, fmt.Errorf("no %s in /proc/%d/status", field, p.cmd.Process.Pid)
+	return int64(kib) << 10, nil
 }

@@ -15,6 +15,7 @@ import (
 // Output gathers what a running program says. Its methods may be called at
 // any time.
 type Output struct {
+	Most int // bytes, about, of which it keeps the first; 0: it keeps all
 	mu   sync.Mutex
 	text strings.Builder
 }
@@ -22,7 +23,17 @@ type Output struct {
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.text.Write(p)
+	if o.Most == 0 || o.text.Len() < o.Most {
+		o.text.Write(p)
+	}
+	return len(p), nil
+}
+
+// Reset forgets what was said.
+func (o *Output) Reset() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text.Reset()
 }
 
 func (o *Output) String() string {

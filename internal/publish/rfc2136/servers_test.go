@@ -1,7 +1,6 @@
 package rfc2136
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -66,28 +64,7 @@ type nameServer struct {
 	secrets map[string]string // base64 by key name
 	argv    []string
 	process *exec.Cmd
-	log     logBuffer
-}
-
-// logBuffer is what the server wrote to stdout and stderr last.
-type logBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.buf.Len() > 1<<16 {
-		b.buf.Reset()
-	}
-	return b.buf.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+	log     rig.Output // stdout and stderr
 }
 
 // newNameServer makes a folder with the zone file and the keys' files. It is
@@ -106,7 +83,7 @@ func newNameServer(t testing.TB) *nameServer {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	s := &nameServer{addr: freePort(t), dir: dir, secrets: map[string]string{}}
+	s := &nameServer{addr: freePort(t), dir: dir, secrets: map[string]string{}, log: rig.Output{Most: 1 << 20}}
 	s.write(t, "zone", testZoneFile)
 	for _, key := range testKeys {
 		secret := make([]byte, 32)

@@ -79,7 +79,7 @@ func restoreInto(path string, backup io.Reader) (err error) {
 	if r.lines, err = tx.CreateBucket(bucketLog); err != nil {
 		return err
 	}
-	revision, err := r.read(backup)
+	revision, err := records.ReadBackup(backup, r.add)
 	if err != nil {
 		return err
 	}
@@ -99,23 +99,6 @@ type restorer struct {
 	logged logSize
 	hosts  *memory.Index
 	now    time.Time // no session may be later: it would win against all new ones
-}
-
-// read returns the backup's revision.
-func (r *restorer) read(text io.Reader) (uint64, error) {
-	backup := records.NewBackupReader(text)
-	for {
-		c, err := backup.Next()
-		if err == io.EOF {
-			return backup.Revision(), nil
-		}
-		if err != nil {
-			return 0, err
-		}
-		if err := r.add(c); err != nil {
-			return 0, backup.BadLine(err)
-		}
-	}
 }
 
 func (r *restorer) add(c records.Change) error {

@@ -20,9 +20,11 @@ import (
 // store that was restored in part is not opened.
 func Restore(ctx context.Context, o Options, backup io.Reader) error {
 	r := restorer{hosts: memory.NewIndex(0, 0, 0), last: make(map[records.Name]logged), now: time.Now()}
-	if err := r.read(backup); err != nil {
+	var err error
+	if r.revision, err = records.ReadBackup(backup, r.add); err != nil {
 		return err
 	}
+	r.sealEntry()
 	nodes, err := openEndpoints(o)
 	if err != nil {
 		return err
@@ -57,24 +59,6 @@ type restorer struct {
 
 // logged is where the last line of a host stands.
 type logged struct{ id, revision uint64 }
-
-func (r *restorer) read(text io.Reader) error {
-	backup := records.NewBackupReader(text)
-	for {
-		c, err := backup.Next()
-		if err == io.EOF {
-			r.sealEntry()
-			r.revision = backup.Revision()
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := r.add(c); err != nil {
-			return backup.BadLine(err)
-		}
-	}
-}
 
 func (r *restorer) add(c records.Change) error {
 	was := r.hosts.Entry(c.Name)
