@@ -17,7 +17,7 @@ type Builder struct {
 
 	before, after []*Part
 	shelves       []*shelf
-	wrote         []*shelf // those whose lines WriteLines wrote last
+	printed       []*shelf // those whose lines WriteLines wrote last
 
 	// What changed since the last WriteDatabase or Changes: the records of
 	// these owners, all in their places if steady.
@@ -90,7 +90,7 @@ func (b *Builder) move() { b.steady, b.changed = false, nil }
 
 // Clear takes all dynamic owners away.
 func (b *Builder) Clear() {
-	b.shelves, b.wrote = nil, nil
+	b.shelves, b.printed = nil, nil
 	b.move()
 }
 

@@ -37,9 +37,9 @@ func appendAddress[Name text](dst []byte, dialect Dialect, name Name, addr netip
 	return appendTimes(dst, ttl, until)
 }
 
-// AppendText appends the line of a TXT record. tinydns cuts text into strings
+// appendTXT appends the line of a TXT record. tinydns cuts text into strings
 // of 127 bytes.
-func AppendText[Name, Text text](dst []byte, name Name, text Text, ttl uint32, until int64) []byte {
+func appendTXT[Name, Text text](dst []byte, name Name, text Text, ttl uint32, until int64) []byte {
 	dst = appendEscapedName(append(dst, '\''), name)
 	dst = append(dst, ':')
 	for i := range len(text) {

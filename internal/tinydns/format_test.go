@@ -23,8 +23,8 @@ func TestAppend(t *testing.T) {
 		{"IPv6", appendAddress(nil, Stock, "home.example.com", v6, 300, 0), ":home.example.com:28:" + octal + ":300\n"},
 		{"IPv6 fefe", appendAddress(nil, Fefe, "home.example.com", v6, 300, 0), "6home.example.com:20010db8000000000000000000000001:300\n"},
 		{"wildcard, IPv6 fefe", appendAddress(nil, Fefe, "*.home.example.com", v6, 300, 0), "3*.home.example.com:20010db8000000000000000000000001:300\n"},
-		{"text", AppendText(nil, "_acme-challenge.example.com", "a b:c\\d\n\x80", 60, 0), `'_acme-challenge.example.com:a b\072c\134d\012\200:60` + "\n"},
-		{"odd name", AppendText(nil, "a:b\\c d.example.com", "", 60, 0), `'a\072b\134c\040d.example.com::60` + "\n"},
+		{"text", appendTXT(nil, "_acme-challenge.example.com", "a b:c\\d\n\x80", 60, 0), `'_acme-challenge.example.com:a b\072c\134d\012\200:60` + "\n"},
+		{"odd name", appendTXT(nil, "a:b\\c d.example.com", "", 60, 0), `'a\072b\134c\040d.example.com::60` + "\n"},
 		{"generic", AppendGeneric(nil, "example.com", 44, []byte{4, 2, ':'}, 3600, 0), `:example.com:44:\004\002\072:3600` + "\n"},
 	}
 	for _, test := range tests {
@@ -34,12 +34,12 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// FuzzAppendText checks that any text at any name comes back from the lines.
-func FuzzAppendText(f *testing.F) {
+// FuzzAppendTXT checks that any text at any name comes back from the lines.
+func FuzzAppendTXT(f *testing.F) {
 	f.Add("example.com", "hello", uint32(60), int64(0))
 	f.Add("*.a:b.example.com", strings.Repeat("\x00\\:", 100), uint32(0), int64(1800000000))
 	f.Fuzz(func(t *testing.T, name, text string, ttl uint32, until int64) {
-		line := AppendText(nil, name, text, ttl, until)
+		line := appendTXT(nil, name, text, ttl, until)
 		if bytes.Count(line, []byte("\n")) != 1 || line[len(line)-1] != '\n' {
 			t.Fatalf("%q is not one line", line)
 		}

@@ -7,18 +7,18 @@ import (
 )
 
 // LinesChanged reports whether WriteLines would write something else than last time.
-func (b *Builder) LinesChanged() bool { return !slices.Equal(b.shelves, b.wrote) }
+func (b *Builder) LinesChanged() bool { return !slices.Equal(b.shelves, b.printed) }
 
 // WriteLines writes the lines of all owners, sorted by name. If last is not nil, it
 // must hold what the last call that returned nil wrote; lines that did not change are
 // copied from there, which takes a fifth of the time.
 func (b *Builder) WriteLines(w io.Writer, last io.ReaderAt) error {
 	if last == nil {
-		b.wrote = nil
+		b.printed = nil
 	}
 	out := bufio.NewWriterSize(struct{ io.Writer }{w}, writeSize)
 	sizes := make([]int, len(b.shelves))
-	known := copier{shelves: b.wrote, from: last, to: out}
+	known := copier{shelves: b.printed, from: last, to: out}
 	var lines []byte
 	for i, s := range b.shelves {
 		if known.take(s) {
@@ -43,7 +43,7 @@ func (b *Builder) WriteLines(w io.Writer, last io.ReaderAt) error {
 	for i, s := range b.shelves {
 		s.text = sizes[i]
 	}
-	b.wrote = slices.Clone(b.shelves)
+	b.printed = slices.Clone(b.shelves)
 	return nil
 }
 

@@ -20,7 +20,7 @@ type Owner struct {
 type Value struct {
 	Addr  netip.Addr // invalid for a text
 	Text  string
-	Until int64 // as in AppendText
+	Until int64 // as in appendTXT
 }
 
 var errNamePlain = errors.New("not a name of lower-case letters, digits, hyphens, underscores and dots")
@@ -56,7 +56,7 @@ func (o *Owner) AppendLines(dst []byte, dialect Dialect) []byte {
 		if v.Addr.IsValid() {
 			dst = appendAddress(dst, dialect, o.Name, v.Addr, o.TTL, v.Until)
 		} else {
-			dst = AppendText(dst, o.Name, v.Text, o.TTL, v.Until)
+			dst = appendTXT(dst, o.Name, v.Text, o.TTL, v.Until)
 		}
 	}
 	return dst
@@ -124,7 +124,7 @@ func appendOwnerLines(dst []byte, dialect Dialect, records []byte) []byte {
 			for text = text[:0]; len(rdata) > 0; rdata = rdata[1+rdata[0]:] {
 				text = append(text, rdata[1:1+rdata[0]]...)
 			}
-			dst = AppendText(dst, name, text, ttl, until)
+			dst = appendTXT(dst, name, text, ttl, until)
 		case typePTR: // the line of the AAAA record before stands for both
 		}
 	}
