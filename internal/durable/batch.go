@@ -18,7 +18,7 @@ const manyFiles = 32
 type Batch struct {
 	folder *Folder
 	next   []replacement
-	always bool // the folder is synced
+	always bool // sync the folder in any case
 }
 
 // replacement is a file that waits under its temporary name.

@@ -16,9 +16,9 @@ type Spare struct {
 	stamp Stamp
 }
 
-// NewSpare makes one of the file at temp, which has a temporary name. The caller knows
-// that its content is of no use to anybody, and that the file in its place is durable
-// before the Spare is reused.
+// NewSpare makes one of the file at temp, which has a temporary name. The caller makes
+// sure that nobody needs its content, and that the version in its place is durable before
+// the Spare is reused.
 func NewSpare(temp string) (*Spare, error) {
 	at, err := StampAt(temp)
 	if err != nil {

@@ -2,8 +2,8 @@ package datafile
 
 import "dnsgate/internal/durable"
 
-// draft is the next version of a file, whole, and still to be committed. So all files of an
-// update share their syncs.
+// draft is the next version of a file, whole, and still to be committed. All files of an
+// update are drafts first, so that they share their syncs.
 type draft struct {
 	*durable.File
 	text []byte // what it holds, if it is a source

@@ -14,7 +14,8 @@ type edition struct {
 	watch int32 // of opens, since it was written
 }
 
-// newEdition takes the file at path, of which nobody knows yet, and what it holds.
+// newEdition makes one of the file at path, which nobody else knows yet and which holds
+// content.
 func newEdition(path string, content []byte, by *opens) (*edition, error) {
 	file, info, err := openVersion(path)
 	if err != nil {
@@ -23,8 +24,8 @@ func newEdition(path string, content []byte, by *opens) (*edition, error) {
 	return &edition{version{content, durable.StampOf(info)}, file, by, by.begin(path)}, nil
 }
 
-// exchanged is the stamp of e once it has its place, which changes ctime; none if somebody
-// wrote to it at once.
+// exchanged is the stamp of e in its place: the exchange changes ctime. If somebody has
+// written to e already, it is the stamp of no file.
 func (e *edition) exchanged() durable.Stamp {
 	info, err := e.file.Stat()
 	if err != nil || !durable.StampOf(info).SameWrite(e.stamp) {
@@ -36,7 +37,7 @@ func (e *edition) exchanged() durable.Stamp {
 // opened reports whether somebody is known to have opened it.
 func (e *edition) opened() bool { return e.opens.seen(e.watch) }
 
-// untouched reports whether it is certain that nobody has written to it, or can.
+// untouched reports whether certainly nobody has written to it, or still can.
 func (e *edition) untouched() bool {
 	return openForWriting(e.file) == closed && e.opens.none(e.watch)
 }
@@ -55,8 +56,8 @@ type spare struct {
 	lacks extent // where the present one differs
 }
 
-// reuse begins the next version of path with what the spare holds. known reports whether
-// that is certain.
+// reuse begins the next version of path with the spare's content. known reports whether
+// that content is certain. It returns no file if the spare cannot be had.
 func (s *spare) reuse(path string) (f *durable.File, known bool) {
 	known = s.untouched()
 	s.edition.close() // the kernel asks that nobody has it open
@@ -66,13 +67,16 @@ func (s *spare) reuse(path string) (f *durable.File, known bool) {
 	return f, known
 }
 
-// memory is what held the content of the spare. A version of a large file is made in a
-// fifth less time there than in new memory, which has to be cleared and collected.
+// memory hands over, once, where the content of the spare was kept. Making the next version
+// of a large file there takes a fifth less time than in new memory, which Go has to clear
+// and collect.
 func (s *spare) memory() []byte {
 	if s == nil {
 		return nil
 	}
-	return s.content[:0]
+	memory := s.content[:0]
+	s.content = nil
+	return memory
 }
 
 func (s *spare) close() {

@@ -21,8 +21,8 @@ func differ(base, next []byte) (e extent, differs bool) {
 	return e, e.from < e.to
 }
 
-// compared is the number of bytes that are compared at once: that takes a tenth of the
-// time of comparing one after the other.
+// compared is the number of bytes that are compared at once, in a tenth of the time that
+// one after the other takes.
 const compared = 4 << 10
 
 // commonStart is the number of bytes that are the same from the start on.

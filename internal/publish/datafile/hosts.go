@@ -31,7 +31,7 @@ type hostsWriter struct {
 	hosts   map[records.Name][]records.Host // by hostname, those with records, by name
 	written ledger                          // files that dnsgate has made
 	again   bool                            // this process has written all of them once
-	unsure  bool                            // the folder could not be synced: what is right need not be durable
+	unsure  bool                            // the folder could not be synced, so a file with the right content need not be durable
 }
 
 func newHostsWriter(folder string, lines *tinydns.Builder, empty bool) *hostsWriter {

@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// opens notices whether anybody opens some files (inotify(7)); whoever writes to one does.
-// It belongs to one goroutine. All files share one inotify instance, because closing one
-// takes 10 ms. If the kernel grants none, nobody is noticed.
+// opens notices that somebody opens one of some files, as every writer has to (inotify(7)).
+// It belongs to one goroutine. All files share one inotify instance, because closing an
+// instance takes 10 ms. If the kernel grants none, nobody is noticed.
 type opens struct {
 	fd     int // 0: none yet
 	opened map[int32]bool
@@ -51,7 +51,7 @@ func (o *opens) seen(watch int32) bool {
 // none reports whether it is certain that nobody opened the file since begin.
 func (o *opens) none(watch int32) bool { return watch != noWatch && !o.seen(watch) }
 
-// read takes what the kernel tells.
+// read reads the events.
 func (o *opens) read() {
 	var events [4096]byte
 	for o.fd != 0 {
@@ -70,7 +70,7 @@ func (o *opens) read() {
 	}
 }
 
-// note notes an event. That of no file tells that some were lost.
+// note notes an event. One of no file means that the kernel lost some.
 func (o *opens) note(watch int32) {
 	for known := range o.opened {
 		if watch == known || watch == noWatch {

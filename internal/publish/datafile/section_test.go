@@ -130,3 +130,30 @@ func BenchmarkSection(b *testing.B) {
 		})
 	}
 }
+
+// TestSectionAgainWithoutADifference: a round that changes nothing leaves nothing behind
+// that spoils the next one.
+func TestSectionAgainWithoutADifference(t *testing.T) {
+	root := t.TempDir()
+	data := filepath.Join(root, "data")
+	write(t, data, zone+emptySection)
+	target := newTarget(t, sectionOptions(root))
+	hosts := make([]records.Host, 40_000)
+	for i := range hosts {
+		hosts[i] = hostWith(fmt.Sprintf("h%05d.example.com", i), "203.0.113.1")
+	}
+	change := func(i int, addr string) {
+		hosts[i] = hostWith(string(hosts[i].Name), addr)
+		serve(t, target, false, hosts[i])
+	}
+	serve(t, target, true, hosts...)
+	change(7, "203.0.113.2")
+	change(8, "203.0.113.3")
+	serve(t, target, true, hosts...)
+	change(9, "203.0.113.100")
+	want := zone + sectionStart + "\n" + string(appendLines(nil, tinydns.Stock, hosts)) + sectionEnd + "\n"
+	if read(t, data) != want {
+		t.Error("the file has other lines")
+	}
+	checkDatabase(t, root, "data")
+}
