@@ -119,7 +119,7 @@ func (o *operatorFile) begin(path string, base version, next []byte, changed ext
 	lacks := everywhere
 	if s := o.spare; s != nil && o.committed() {
 		known := false
-		if f, known = s.reuse(path); known && o.isPresent(base.stamp) {
+		if f, known = s.reuse(path); known && o.isPresent(base.stamp) && bytes.Equal(base.content, o.present.content) {
 			lacks = s.lacks
 		}
 		o.spare = nil

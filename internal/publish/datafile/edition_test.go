@@ -1,10 +1,13 @@
 package datafile
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"dnsgate/internal/durable"
 	"dnsgate/test/publishing"
 )
 
@@ -77,6 +80,43 @@ func TestNothingNew(t *testing.T) {
 			if inodeOf(t, root, "data") != data || inodeOf(t, root, "data.cdb") != cdb {
 				t.Error("the files were made again")
 			}
+		})
+	}
+}
+
+// TestACoarseClockLosesNoEdit: an operator changes a byte in place within a tick of the
+// clock in which dnsgate wrote the file, so that its stamp stays the same. Some disks keep
+// whole seconds.
+func TestACoarseClockLosesNoEdit(t *testing.T) {
+	for _, how := range []string{"section", "rewrite"} {
+		t.Run(how, func(t *testing.T) {
+			root := t.TempDir()
+			data := filepath.Join(root, "data")
+			write(t, data, zone+emptySection+"+a.example.com:192.0.2.1\n+operator.example.com:192.0.2.1\n")
+			o := sectionOptions(root)
+			o.Write, o.Logger = how, publishing.Quiet()
+			target := newTarget(t, o)
+			for i, whole := range []bool{true, false, false} {
+				serve(t, target, whole, hostWith("a.example.com", fmt.Sprintf("203.0.113.%d", i)))
+			}
+			write(t, data, strings.Replace(read(t, data), "+operator.example.com:192.0.2.1", "+operator.example.com:192.0.2.9", 1))
+			now, err := durable.StampAt(data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var file *operatorFile
+			switch w := target.writer.(type) {
+			case *sectionWriter:
+				file = &w.file
+			case *rewriteWriter:
+				file = &w.file
+			}
+			file.present.stamp, file.last = now, now
+			serve(t, target, false, hostWith("a.example.com", "203.0.113.4"))
+			if got := read(t, data); !strings.Contains(got, "+operator.example.com:192.0.2.9\n") || !strings.Contains(got, "203.0.113.4") {
+				t.Errorf("the operator's change is lost:\n%s", got)
+			}
+			checkDatabase(t, root, "data")
 		})
 	}
 }
