@@ -140,20 +140,14 @@ func Commit(files ...*File) (err error) {
 			return fmt.Errorf("replacing %s: %w", f.Path(), err)
 		}
 	}
-	var synced []string
 	for _, f := range files {
 		if err := f.replace(); err != nil {
 			return fmt.Errorf("replacing %s: %w", f.Path(), err)
 		}
 		f.step(Renamed)
 	}
-	for _, f := range files {
-		if folder := f.folder.Name(); !slices.Contains(synced, folder) {
-			if err := f.folder.Sync(); err != nil {
-				return fmt.Errorf("replacing files in %s: %w", folder, err)
-			}
-			synced = append(synced, folder)
-		}
+	if err := syncFolders(files); err != nil {
+		return err
 	}
 	for _, f := range files {
 		f.done = true
@@ -181,6 +175,26 @@ func syncAll(files []*File) error {
 	}
 	syncing.Wait()
 	return errors.Join(errs...)
+}
+
+// syncFolders syncs the folders of files, each once. Two of one name may be two, if
+// somebody exchanged them meanwhile.
+func syncFolders(files []*File) error {
+	var synced []fs.FileInfo
+	for _, f := range files {
+		info, err := f.folder.Stat()
+		if err == nil && slices.ContainsFunc(synced, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
+			continue
+		}
+		if err == nil {
+			err = f.folder.Sync()
+		}
+		if err != nil {
+			return fmt.Errorf("replacing files in %s: %w", f.folder.Name(), err)
+		}
+		synced = append(synced, info)
+	}
+	return nil
 }
 
 // replace brings f into the place of the file.

@@ -13,8 +13,9 @@ const (
 	randomLength = 10
 	base32       = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" // rand.Text's
 
-	// maxBase leaves room for the rest within the 255 bytes of a file's name.
-	maxBase = 255 - len("..") - randomLength - len(tempSuffix)
+	// maxBase leaves room for the rest within the 255 bytes of a file's name, and for
+	// a caller's suffix in the place of .tmp.
+	maxBase = 255 - len("..") - randomLength - 20
 )
 
 // tempName is a new temporary name for the file name.

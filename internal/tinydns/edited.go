@@ -24,7 +24,8 @@ func blockTextOf(text []byte, lines int) blockText {
 const longerBlock = 32 << 10
 
 // Edited compiles the next version of the file that p was made of. It compiles only
-// the pieces whose text changed, and p stays as it is. It is false if records came, went
+// the pieces whose text changed, and p stays as it is; if none did, it returns p. It is
+// false if records came, went
 // or changed their lengths, or if something is wrong: then Encode has to do it.
 func (p *Part) Edited(text io.Reader, dialect Dialect) (*Part, bool) {
 	if p == nil {
@@ -38,13 +39,13 @@ func (p *Part) Edited(text io.Reader, dialect Dialect) (*Part, bool) {
 	in := bufio.NewReaderSize(LimitLines("", text), largest+longerBlock)
 	var c chunk
 	c.dialect = dialect
-	at := int64(0)
+	at, changed := int64(0), false
 	for i, known := range p.texts {
 		block, _ := in.Peek(known.size)
 		if len(block) < known.size || maphash.Bytes(blockSeed, block) != known.sum {
 			longer, _ := in.Peek(known.size + longerBlock)
 			block = firstLines(longer, known.lines)
-			c.text = block
+			c.text, changed = block, true
 			if c.encode(); c.err != nil || c.lines != known.lines || !next.put(i, at, &c) {
 				return nil, false
 			}
@@ -53,6 +54,9 @@ func (p *Part) Edited(text io.Reader, dialect Dialect) (*Part, bool) {
 		in.Discard(len(block))
 	}
 	_, err := in.ReadByte()
+	if !changed {
+		next = p
+	}
 	return next, err == io.EOF
 }
 

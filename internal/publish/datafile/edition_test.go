@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"dnsgate/internal/durable"
 	"dnsgate/test/publishing"
@@ -76,9 +77,14 @@ func TestNothingNew(t *testing.T) {
 			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
 			serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
 			data, cdb := inodeOf(t, root, "data"), inodeOf(t, root, "data.cdb")
-			serve(t, target, false)
-			if inodeOf(t, root, "data") != data || inodeOf(t, root, "data.cdb") != cdb {
-				t.Error("the files were made again")
+			for _, readers := range []bool{false, true} {
+				if readers {
+					read(t, filepath.Join(root, "data"))
+				}
+				serve(t, target, false)
+				if inodeOf(t, root, "data") != data || inodeOf(t, root, "data.cdb") != cdb {
+					t.Errorf("readers %v: the files were made again", readers)
+				}
 			}
 		})
 	}
@@ -119,4 +125,90 @@ func TestACoarseClockLosesNoEdit(t *testing.T) {
 			checkDatabase(t, root, "data")
 		})
 	}
+}
+
+// TestAnEditRightAfterTheExchange: an editor changes bytes in place as soon as the new
+// version is there, and restores its time.
+func TestAnEditRightAfterTheExchange(t *testing.T) {
+	for _, how := range []string{"section", "rewrite"} {
+		t.Run(how, func(t *testing.T) {
+			root := t.TempDir()
+			data := filepath.Join(root, "data")
+			write(t, data, zone+emptySection+"+a.example.com:192.0.2.1\n+operator.example.com:192.0.2.1\n")
+			o := sectionOptions(root)
+			o.Write, o.Logger = how, publishing.Quiet()
+			target := newTarget(t, o)
+			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
+			serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
+			durable.Step = func(step, _ string) {
+				if step != Exchanged {
+					return
+				}
+				durable.Step = nil
+				info, err := os.Stat(data)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				write(t, data, strings.Replace(read(t, data), "operator.example.com:192.0.2.1", "operator.example.com:192.0.2.9", 1))
+				if err := os.Chtimes(data, time.Time{}, info.ModTime()); err != nil {
+					t.Error(err)
+				}
+			}
+			defer func() { durable.Step = nil }()
+			serve(t, target, false, hostWith("a.example.com", "203.0.113.3"))
+			serve(t, target, false)
+			checkDatabase(t, root, "data")
+			serve(t, target, false, hostWith("a.example.com", "203.0.113.4"))
+			if got := read(t, data); !strings.Contains(got, "+operator.example.com:192.0.2.9\n") || !strings.Contains(got, "203.0.113.4") {
+				t.Errorf("the operator's change is lost:\n%s", got)
+			}
+			checkDatabase(t, root, "data")
+		})
+	}
+}
+
+// TestAVersionThatCannotWaitIsRemoved: the new version cannot get its name for the exchange.
+func TestAVersionThatCannotWaitIsRemoved(t *testing.T) {
+	root := crashRoot(t)
+	target := newTarget(t, crashOptions(root, "section"))
+	serve(t, target, true, crashBefore...)
+	swap := ""
+	durable.Step = func(step, path string) {
+		if step != durable.Synced || filepath.Base(path) != "data" {
+			return
+		}
+		durable.Step = nil
+		temps, _ := filepath.Glob(filepath.Join(root, ".data.??????????.tmp"))
+		if len(temps) != 1 {
+			t.Errorf("waiting are %v", temps)
+			return
+		}
+		swap = strings.TrimSuffix(temps[0], ".tmp") + swapSuffix
+		if err := os.Mkdir(swap, 0o755); err != nil { // so that rename fails
+			t.Error(err)
+		}
+	}
+	defer func() { durable.Step = nil }()
+	if err := target.Publish(t.Context(), crashAfter, false); err == nil {
+		t.Error("published")
+	}
+	os.Remove(swap)
+	serve(t, target, false, crashAfter...)
+	target.Close()
+	if left, _ := filepath.Glob(filepath.Join(root, ".data.*")); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+}
+
+// TestALongName: the names beside a file fit, however long its own is.
+func TestALongName(t *testing.T) {
+	root := t.TempDir()
+	name := strings.Repeat("d", 255)
+	write(t, filepath.Join(root, name), zone+emptySection)
+	o := sectionOptions(root)
+	o.Path, o.Sources, o.Logger = name, []string{name}, publishing.Quiet()
+	target := newTarget(t, o)
+	serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
+	serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
 }

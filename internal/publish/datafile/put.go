@@ -24,8 +24,8 @@ const (
 	Exchanged = "exchanged"
 )
 
-// put brings the file temp, which holds next, into the place of base, from which that
-// differs where it changed. If an editor was quicker it returns errOvertaken.
+// put brings the file temp, which holds next, into the place of base. If an editor was
+// quicker it returns errOvertaken.
 //
 // The file is looked at before it is replaced. Then the two versions are exchanged
 // (renameat2(2), RENAME_EXCHANGE), so that the replaced version can be looked at too.
@@ -34,9 +34,10 @@ const (
 // beside the file, and an error in the log names it. So does the version that was put
 // back, if somebody opened the file in that moment: that person may save the text read
 // then, without the other editor's change.
-func (o *operatorFile) put(ctx context.Context, path, temp string, base version, next []byte, changed extent) error {
+func (o *operatorFile) put(ctx context.Context, path, temp string, base version, next []byte) error {
 	swap := strings.TrimSuffix(temp, filepath.Ext(temp)) + swapSuffix
 	if err := os.Rename(temp, swap); err != nil {
+		os.Remove(temp)
 		return err
 	}
 	step(Prepared, path)
@@ -58,7 +59,7 @@ func (o *operatorFile) put(ctx context.Context, path, temp string, base version,
 		}
 		return errOvertaken
 	}
-	o.keepSpare(swap, temp, base, changed)
+	o.retire(swap, temp, base.stamp)
 	e.stamp = e.exchanged()
 	o.present, o.last = e, e.stamp
 	return nil
@@ -76,20 +77,20 @@ func exchangeIf(stamp durable.Stamp, swap, path string) error {
 	return exchange(swap, path)
 }
 
-// keepSpare keeps the replaced version, at swap, under the name temp if it is the present
-// edition, and else removes it.
-func (o *operatorFile) keepSpare(swap, temp string, base version, changed extent) {
-	o.spare.close()
-	o.spare = nil
-	if o.isPresent(base.stamp) && os.Rename(swap, temp) == nil {
-		if file, err := durable.NewSpare(temp); err == nil {
-			o.spare = &spare{o.present, file, changed}
-			return
-		}
+// retire makes the replaced version, at swap, the spare one, with the name temp, if it is the
+// present edition, and else removes it.
+func (o *operatorFile) retire(swap, temp string, at durable.Stamp) {
+	if o.isPresent(at) && os.Rename(swap, temp) == nil {
+		o.spare, _ = durable.NewSpare(temp)
 		swap = temp
 	}
-	o.present.close()
-	os.Remove(swap)
+	if o.spare == nil {
+		os.Remove(swap)
+	}
+	if o.present != nil {
+		o.memory = o.present.content
+		o.present.close()
+	}
 }
 
 // untouched reports whether the file at path is still the version base, and nobody can

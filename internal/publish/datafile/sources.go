@@ -137,13 +137,13 @@ func sameFile(path, other string) bool {
 }
 
 // compile returns the known part of a source if it is still true, or else reads the
-// source again.
+// source again. anew reports whether the part is another one.
 func (s *sources) compile(ctx context.Context, path string, drafts []*draft) (c compiledSource, anew bool, err error) {
 	known := s.compiled[path]
 	for _, d := range drafts {
 		if d.text != nil && sameFile(path, d.Path()) {
 			c, err = s.compileDraft(path, d, known.part)
-			return c, err == nil, err
+			return c, c.part != known.part, err
 		}
 	}
 	now, err := durable.StampAt(path)
@@ -160,7 +160,7 @@ func (s *sources) compile(ctx context.Context, path string, drafts []*draft) (c 
 		}
 		if part != nil {
 			sure := at.Old(time.Now()) || s.isOurs(at)
-			return compiledSource{at, sure, part}, true, nil
+			return compiledSource{at, sure, part}, part != known.part, nil
 		}
 		if time.Now().After(deadline) {
 			return known, false, fmt.Errorf("source %s: somebody has it open for writing, or changes it all the time", path)

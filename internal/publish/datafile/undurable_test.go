@@ -35,6 +35,11 @@ func TestAnOperatorsFileThatIsNotDurable(t *testing.T) {
 			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
 			serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
 			before := inodeOf(t, root, "data")
+			held, err := os.Open(filepath.Join(root, "data")) // so that its number is not given to another file
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer held.Close()
 			writtenAgain(t, target, root, "data", hostWith("a.example.com", "203.0.113.3"))
 			if inodeOf(t, root, "data") == before {
 				t.Error("a version was written to that a power loss would have brought back")
