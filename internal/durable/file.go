@@ -26,7 +26,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 )
 
@@ -56,6 +55,8 @@ type File struct {
 	put    func(temp string) error // nil: f is renamed
 	reused bool
 	done   bool // Commit ended without an error
+
+	syncing chan error // BeginSync began, and synced has not waited yet; else nil
 }
 
 // Create begins the replacement of path, which need not exist. A symbolic
@@ -114,6 +115,25 @@ func (f *File) Cut() error {
 	return f.Truncate(end)
 }
 
+// BeginSync begins to sync f, which is whole, while the caller prepares what is committed
+// with it. Commit and Abort wait for it.
+func (f *File) BeginSync() {
+	f.step(Written)
+	done := make(chan error, 1)
+	f.syncing = done
+	go func() { done <- f.Sync() }()
+}
+
+// synced waits for BeginSync.
+func (f *File) synced() error {
+	if f.syncing == nil {
+		return nil
+	}
+	err := <-f.syncing
+	f.syncing = nil
+	return err
+}
+
 // Commit makes f's content that of the file, durably. After an error the old
 // file may have been replaced only if the error came from syncing the folder;
 // the temporary file is gone in any case.
@@ -158,22 +178,17 @@ func Commit(files ...*File) (err error) {
 
 // syncAll syncs files, all at once.
 func syncAll(files []*File) error {
-	errs := make([]error, len(files))
-	var syncing sync.WaitGroup
-	for i, f := range files {
-		f.step(Written)
-		do := func() {
-			if err := f.Sync(); err != nil {
-				errs[i] = fmt.Errorf("replacing %s: %w", f.Path(), err)
-			}
-		}
-		if i < len(files)-1 {
-			syncing.Go(do)
-		} else {
-			do()
+	for _, f := range files {
+		if f.syncing == nil {
+			f.BeginSync()
 		}
 	}
-	syncing.Wait()
+	errs := make([]error, len(files))
+	for i, f := range files {
+		if err := f.synced(); err != nil {
+			errs[i] = fmt.Errorf("replacing %s: %w", f.Path(), err)
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -222,6 +237,7 @@ func (f *File) rename(to string) error {
 // Abort removes the temporary file. After Commit it does nothing, so it can
 // be deferred.
 func (f *File) Abort() {
+	f.synced()
 	f.Close()
 	if f.temp != "" {
 		f.folder.remove(f.temp)

@@ -135,6 +135,7 @@ func (o *operatorFile) begin(path string, next []byte) (f *durable.File, err err
 		f.Abort()
 		return nil, err
 	}
+	f.BeginSync()
 	return f, nil
 }
 

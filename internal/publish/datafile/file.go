@@ -104,6 +104,7 @@ func (w *fileWriter) begin(current bool) (f *durable.File, err error) {
 		f.Abort()
 		return nil, fmt.Errorf("replacing %s: %w", f.Path(), err)
 	}
+	f.BeginSync()
 	return f, nil
 }
 
