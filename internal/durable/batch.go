@@ -19,6 +19,8 @@ type Batch struct {
 	folder *Folder
 	next   []replacement
 	always bool // sync the folder in any case
+
+	syncing chan error // BeginSync began, and Sync has not waited yet; else nil
 }
 
 // replacement is a file that waits under its temporary name.
@@ -54,7 +56,7 @@ func (b *Batch) Replace(name string, content []byte, mode fs.FileMode) error {
 // Remove marks a file for removal.
 func (b *Batch) Remove(name string) { b.next = append(b.next, replacement{name: name}) }
 
-// SyncFolder makes Commit sync the folder even if nothing in it changes.
+// SyncFolder makes Sync sync the folder even if nothing in it changes.
 func (b *Batch) SyncFolder() { b.always = true }
 
 // Abort removes the temporary files.
@@ -69,6 +71,12 @@ func (b *Batch) Abort() {
 // before that is on the disk. It returns the failures by the file's name, and an error
 // if the folder could not be synced.
 func (b *Batch) Commit() (failed map[string]error, err error) {
+	failed = b.Put()
+	return failed, b.Sync()
+}
+
+// Put is the first part of Commit: all but the sync of the folder.
+func (b *Batch) Put() (failed map[string]error) {
 	failed = make(map[string]error)
 	for i, err := range b.syncAll() {
 		r := b.next[i]
@@ -81,13 +89,35 @@ func (b *Batch) Commit() (failed map[string]error, err error) {
 			failed[r.name] = err
 		}
 	}
-	if len(b.next) > len(failed) || b.always {
-		if err = b.folder.Sync(); err == nil {
-			step(FolderSynced, b.folder.Name())
-		}
-	}
+	b.always = b.always || len(b.next) > len(failed)
 	b.next = nil
-	return failed, err
+	return failed
+}
+
+// BeginSync begins what Sync does, while the caller prepares something else.
+func (b *Batch) BeginSync() {
+	if !b.always {
+		return
+	}
+	done := make(chan error, 1)
+	b.syncing = done
+	go func() { done <- b.folder.Sync() }()
+}
+
+// Sync is the second part of Commit. It makes durable what Put put there.
+func (b *Batch) Sync() error {
+	if !b.always {
+		return nil
+	}
+	if b.syncing == nil {
+		b.BeginSync()
+	}
+	err := <-b.syncing
+	b.syncing = nil
+	if err == nil {
+		step(FolderSynced, b.folder.Name())
+	}
+	return err
 }
 
 // syncAll syncs the temporary files, all at once; many by one sync of the file system

@@ -26,6 +26,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 )
 
@@ -192,24 +193,26 @@ func syncAll(files []*File) error {
 	return errors.Join(errs...)
 }
 
-// syncFolders syncs the folders of files, each once. Two of one name may be two, if
-// somebody exchanged them meanwhile.
+// syncFolders syncs the folders of files, each once and all at once. Two of one name may
+// be two, if somebody exchanged them meanwhile.
 func syncFolders(files []*File) error {
-	var synced []fs.FileInfo
-	for _, f := range files {
+	var found []fs.FileInfo
+	errs := make([]error, len(files))
+	var syncing sync.WaitGroup
+	for i, f := range files {
 		info, err := f.folder.Stat()
-		if err == nil && slices.ContainsFunc(synced, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
+		if err == nil && slices.ContainsFunc(found, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
 			continue
 		}
-		if err == nil {
-			err = f.folder.Sync()
-		}
-		if err != nil {
-			return fmt.Errorf("replacing files in %s: %w", f.folder.Name(), err)
-		}
-		synced = append(synced, info)
+		found = append(found, info)
+		syncing.Go(func() {
+			if err := errors.Join(err, f.folder.Sync()); err != nil {
+				errs[i] = fmt.Errorf("replacing files in %s: %w", f.folder.Name(), err)
+			}
+		})
 	}
-	return nil
+	syncing.Wait()
+	return errors.Join(errs...)
 }
 
 // replace brings f into the place of the file.

@@ -1,19 +1,35 @@
 package datafile
 
-import "dnsgate/internal/durable"
+import (
+	"errors"
+
+	"dnsgate/internal/durable"
+)
 
 // draft is the next version of a file, whole, and still to be committed. All files of an
 // update are drafts first, so that they share their syncs.
 type draft struct {
 	*durable.File
 	text []byte // what it holds, if it is a source
+
+	// sync is set in place of File for files that have their names already: it makes the
+	// names durable.
+	sync func() error
 }
 
 // commit makes drafts durable under their names, in their order.
 func commit(drafts []*draft) error {
-	files := make([]*durable.File, len(drafts))
-	for i, d := range drafts {
-		files[i] = d.File
+	var files []*durable.File
+	for _, d := range drafts {
+		if d.File != nil {
+			files = append(files, d.File)
+		}
 	}
-	return durable.Commit(files...)
+	err := durable.Commit(files...)
+	for _, d := range drafts {
+		if d.sync != nil {
+			err = errors.Join(err, d.sync())
+		}
+	}
+	return err
 }

@@ -112,7 +112,7 @@ func (o *operatorFile) edit(ctx context.Context, change changer) ([]string, erro
 		return nil, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	f.ReplaceBy(func(temp string) error { return o.put(ctx, path, temp, base, next) })
-	o.begun, o.next = f, &draft{f, next}
+	o.begun, o.next = f, &draft{File: f, text: next}
 	return []string{o.path}, nil
 }
 

@@ -31,6 +31,7 @@ type hostsWriter struct {
 	hosts   map[records.Name][]records.Host // by hostname, those with records, by name
 	written ledger                          // files that dnsgate has made
 	again   bool                            // this process has written all of them once
+	next    *draft                          // the files written last, until begun hands them over
 	unsure  bool                            // the folder could not be synced, so a file with the right content need not be durable
 }
 
@@ -40,8 +41,12 @@ func newHostsWriter(folder string, lines *tinydns.Builder, empty bool) *hostsWri
 		written: ledger{path: filepath.Join(folder, ".dnsgate.hosts")}}
 }
 
-// begun is none: the files of a folder are committed at once.
-func (w *hostsWriter) begun() []*draft { return nil }
+func (w *hostsWriter) begun() (next []*draft) {
+	if w.next != nil {
+		next, w.next = []*draft{w.next}, nil
+	}
+	return next
+}
 
 func (w *hostsWriter) close() {}
 
@@ -141,9 +146,13 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 	if err != nil {
 		return nil, nil, err
 	}
-	defer folder.Close()
 	batch := durable.NewBatch(folder)
-	defer batch.Abort()
+	defer func() {
+		batch.Abort()
+		if w.next == nil {
+			folder.Close()
+		}
+	}()
 	refused = make(publish.HostErrors)
 	var changed []records.Name
 	for name := range names {
@@ -161,8 +170,7 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 	if w.unsure {
 		batch.SyncFolder() // for removals, which are not done again
 	}
-	failed, err := batch.Commit()
-	w.unsure = err != nil
+	failed := batch.Put()
 	for _, name := range changed {
 		if failure := failed[string(name)]; failure != nil {
 			refused[name] = failure
@@ -170,10 +178,18 @@ func (w *hostsWriter) writeFiles(ctx context.Context, names map[records.Name]boo
 			written = append(written, filepath.Join(w.folder, string(name)))
 		}
 	}
-	if err == nil && len(refused) == len(names) && len(names) > 1 {
-		err = fmt.Errorf("no file could be written: %w", refused)
+	if len(refused) == len(names) && len(names) > 1 {
+		return nil, refused, fmt.Errorf("no file could be written: %w", refused)
 	}
-	return written, refused, err
+	batch.BeginSync() // data.cdb is made meanwhile
+	w.unsure = true
+	w.next = &draft{sync: func() error {
+		defer folder.Close()
+		err := batch.Sync()
+		w.unsure = err != nil
+		return err
+	}}
+	return written, refused, nil
 }
 
 // begin begins the new file of a hostname, or its removal, unless it is right already.
