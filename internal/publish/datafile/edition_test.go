@@ -1,7 +1,6 @@
 package datafile
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,107 +64,106 @@ func TestEditionNotWatched(t *testing.T) {
 	}
 }
 
-// TestNothingNew: a round without news leaves what dnsgate itself wrote.
-func TestNothingNew(t *testing.T) {
+// edited runs test with each writer that edits an operator's file, after two rounds.
+func edited(t *testing.T, test func(t *testing.T, root string, target *Target)) {
 	for _, how := range []string{"section", "rewrite"} {
 		t.Run(how, func(t *testing.T) {
 			root := t.TempDir()
-			write(t, filepath.Join(root, "data"), zone+emptySection+"+a.example.com:192.0.2.1\n")
+			write(t, filepath.Join(root, "data"), zone+emptySection+"+a.example.com:192.0.2.1\n+operator.example.com:192.0.2.1\n")
 			o := sectionOptions(root)
 			o.Write, o.Logger = how, publishing.Quiet()
 			target := newTarget(t, o)
 			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
 			serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
-			data, cdb := inodeOf(t, root, "data"), inodeOf(t, root, "data.cdb")
-			for _, readers := range []bool{false, true} {
-				if readers {
-					read(t, filepath.Join(root, "data"))
-				}
-				serve(t, target, false)
-				if inodeOf(t, root, "data") != data || inodeOf(t, root, "data.cdb") != cdb {
-					t.Errorf("readers %v: the files were made again", readers)
-				}
-			}
+			test(t, root, target)
 		})
 	}
+}
+
+// operatorEdit changes a byte of the file in place.
+func operatorEdit(t *testing.T, root string) {
+	data := filepath.Join(root, "data")
+	write(t, data, strings.Replace(read(t, data), "operator.example.com:192.0.2.1", "operator.example.com:192.0.2.9", 1))
+}
+
+// keepsTheEdit publishes once more, and looks for what operatorEdit changed.
+func keepsTheEdit(t *testing.T, root string, target *Target) {
+	t.Helper()
+	serve(t, target, false, hostWith("a.example.com", "203.0.113.4"))
+	if got := read(t, filepath.Join(root, "data")); !strings.Contains(got, "+operator.example.com:192.0.2.9\n") || !strings.Contains(got, "203.0.113.4") {
+		t.Errorf("the operator's change is lost:\n%s", got)
+	}
+	checkDatabase(t, root, "data")
+}
+
+// TestNothingNew: a round without news leaves what dnsgate itself wrote.
+func TestNothingNew(t *testing.T) {
+	edited(t, func(t *testing.T, root string, target *Target) {
+		data, cdb := inodeOf(t, root, "data"), inodeOf(t, root, "data.cdb")
+		for _, readers := range []bool{false, true} {
+			if readers {
+				read(t, filepath.Join(root, "data"))
+			}
+			serve(t, target, false)
+			if inodeOf(t, root, "data") != data || inodeOf(t, root, "data.cdb") != cdb {
+				t.Errorf("readers %v: the files were made again", readers)
+			}
+		}
+	})
 }
 
 // TestACoarseClockLosesNoEdit: an operator changes a byte in place within a tick of the
 // clock in which dnsgate wrote the file, so that its stamp stays the same. Some disks keep
 // whole seconds.
 func TestACoarseClockLosesNoEdit(t *testing.T) {
-	for _, how := range []string{"section", "rewrite"} {
-		t.Run(how, func(t *testing.T) {
-			root := t.TempDir()
-			data := filepath.Join(root, "data")
-			write(t, data, zone+emptySection+"+a.example.com:192.0.2.1\n+operator.example.com:192.0.2.1\n")
-			o := sectionOptions(root)
-			o.Write, o.Logger = how, publishing.Quiet()
-			target := newTarget(t, o)
-			for i, whole := range []bool{true, false, false} {
-				serve(t, target, whole, hostWith("a.example.com", fmt.Sprintf("203.0.113.%d", i)))
-			}
-			write(t, data, strings.Replace(read(t, data), "+operator.example.com:192.0.2.1", "+operator.example.com:192.0.2.9", 1))
-			now, err := durable.StampAt(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var file *operatorFile
-			switch w := target.writer.(type) {
-			case *sectionWriter:
-				file = &w.file
-			case *rewriteWriter:
-				file = &w.file
-			}
-			file.present.stamp, file.last = now, now
-			serve(t, target, false, hostWith("a.example.com", "203.0.113.4"))
-			if got := read(t, data); !strings.Contains(got, "+operator.example.com:192.0.2.9\n") || !strings.Contains(got, "203.0.113.4") {
-				t.Errorf("the operator's change is lost:\n%s", got)
-			}
-			checkDatabase(t, root, "data")
-		})
-	}
+	edited(t, func(t *testing.T, root string, target *Target) {
+		operatorEdit(t, root)
+		now, err := durable.StampAt(filepath.Join(root, "data"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file *operatorFile
+		switch w := target.writer.(type) {
+		case *sectionWriter:
+			file = &w.file
+		case *rewriteWriter:
+			file = &w.file
+		}
+		file.present.stamp, file.last = now, now
+		keepsTheEdit(t, root, target)
+	})
 }
 
 // TestAnEditRightAfterTheExchange: an editor changes bytes in place as soon as the new
-// version is there, and restores its time.
+// version is there, of dnsgate's lines too, and restores its time. The next round notices.
 func TestAnEditRightAfterTheExchange(t *testing.T) {
-	for _, how := range []string{"section", "rewrite"} {
-		t.Run(how, func(t *testing.T) {
-			root := t.TempDir()
-			data := filepath.Join(root, "data")
-			write(t, data, zone+emptySection+"+a.example.com:192.0.2.1\n+operator.example.com:192.0.2.1\n")
-			o := sectionOptions(root)
-			o.Write, o.Logger = how, publishing.Quiet()
-			target := newTarget(t, o)
-			serve(t, target, true, hostWith("a.example.com", "203.0.113.1"))
-			serve(t, target, false, hostWith("a.example.com", "203.0.113.2"))
-			durable.Step = func(step, _ string) {
-				if step != Exchanged {
-					return
-				}
-				durable.Step = nil
-				info, err := os.Stat(data)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				write(t, data, strings.Replace(read(t, data), "operator.example.com:192.0.2.1", "operator.example.com:192.0.2.9", 1))
-				if err := os.Chtimes(data, time.Time{}, info.ModTime()); err != nil {
-					t.Error(err)
-				}
+	edited(t, func(t *testing.T, root string, target *Target) {
+		data := filepath.Join(root, "data")
+		durable.Step = func(step, _ string) {
+			if step != Exchanged {
+				return
 			}
-			defer func() { durable.Step = nil }()
-			serve(t, target, false, hostWith("a.example.com", "203.0.113.3"))
-			serve(t, target, false)
-			checkDatabase(t, root, "data")
-			serve(t, target, false, hostWith("a.example.com", "203.0.113.4"))
-			if got := read(t, data); !strings.Contains(got, "+operator.example.com:192.0.2.9\n") || !strings.Contains(got, "203.0.113.4") {
-				t.Errorf("the operator's change is lost:\n%s", got)
+			durable.Step = nil
+			info, err := os.Stat(data)
+			if err != nil {
+				t.Error(err)
+				return
 			}
-			checkDatabase(t, root, "data")
-		})
-	}
+			operatorEdit(t, root)
+			write(t, data, strings.Replace(read(t, data), "203.0.113.3", "203.0.113.9", 1))
+			if err := os.Chtimes(data, time.Time{}, info.ModTime()); err != nil {
+				t.Error(err)
+			}
+		}
+		defer func() { durable.Step = nil }()
+		serve(t, target, false, hostWith("a.example.com", "203.0.113.3"))
+		serve(t, target, false)
+		if got := read(t, data); !strings.Contains(got, "203.0.113.3") {
+			t.Errorf("dnsgate's line is still\n%s", got)
+		}
+		checkDatabase(t, root, "data")
+		keepsTheEdit(t, root, target)
+	})
 }
 
 // TestAVersionThatCannotWaitIsRemoved: the new version cannot get its name for the exchange.
