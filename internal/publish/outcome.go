@@ -143,6 +143,10 @@ func (r *runner) note(done round, err error, start, now time.Time) {
 		r.ok++
 		return
 	}
+	if err == nil { // what was refused before has not been tried again
+		r.ok++
+		return
+	}
 	r.lastErr, r.lastTime = err, now
 	r.bad++
 	r.log.Error("publishing failed", "err", err, "hosts", len(done.hosts), "whole", done.whole != nil, "next_try", r.nextTry())

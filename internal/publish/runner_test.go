@@ -1,7 +1,10 @@
 package publish
 
 import (
+	"bytes"
+	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,5 +34,25 @@ func TestPause(t *testing.T) {
 	}
 	if _, _, ok := r.begin(start); !ok {
 		t.Error("no round begins after the pause")
+	}
+}
+
+// TestARoundBesideARefusal: a round that publishes all that it has is no failure, though
+// a host that was refused before still waits; and the fault stays in the status.
+func TestARoundBesideARefusal(t *testing.T) {
+	var log bytes.Buffer
+	r := newRunner(nil, nil, slog.New(slog.NewTextHandler(&log, nil)))
+	now := time.Now()
+	end := func(name records.Name, revision uint64, err error) {
+		r.end(round{hosts: []records.Host{{Name: name, Revision: revision}}, revision: revision}, err, now, now)
+	}
+	end("a.example.com", 1, HostErrors{"a.example.com": errors.New("refused")})
+	end("b.example.com", 2, nil)
+	if r.lastErr == nil || r.ok != 1 || r.bad != 1 || strings.Contains(log.String(), "err=<nil>") || strings.Contains(log.String(), "works again") {
+		t.Errorf("the last error is %v, %d and %d rounds, the log says\n%s", r.lastErr, r.ok, r.bad, log.String())
+	}
+	end("a.example.com", 1, nil)
+	if r.lastErr != nil || !strings.Contains(log.String(), "works again") {
+		t.Errorf("the last error is %v, the log says\n%s", r.lastErr, log.String())
 	}
 }

@@ -37,6 +37,9 @@ func Check(o Options, names []records.Name, serve durable.Account) (faults []err
 	if folder := filepath.Dir(o.Path); !isFolder(folder) {
 		return append(faults, fmt.Errorf("%s: there is no folder %s", o.Place("path"), folder)), nil
 	}
+	if info, err := os.Stat(o.Path); o.Write == "hosts" && err == nil && !info.IsDir() {
+		return append(faults, fmt.Errorf("%s: %s is a file, and hosts needs a folder of its own", o.Place("path"), o.Path)), nil
+	}
 	if o.Write != "hosts" {
 		if err := checkReplace(o.Path, serve); err != nil {
 			faults = append(faults, err)
@@ -90,6 +93,9 @@ func checkEdited(o Options, names []records.Name) (faults []error) {
 	data, _, err := readSettled(context.Background(), o.Path)
 	if err == nil && o.Write == "section" {
 		_, _, err = findSection(o.Path, data)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s: there is no data file %s to edit", o.Place("path"), o.Path)
 	}
 	if err != nil {
 		return []error{err}

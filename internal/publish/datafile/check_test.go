@@ -26,7 +26,8 @@ func TestCheckFindsWhatPublishWould(t *testing.T) {
 		"both": {"section", map[string]string{"data": sectionStart + "\n?\n"},
 			[]string{"/data:3: there is no line", "/data:2: unrecognized"}},
 		"a folder":           {"file", map[string]string{"data/x": zone}, []string{"sources[0]: "}},
-		"nothing to rewrite": {"rewrite", nil, []string{"/data: no such file", "/data does not exist"}},
+		"nothing to rewrite": {"rewrite", nil, []string{"path: there is no data file ", "/data does not exist"}},
+		"no folder":          {"hosts", map[string]string{"data": zone}, []string{"/data is a file, and hosts needs a folder"}},
 		"path is a source":   {"file is data", map[string]string{"data": zone}, []string{"/data, which is among sources too"}},
 		"no writer":          {"append", nil, []string{`write is "append"`}},
 	} {

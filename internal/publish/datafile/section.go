@@ -48,7 +48,23 @@ func (w *sectionWriter) write(ctx context.Context, hosts publish.Pieces, whole b
 	if !whole && n == 0 && w.file.unchanged() {
 		return nil, nil
 	}
+	if w.text == nil && n == 0 {
+		w.warn()
+	}
 	return w.file.edit(ctx, w.change)
+}
+
+// warn tells that lines between the markers go because the store is empty: perhaps nobody
+// has imported them.
+func (w *sectionWriter) warn() {
+	data, err := readFile(w.file.path)
+	if err != nil {
+		return // edit reports it
+	}
+	start, end, err := findSection(w.file.path, data)
+	if lines := bytes.Count(data[start:end], []byte("\n")); err == nil && lines > 0 {
+		w.file.log.Warn("the lines between the markers are removed, because the store has no hosts; dnsgate import section takes such lines into the store", "file", w.file.path, "lines", lines)
+	}
 }
 
 // change puts the lines between the markers of data.

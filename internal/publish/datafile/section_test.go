@@ -49,6 +49,21 @@ func TestSectionHoldsTheHosts(t *testing.T) {
 	}
 }
 
+// TestSectionThatNobodyImported: an empty store removes lines, and says so once.
+func TestSectionThatNobodyImported(t *testing.T) {
+	root := t.TempDir()
+	write(t, filepath.Join(root, "data"), zone+sectionStart+"\n+old.example.com:192.0.2.1\n"+sectionEnd+"\n")
+	var log bytes.Buffer
+	o := sectionOptions(root)
+	o.Logger = publishing.LogTo(&log)
+	target := newTarget(t, o)
+	serve(t, target, true)
+	serve(t, target, true)
+	if said := log.String(); strings.Count(said, "level=WARN") != 1 || !strings.Contains(said, "dnsgate import section") || !strings.Contains(said, "lines=1") {
+		t.Errorf("the log says\n%s", said)
+	}
+}
+
 func TestBadMarkersChangeNothing(t *testing.T) {
 	for name, c := range map[string]struct{ data, says string }{
 		"none":       {zone, ":3: there is no line \"# start"},
