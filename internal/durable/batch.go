@@ -18,9 +18,9 @@ const manyFiles = 32
 type Batch struct {
 	folder *Folder
 	next   []replacement
-	always bool // sync the folder in any case
+	due    bool // the folder is to be synced
 
-	syncing chan error // BeginSync began, and Sync has not waited yet; else nil
+	syncing syncing // of the folder, that BeginSync began
 }
 
 // replacement is a file that waits under its temporary name.
@@ -57,7 +57,7 @@ func (b *Batch) Replace(name string, content []byte, mode fs.FileMode) error {
 func (b *Batch) Remove(name string) { b.next = append(b.next, replacement{name: name}) }
 
 // SyncFolder makes Sync sync the folder even if nothing in it changes.
-func (b *Batch) SyncFolder() { b.always = true }
+func (b *Batch) SyncFolder() { b.due = true }
 
 // Abort removes the temporary files.
 func (b *Batch) Abort() {
@@ -89,31 +89,27 @@ func (b *Batch) Put() (failed map[string]error) {
 			failed[r.name] = err
 		}
 	}
-	b.always = b.always || len(b.next) > len(failed)
+	b.due = b.due || len(b.next) > len(failed)
 	b.next = nil
 	return failed
 }
 
 // BeginSync begins what Sync does, while the caller prepares something else.
 func (b *Batch) BeginSync() {
-	if !b.always {
-		return
+	if b.due {
+		b.syncing = beginSync(b.folder.File)
 	}
-	done := make(chan error, 1)
-	b.syncing = done
-	go func() { done <- b.folder.Sync() }()
 }
 
 // Sync is the second part of Commit. It makes durable what Put put there.
 func (b *Batch) Sync() error {
-	if !b.always {
+	if !b.due {
 		return nil
 	}
 	if b.syncing == nil {
 		b.BeginSync()
 	}
-	err := <-b.syncing
-	b.syncing = nil
+	err := b.syncing.wait()
 	if err == nil {
 		step(FolderSynced, b.folder.Name())
 	}
@@ -131,11 +127,11 @@ func (b *Batch) syncAll() []error {
 		}
 		return errs
 	}
-	var syncing sync.WaitGroup
+	var all sync.WaitGroup
 	for i, r := range b.next {
-		syncing.Go(func() { errs[i] = b.sync(r) })
+		all.Go(func() { errs[i] = b.sync(r) })
 	}
-	syncing.Wait()
+	all.Wait()
 	return errs
 }
 

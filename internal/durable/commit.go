@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"sync"
 )
 
 // Commit makes the content of each of files that of its file, durably. They share their
@@ -55,7 +54,7 @@ func syncAll(files []*File) error {
 	}
 	errs := make([]error, len(files))
 	for i, f := range files {
-		if err := f.synced(); err != nil {
+		if err := f.syncing.wait(); err != nil {
 			errs[i] = fmt.Errorf("replacing %s: %w", f.Path(), err)
 		}
 	}
@@ -66,20 +65,19 @@ func syncAll(files []*File) error {
 // be two, if somebody exchanged them meanwhile.
 func syncFolders(files []*File) error {
 	var found []fs.FileInfo
-	errs := make([]error, len(files))
-	var syncing sync.WaitGroup
+	errs, syncs := make([]error, len(files)), make([]syncing, len(files))
 	for i, f := range files {
 		info, err := f.folder.Stat()
 		if err == nil && slices.ContainsFunc(found, func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
 			continue
 		}
-		found = append(found, info)
-		syncing.Go(func() {
-			if err := errors.Join(err, f.folder.Sync()); err != nil {
-				errs[i] = fmt.Errorf("replacing files in %s: %w", f.folder.Name(), err)
-			}
-		})
+		found, errs[i] = append(found, info), err
+		syncs[i] = beginSync(f.folder.File)
 	}
-	syncing.Wait()
+	for i, f := range files {
+		if err := errors.Join(errs[i], syncs[i].wait()); err != nil {
+			errs[i] = fmt.Errorf("replacing files in %s: %w", f.folder.Name(), err)
+		}
+	}
 	return errors.Join(errs...)
 }

@@ -55,7 +55,7 @@ type File struct {
 	reused bool
 	done   bool // Commit ended without an error
 
-	syncing chan error // BeginSync began, and synced has not waited yet; else nil
+	syncing syncing // that BeginSync began
 }
 
 // Create begins the replacement of path, which need not exist. A symbolic
@@ -118,19 +118,7 @@ func (f *File) Cut() error {
 // with it. Commit and Abort wait for it.
 func (f *File) BeginSync() {
 	f.step(Written)
-	done := make(chan error, 1)
-	f.syncing = done
-	go func() { done <- f.Sync() }()
-}
-
-// synced waits for BeginSync.
-func (f *File) synced() error {
-	if f.syncing == nil {
-		return nil
-	}
-	err := <-f.syncing
-	f.syncing = nil
-	return err
+	f.syncing = beginSync(f.File)
 }
 
 // Commit makes f's content that of the file, durably. After an error the old
@@ -163,7 +151,7 @@ func (f *File) rename(to string) error {
 // Abort removes the temporary file. After Commit it does nothing, so it can
 // be deferred.
 func (f *File) Abort() {
-	f.synced()
+	f.syncing.wait()
 	f.Close()
 	if f.temp != "" {
 		f.folder.remove(f.temp)
