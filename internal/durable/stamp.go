@@ -38,6 +38,9 @@ func (s Stamp) SameWrite(o Stamp) bool {
 	return s == o
 }
 
+// SameFile reports whether s and o are of one file, changed perhaps.
+func (s Stamp) SameFile(o Stamp) bool { return s.Dev == o.Dev && s.Ino == o.Ino }
+
 // Old reports whether the version is old enough that no later one can have its stamp.
 func (s Stamp) Old(now time.Time) bool {
 	last := max(s.Mtime.Nano(), s.Ctime.Nano())

@@ -37,13 +37,12 @@ func Check(o Options, names []records.Name, serve durable.Account) (faults []err
 	if folder := filepath.Dir(o.Path); !isFolder(folder) {
 		return append(faults, fmt.Errorf("%s: there is no folder %s", o.Place("path"), folder)), nil
 	}
-	if info, err := os.Stat(o.Path); o.Write == "hosts" && err == nil && !info.IsDir() {
-		return append(faults, fmt.Errorf("%s: %s is a file, and hosts needs a folder of its own", o.Place("path"), o.Path)), nil
-	}
 	if o.Write != "hosts" {
 		if err := checkReplace(o.Path, serve); err != nil {
 			faults = append(faults, err)
 		}
+	} else if info, err := os.Stat(o.Path); err == nil && !info.IsDir() {
+		return append(faults, fmt.Errorf("%s: %s is a file, and hosts needs a folder of its own", o.Place("path"), o.Path)), nil
 	}
 	if o.Write == "section" || o.Write == "rewrite" {
 		faults = append(faults, checkEdited(o, names)...)

@@ -10,11 +10,23 @@ import (
 // update are drafts first, so that they share their syncs.
 type draft struct {
 	*durable.File
-	text []byte // what it holds, if it is a source
+	text []byte        // what it holds, if it is a source
+	base durable.Stamp // then, of the version that it was made of
 
 	// sync is set in place of File for files that have their names already: it makes the
 	// names durable.
 	sync func() error
+}
+
+// pending is the part of a writer that keeps the draft it began last.
+type pending struct{ next *draft }
+
+// begun hands the draft over, once.
+func (p *pending) begun() (drafts []*draft) {
+	if p.next != nil {
+		drafts, p.next = []*draft{p.next}, nil
+	}
+	return drafts
 }
 
 // commit makes drafts durable under their names, in their order.

@@ -34,14 +34,14 @@ var errOvertaken = errors.New("somebody else changes it all the time")
 // operatorFile is a file that dnsgate changes and somebody else may edit at the
 // same time.
 type operatorFile struct {
+	pending
 	path    string
 	log     *slog.Logger
 	last    durable.Stamp  // as it was when it was right
 	present *edition       // the version that dnsgate put there last; nil: none
 	spare   *durable.Spare // the edition before, to become the next one; nil: none
 	memory  []byte         // where its content was kept
-	begun   *durable.File  // the version that was begun last; nil: none
-	next    *draft         // the same, until drafts hands it over
+	latest  *durable.File  // the version that was begun last; nil: none
 	opens   opens          // of editions
 	kept    bool           // what a killed run left has been looked at
 }
@@ -59,7 +59,7 @@ func (o *operatorFile) unchanged() bool {
 }
 
 // committed reports whether the version that was begun last is durable in its place.
-func (o *operatorFile) committed() bool { return o.begun == nil || o.begun.Committed() }
+func (o *operatorFile) committed() bool { return o.latest == nil || o.latest.Committed() }
 
 // isPresent reports whether a version with this stamp is the one that dnsgate put there, as
 // far as a stamp tells.
@@ -74,14 +74,6 @@ func (o *operatorFile) wrote(at durable.Stamp) bool { return o.isPresent(at) && 
 // which holds nothing of use any more: for a large file that takes a fifth less time than
 // new memory, which Go has to clear and collect.
 type changer func(old, memory []byte) (next []byte, err error)
-
-// drafts hands over the version that edit began.
-func (o *operatorFile) drafts() (next []*draft) {
-	if o.next != nil {
-		next, o.next = []*draft{o.next}, nil
-	}
-	return next
-}
 
 // edit begins the next version of the file, the result of change on its content, unless
 // that is there, durably. It returns the file's path if it began one. That takes its place
@@ -112,7 +104,7 @@ func (o *operatorFile) edit(ctx context.Context, change changer) ([]string, erro
 		return nil, fmt.Errorf("replacing %s: %w", path, err)
 	}
 	f.ReplaceBy(func(temp string) error { return o.put(ctx, path, temp, base, next) })
-	o.begun, o.next = f, &draft{File: f, text: next}
+	o.latest, o.next = f, &draft{File: f, text: next, base: base.stamp}
 	return []string{o.path}, nil
 }
 

@@ -17,11 +17,11 @@ import (
 
 // fileWriter owns a data file that holds only dnsgate's lines, sorted by name.
 type fileWriter struct {
+	pending
 	path    string
 	file    *durable.Pair
 	lines   *tinydns.Builder // all lines
 	written bool             // by this process, or found to be right
-	next    *durable.File    // to be committed; nil: none
 	last    *durable.File    // was made of the lines that were written last; nil: they were found in the file
 }
 
@@ -56,10 +56,11 @@ func (w *fileWriter) write(_ context.Context, hosts publish.Pieces, whole bool) 
 			return nil, err
 		}
 	}
-	if w.next, err = w.begin(current); err != nil {
+	f, err := w.begin(current)
+	if err != nil {
 		return nil, err
 	}
-	w.written, w.last = true, w.next
+	w.written, w.last, w.next = true, f, &draft{File: f}
 	return []string{w.path}, nil
 }
 
@@ -73,13 +74,6 @@ func (w *fileWriter) found(intact bool) (same bool, err error) {
 		w.written, w.last = true, nil
 	}
 	return same, err
-}
-
-func (w *fileWriter) begun() (files []*draft) {
-	if w.next != nil {
-		files, w.next = []*draft{{File: w.next}}, nil
-	}
-	return files
 }
 
 // begin writes all lines to the next version of the file. If the present one is current,

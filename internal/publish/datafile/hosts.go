@@ -22,6 +22,7 @@ import (
 // the hostname, of its wildcard and of its challenge name. Other files there
 // are left alone.
 type hostsWriter struct {
+	pending
 	folder string
 	lines  *tinydns.Builder // all lines, for the compiler
 	// empty keeps the file of a host without records, empty: make must see that it
@@ -31,7 +32,6 @@ type hostsWriter struct {
 	hosts   map[records.Name][]records.Host // by hostname, those with records, by name
 	written ledger                          // files that dnsgate has made
 	again   bool                            // this process has written all of them once
-	next    *draft                          // the files written last, until begun hands them over
 	unsure  bool                            // the folder could not be synced, so a file with the right content need not be durable
 }
 
@@ -39,13 +39,6 @@ func newHostsWriter(folder string, lines *tinydns.Builder, empty bool) *hostsWri
 	return &hostsWriter{folder: folder, lines: lines, empty: empty,
 		hosts:   make(map[records.Name][]records.Host),
 		written: ledger{path: filepath.Join(folder, ".dnsgate.hosts")}}
-}
-
-func (w *hostsWriter) begun() (next []*draft) {
-	if w.next != nil {
-		next, w.next = []*draft{w.next}, nil
-	}
-	return next
 }
 
 func (w *hostsWriter) close() {}

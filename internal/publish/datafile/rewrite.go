@@ -95,7 +95,7 @@ func newRewriteWriter(path, location string, log *slog.Logger) *rewriteWriter {
 	}
 }
 
-func (w *rewriteWriter) begun() []*draft { return w.file.drafts() }
+func (w *rewriteWriter) begun() []*draft { return w.file.begun() }
 
 func (w *rewriteWriter) sweep() { durable.Sweep(w.file.path) }
 

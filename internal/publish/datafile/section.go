@@ -33,7 +33,7 @@ func newSectionWriter(path string, dialect tinydns.Dialect, log *slog.Logger) *s
 	return &sectionWriter{file: operatorFile{path: path, log: log}, lines: &tinydns.Builder{Dialect: dialect}}
 }
 
-func (w *sectionWriter) begun() []*draft { return w.file.drafts() }
+func (w *sectionWriter) begun() []*draft { return w.file.begun() }
 
 func (w *sectionWriter) sweep() { durable.Sweep(w.file.path) }
 
@@ -48,7 +48,7 @@ func (w *sectionWriter) write(ctx context.Context, hosts publish.Pieces, whole b
 	if !whole && n == 0 && w.file.unchanged() {
 		return nil, nil
 	}
-	if w.text == nil && n == 0 {
+	if whole && n == 0 && w.text == nil {
 		w.warn()
 	}
 	return w.file.edit(ctx, w.change)

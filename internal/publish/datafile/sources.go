@@ -140,15 +140,15 @@ func sameFile(path, other string) bool {
 // source again. anew reports whether the part is another one.
 func (s *sources) compile(ctx context.Context, path string, drafts []*draft) (c compiledSource, anew bool, err error) {
 	known := s.compiled[path]
-	for _, d := range drafts {
-		if d.text != nil && sameFile(path, d.Path()) {
-			c, err = s.compileDraft(path, d, known.part)
-			return c, c.part != known.part, err
-		}
-	}
 	now, err := durable.StampAt(path)
 	if err != nil {
 		return known, false, fmt.Errorf("source: %w", err)
+	}
+	for _, d := range drafts {
+		if d.text != nil && now.SameFile(d.base) {
+			c, err = s.compileDraft(path, d, known.part)
+			return c, c.part != known.part, err
+		}
 	}
 	if known.sure && (known.stamp == now || s.isOurs(now) && now.SameWrite(known.stamp)) {
 		return known, false, nil
